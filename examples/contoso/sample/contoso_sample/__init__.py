@@ -1,0 +1,1 @@
+"""The rows of the sample company: its world, its cast, their orders. The interface is `generate.py`, one folder up."""

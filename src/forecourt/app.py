@@ -1,0 +1,342 @@
+"""The composition root: opens a solution's databases, builds every part with its constructor arguments, serves.
+
+Nothing imports it but the command line. Order: connect, prepare (migrations, built-in tables), load the files against
+the catalogs, build. Sample data, where a solution has some, is loaded between prepare and load by who asks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+
+from forecourt import __version__
+from forecourt.dataverse.definitions import TableFile
+from forecourt.dataverse.schema import LINKS, ddl
+from forecourt.dataverse.service import TableRows
+from forecourt.dataverse.solution import STANDARD, DataverseSolution, check_tables, load_dataverse, relationships
+from forecourt.dataverse.tables import Tables
+from forecourt.dataverse.web_api import PortalRequests, web_api_requests
+from forecourt.identity.accounts import Accounts
+from forecourt.identity.applications import Applications
+from forecourt.identity.bearer import Bearer
+from forecourt.identity.clock import utc_now
+from forecourt.identity.contacts import Contacts
+from forecourt.identity.endpoint import TokenEndpoint
+from forecourt.identity.fetch import fetch
+from forecourt.identity.issuers import Issuers
+from forecourt.identity.passwords import Passwords
+from forecourt.identity.principals import Principals
+from forecourt.identity.schema import SCRIPTS
+from forecourt.identity.sessions import Sessions
+from forecourt.identity.throttle import Throttle
+from forecourt.identity.tokens import Tokens
+from forecourt.integration.virtual.catalog import virtual_tables
+from forecourt.kernel.errors import DefinitionError, DefinitionErrors, Refusal, Unavailable
+from forecourt.kernel.model import Where
+from forecourt.kernel.observe import Observer, nobody
+from forecourt.kernel.plan import SystemPlan
+from forecourt.kernel.solution import EMBEDDED, SolutionHeader, expand
+from forecourt.operations.service import data_requests
+from forecourt.operations.solution import OperationsSolution, load_operations
+from forecourt.operations.users import Users
+from forecourt.pages.application import Portal
+from forecourt.pages.options import PortalOptions
+from forecourt.pages.site.loader import load_site
+from forecourt.pages.site.site import Site, WebRoles
+from forecourt.security.gate import Gate, Plane
+from forecourt.security.http import AsgiScope, ODataDoor, Receive, Send
+from forecourt.security.permissions import faults as permission_faults
+from forecourt.security.rules import PortalRules, Rules
+from forecourt.security.scopes import Scopes
+from forecourt.settings import Settings
+from forecourt.store.catalog import Catalog, read_catalog
+from forecourt.store.database import Database
+from forecourt.store.embedded import EmbeddedServer
+from forecourt.store.folder import Faults, read_file, read_files
+from forecourt.store.migrate import migrate
+
+DATABASE = "forecourt"
+
+#: What a browser is told where the solution has no site.
+NO_SITE = "This solution has no portal. It serves /data, /api/data/v9.2 and the token endpoint.\n"
+
+#: Held while a process prepares the schema or loads the sample, so that two at once do not meet.
+PREPARING = 0x464F52455052
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Everything that a solution's files say, checked."""
+
+    header: SolutionHeader
+    operations: OperationsSolution
+    dataverse: DataverseSolution
+    tables: Tables
+    site: Site | None
+    rules: Rules
+
+    @property
+    def findings(self) -> tuple[DefinitionError, ...]:
+        """Well-formed rules that cannot mean what their author meant."""
+        return self.operations.findings
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What is odd in the site's files but harmless, as ``file:line: text``."""
+        return self.site.notices if self.site is not None else ()
+
+
+def read_header(root: Path) -> SolutionHeader:
+    """``solution.yaml``. Raises DefinitionErrors."""
+    faults = Faults()
+    if not (root / "solution.yaml").is_file():
+        hint = "Name the folder that holds solution.yaml."
+        raise DefinitionErrors((DefinitionError(str(root / "solution.yaml"), 1, "the file does not exist.", hint),))
+    loaded = read_file(root, root / "solution.yaml", SolutionHeader, faults)
+    faults.raise_any()
+    assert loaded is not None
+    return loaded.record
+
+
+def load_definitions(root: Path, catalog: Catalog | None = None) -> Definitions:
+    """Reads and checks all files. ``catalog`` None: without looking at the database. Raises DefinitionErrors."""
+    header = read_header(root)
+    faults = Faults()
+    operations = load_operations(root, header, catalog, faults)
+    dataverse = load_dataverse(root, frozenset(operations.model.entities), faults)
+    virtual, choices = virtual_tables(operations.model, [item.record for item in dataverse.files])
+    tables = Tables({**dataverse.native, **virtual}, {**dataverse.enums, **choices})
+    check_tables(tables, dataverse.files, faults)
+    people = relationships(dataverse.files, faults)
+    site = None
+    if (root / "site").is_dir():
+        try:
+            site = load_site(root / "site")
+        except DefinitionErrors as error:
+            for item in error.errors:
+                faults.add(item)
+    portal = PortalRules(site.permissions, people, site.web_api_columns) if site is not None else PortalRules()
+    for fault in permission_faults(portal, tables.model):
+        faults.add(fault)
+    faults.raise_any()
+    rules = Rules(operations.rules, portal, dataverse.rules)
+    return Definitions(header, operations, dataverse, tables, site, rules)
+
+
+@dataclass(frozen=True)
+class Databases:
+    """The open databases of a solution; one object twice where both planes share a database."""
+
+    operations: Database
+    dataverse: Database
+    server: EmbeddedServer | None
+
+    @property
+    def shared(self) -> bool:
+        return self.operations is self.dataverse
+
+    async def close(self) -> None:
+        await self.operations.close()
+        if not self.shared:
+            await self.dataverse.close()
+        if self.server is not None:
+            self.server.stop()
+
+
+async def connect(root: Path, data: Path, settings: Settings, observer: Observer = nobody) -> Databases:
+    """Opens the databases that ``solution.yaml`` names, starting the embedded server where one is asked for."""
+    header = read_header(root)
+    place = Where((root / "solution.yaml").as_posix(), 1)
+    names = header.connections
+    server = None
+    if EMBEDDED in (names.operations, names.dataverse):
+        server = await asyncio.to_thread(_start, data)
+    urls = [
+        server.url(DATABASE) if server is not None and text == EMBEDDED else expand(text, place)
+        for text in (names.operations, names.dataverse)
+    ]
+    size, limit = settings.lane_size, settings.statement_timeout
+    operations = await Database.open(urls[0], observer, lane_size=size, statement_timeout=limit)
+    same = urls[0] == urls[1]
+    dataverse = operations if same else await Database.open(urls[1], observer, size, limit)
+    return Databases(operations, dataverse, server)
+
+
+def _start(data: Path) -> EmbeddedServer:
+    data.mkdir(parents=True, exist_ok=True)
+    server = EmbeddedServer.start(data / "postgres")
+    server.ensure_database(DATABASE)
+    return server
+
+
+async def prepare(root: Path, databases: Databases) -> None:
+    """Brings Forecourt's own schema and the native Dataverse tables up to date."""
+    await migrate(databases.dataverse, SCRIPTS)
+    faults = Faults()
+    files = [item.record for item in read_files(STANDARD, "*.yaml", TableFile, faults)]
+    files += [item.record for item in read_files(root, "dataverse/tables/*.yaml", TableFile, faults)]
+    faults.raise_any()
+    async with databases.dataverse.transaction("bring the Dataverse tables up to date") as tx:
+        await tx.execute("select pg_advisory_xact_lock($1)", PREPARING)
+        for statement in ddl(item for item in files if item.virtual is None):
+            await tx.execute(statement)
+        await tx.execute(LINKS)
+
+
+@dataclass(frozen=True)
+class Forecourt:
+    """A solution with all its parts, ready to serve or to be asked."""
+
+    settings: Settings
+    definitions: Definitions
+    databases: Databases
+    users: Users
+    scopes: Scopes
+    operations_gate: Gate
+    dataverse_gate: Gate
+    rows: TableRows
+    contacts: Contacts
+    principals: Principals
+    accounts: Accounts
+    applications: Applications
+    sessions: Sessions
+    throttle: Throttle
+    tokens: Tokens
+    bearer: Bearer
+    token_endpoint: TokenEndpoint
+    portal: Portal | None
+    observer: Observer
+
+    @property
+    def header(self) -> SolutionHeader:
+        return self.definitions.header
+
+
+async def build(root: Path, databases: Databases, settings: Settings, observer: Observer = nobody) -> Forecourt:
+    """Loads the solution against its databases and builds all parts. Raises DefinitionErrors."""
+    catalog = await read_catalog(databases.operations)
+    native = catalog if databases.shared else await read_catalog(databases.dataverse)
+    found = load_definitions(root, catalog)
+    header, rules = found.header, found.rules
+    users = Users(found.operations.users, found.operations.user_tables, databases.operations, catalog)
+    scopes = Scopes(rules, users, databases.operations, catalog)
+    operations_plane, dataverse_plane = Plane(databases.operations, catalog), Plane(databases.dataverse, native)
+    operations_gate = Gate(rules, found.operations.model, scopes, operations_plane, None, observer)
+    dataverse_gate = Gate(rules, found.tables.model, scopes, operations_plane, dataverse_plane, observer)
+    rows = TableRows(found.tables, dataverse_gate, rules)
+
+    store = databases.dataverse
+    passwords = Passwords()
+    throttle = Throttle(store, utc_now)
+    accounts = Accounts(store, utc_now, observer, passwords, throttle)
+    applications = Applications(store, utc_now, observer, passwords, throttle)
+    sessions = Sessions(store, utc_now)
+    tokens = Tokens(store, utc_now, base_url=settings.origin, tenant=header.tenant)
+    await tokens.start()
+    book = found.site.web_roles if found.site is not None else WebRoles()
+    principals = Principals(store, users, book, observer, anonymous_user=header.anonymous_user)
+    portal = None
+    if found.site is not None:
+        portal = Portal(
+            site=found.site,
+            tables=found.tables,
+            rows=rows,
+            sessions=sessions,
+            accounts=accounts,
+            principals=principals,
+            requests=PortalRequests(dataverse_gate),
+            options=PortalOptions(title=header.title, secure=settings.secure_cookies),
+            observer=observer,
+        )
+    return Forecourt(
+        settings=settings,
+        definitions=found,
+        databases=databases,
+        users=users,
+        scopes=scopes,
+        operations_gate=operations_gate,
+        dataverse_gate=dataverse_gate,
+        rows=rows,
+        contacts=Contacts(store),
+        principals=principals,
+        accounts=accounts,
+        applications=applications,
+        sessions=sessions,
+        throttle=throttle,
+        tokens=tokens,
+        bearer=Bearer(tokens, Issuers(header.issuers, fetch, utc_now), principals),
+        token_endpoint=TokenEndpoint(tokens, accounts, applications, utc_now, password_grant=settings.password_grant),
+        portal=portal,
+        observer=observer,
+    )
+
+
+class Server:
+    """The ASGI application: which door a path belongs to.
+
+    ``/data``, ``/api/data/v9.2`` and the token endpoint come first; everything else is the portal's.
+    """
+
+    def __init__(self, forecourt: Forecourt, registry: CollectorRegistry) -> None:
+        observer, timing = forecourt.observer, forecourt.settings.server_timing
+        authenticate = forecourt.bearer.authenticate
+        self._forecourt = forecourt
+        self._registry = registry
+        self._data = ODataDoor(data_requests(forecourt.operations_gate), authenticate, observer, timing)
+        self._web_api = ODataDoor(web_api_requests(forecourt.dataverse_gate), authenticate, observer, timing)
+        self._tokens = Starlette(routes=forecourt.token_endpoint.routes())
+        self._token_prefix = f"/{forecourt.header.tenant}/"
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        path: str = scope["path"]
+        if path.startswith("/data/") or path == "/data":
+            await self._data(scope, receive, send)
+        elif path.startswith("/api/data/v9.2/") or path == "/api/data/v9.2":
+            await self._web_api(scope, receive, send)
+        elif path.startswith(self._token_prefix) or path.endswith("/oauth2/v2.0/token"):
+            await self._tokens(scope, receive, send)
+        elif path == "/health":
+            await self._health(scope, receive, send)
+        elif path == "/metrics":
+            text = generate_latest(self._registry)
+            await _respond(send, 200, CONTENT_TYPE_LATEST, text)
+        elif self._forecourt.portal is not None:
+            await self._forecourt.portal(scope, receive, send)
+        else:
+            await PlainTextResponse(NO_SITE, 404)(scope, receive, send)
+
+    async def _health(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """200 while both databases answer, else 503."""
+        databases = self._forecourt.databases
+        try:
+            for database in {id(d): d for d in (databases.operations, databases.dataverse)}.values():
+                await database.system(SystemPlan("health", "select 1"))
+            body, status = {"status": "ok", "version": __version__}, 200
+        except (Refusal, Unavailable):
+            body, status = {"status": "database unavailable", "version": __version__}, 503
+        await _respond(send, status, "application/json", msgspec.json.encode(body))
+
+
+async def _respond(send: Send, status: int, kind: str, body: bytes) -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Nothing to start: a server is built before it listens and closed by who built it."""
+    while True:
+        message: Any = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,376 @@
+"""``forecourt schema``: JSON Schemas of the definition files, made from the records that read them.
+
+A schema and the loader cannot disagree: both come from the same msgspec Struct. Descriptions of shapes are the
+Structs' docstrings; those of fields are in ``FIELDS``, one sentence each, and the reference pages are made from them
+too. Left out: the files under ``site/``, whose keys are the portal's data model and not ours.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from forecourt.dataverse import definitions as dv
+from forecourt.kernel import solution as head
+from forecourt.operations import definitions as ops
+
+#: The dialect that msgspec writes.
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of definition file. ``pattern``: where its files are, below the solution's folder."""
+
+    name: str
+    pattern: str
+    shape: type[head.Record]
+
+
+KINDS: Final[tuple[FileKind, ...]] = (
+    FileKind("solution", "solution.yaml", head.SolutionHeader),
+    FileKind("entity", "operations/entities/*.yaml", ops.EntityFile),
+    FileKind("enums", "operations/enums.yaml", ops.EnumsFile),
+    FileKind("roles", "operations/roles.yaml", ops.RolesFile),
+    FileKind("policy", "operations/policies/*.yaml", ops.PolicyFile),
+    FileKind("table", "dataverse/tables/*.yaml", dv.TableFile),
+    FileKind("dataverse-roles", "dataverse/roles.yaml", dv.DataverseRoles),
+)
+
+#: What each field says, by shape. A test holds it against the shapes: nothing missing, nothing left over.
+FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
+    head.SolutionHeader: {
+        "name": "Short name, in lower case; the default data folder is .forecourt/<name>.",
+        "title": "Name for people: header of the portal, titles of its pages.",
+        "publisher": "Who makes the solution.",
+        "tenant": "Tenant in the path of the token endpoint: /<tenant>/oauth2/v2.0/token.",
+        "external_users": "policy-required: an external user reads nothing of an entity that no active policy "
+        "constrains. open: every row that roles and legal entities admit.",
+        "connections": "Where the two databases are.",
+        "legal_entities": "The companies that dataAreaId names.",
+        "anonymous_user": "Operations user that visitors without a sign-in act as; left out: they read no live data.",
+        "applications": "Programs that get tokens with client id and secret.",
+        "issuers": "OIDC issuers whose tokens are accepted.",
+        "sample": "Sample data, loaded once into an empty database.",
+    },
+    head.Publisher: {"name": "Name of the publisher.", "prefix": "Prefix of the publisher's own tables and columns."},
+    head.LegalEntityDefinition: {
+        "id": "What dataAreaId holds.",
+        "name": "Name of the company.",
+        "currency": "Accounting currency, as an ISO 4217 code.",
+    },
+    head.Connections: {
+        "dataverse": "Database of contacts, sign-ins and native tables: embedded, or a PostgreSQL URL.",
+        "operations": "Database of the ERP: embedded, or a PostgreSQL URL, usually ${NAME}.",
+    },
+    head.Application: {
+        "client_id": "Client id of the program.",
+        "user": "Operations user that it acts as.",
+        "secret": "Its secret, as ${NAME}; left out: made at the first start, written to applications.json.",
+    },
+    head.Issuer: {
+        "issuer": "Exact iss of the tokens.",
+        "audience": "Exact aud of the tokens.",
+        "jwks_uri": "Address of the keys; left out: found by OIDC discovery.",
+        "claim": "Claim that names the operations user.",
+        "match": "What the claim is compared with: the user's id or e-mail.",
+    },
+    head.Sample: {
+        "schema": "SQL files that run first, relative to the solution.",
+        "generator": "Python file with loads(scale) and people().",
+        "finish": "SQL files that run last, such as indexes.",
+    },
+    ops.EntityFile: {
+        "name": "Physical name of the data entity; roles and virtual tables use it.",
+        "public_name": "Public name: the entity type in $metadata.",
+        "collection": "Public collection name: the entity set at /data.",
+        "root": "The root (primary) data source.",
+        "fields": "Fields by name, in the order of $metadata. Short form: Name: Alias.column.",
+        "key": "Fields that identify a row, in order.",
+        "id": "Number of the entity in row ids of its virtual table; left out: CRC-32 of the name.",
+        "label": "Name of one row, for people.",
+        "label_plural": "Name of many rows, for people.",
+        "joins": "Further tables, joined to the root or to one another.",
+        "company": "Field that holds the legal entity; left out: the entity is shared by all.",
+        "relations": "Navigations to other entities, by name.",
+        "enums": "Enums of this entity alone.",
+        "read_only": "No field can be changed at any door.",
+    },
+    ops.Root: {
+        "table": "The table, as schema.table.",
+        "alias": "Name of the data source; left out: the table's name.",
+        "record_id": "Column with a unique integer per row (RecId). A virtual table needs one.",
+    },
+    ops.Join: {
+        "table": "The table, as schema.table.",
+        "on": "Own column -> Alias.column of an earlier source, or a column of the root.",
+        "alias": "Name of the data source; left out: the table's name.",
+        "outer": "Keep rows of the root that have no match here.",
+    },
+    ops.FieldDefinition: {
+        "column": "Alias.column, or a column of the root.",
+        "type": "Type; left out: the one of the database's column.",
+        "enum": "Name of the enum, for a field of type enum.",
+        "label": "Name of the field, for people.",
+        "length": "Greatest length of a text; left out: the one of the database's column.",
+        "memo": "A text of several lines.",
+        "editable": "Whether it can be changed; fields of joined tables and of the key never can.",
+        "currency": "Field that holds the currency of this amount.",
+    },
+    ops.RelationDefinition: {
+        "entity": "Physical name of the target entity.",
+        "on": "Own field -> field of the target.",
+        "many": "Leads to many rows. Otherwise `on` names the target's whole key.",
+    },
+    ops.EnumMemberDefinition: {
+        "symbol": "The name that crosses the protocols.",
+        "value": "What the table holds.",
+        "label": "Name for people.",
+    },
+    ops.EnumsFile: {"enums": "Enums by name: {Symbol: value}, or a list of members with labels."},
+    ops.FieldGrants: {
+        "read": "Fields that the grant opens to reading; left out: all.",
+        "update": "Fields that the grant opens to change; left out: all.",
+    },
+    ops.EntityPermission: {
+        "grant": "Operations that are granted.",
+        "fields": "Fields that the grant is limited to.",
+    },
+    ops.PrivilegeDefinition: {
+        "entities": "Permissions by physical name of the data entity.",
+        "label": "Name of the task, for people.",
+    },
+    ops.DutyDefinition: {"privileges": "Names of privileges.", "label": "Name of the duty, for people."},
+    ops.RoleDefinition: {
+        "label": "Name of the role, for people.",
+        "duties": "Names of duties.",
+        "privileges": "Names of privileges, beside those of the duties.",
+        "roles": "Names of sub-roles, whose grants are inherited. Their contexts are not.",
+        "context": "Context string that policies of context type RoleProperty look for.",
+    },
+    ops.UserDefinition: {
+        "id": "User id.",
+        "roles": "Names of roles, or name -> legal entities in which the role counts ([]: all).",
+        "name": "Name of the person.",
+        "email": "E-mail address; an OIDC issuer can name a user by it.",
+        "company": "Default legal entity, for /data without cross-company.",
+        "enabled": "A disabled user may do nothing.",
+        "language": "Language of the person.",
+        "attributes": "Further values by name; policies read them as $user.<name>.",
+    },
+    ops.UsersTable: {
+        "table": "The table of users, as schema.table.",
+        "id": "Column of the user id.",
+        "name": "Column of the name.",
+        "email": "Column of the e-mail address.",
+        "company": "Column of the default legal entity.",
+        "enabled": "Column that says whether the user is enabled; left out: all are.",
+        "language": "Column of the language.",
+    },
+    ops.UserRolesTable: {
+        "table": "The table of role assignments.",
+        "user": "Column of the user id.",
+        "role": "Column of the role's name.",
+    },
+    ops.UserCompaniesTable: {
+        "table": "The table of legal entities to which a role of a user is limited.",
+        "user": "Column of the user id.",
+        "role": "Column of the role's name.",
+        "company": "Column of the legal entity.",
+    },
+    ops.UserTables: {
+        "users": "The users.",
+        "roles": "Their roles.",
+        "companies": "Limits to legal entities; left out: no role is limited.",
+    },
+    ops.RolesFile: {
+        "privileges": "Privileges by name.",
+        "duties": "Duties by name.",
+        "roles": "Roles by name.",
+        "users": "Users that are written in the solution.",
+        "user_tables": "Tables of the ERP database that hold its users.",
+    },
+    ops.QueryJoin: {
+        "table": "The table, as schema.table.",
+        "on": "Own column -> Alias.column of an earlier table, or a column of the primary table.",
+        "alias": "Name of the table in this query; left out: the table's name.",
+    },
+    ops.Range: {
+        "column": "Alias.column, or a column of the primary table.",
+        "equals": "The column holds this value; $user.id and its like name a value of the user.",
+        "not_equals": "The column holds another value, or none.",
+        "one_of": "The column holds one of these values.",
+        "is_null": "true: the column is empty; false: it is not.",
+    },
+    ops.PolicyQuery: {
+        "joins": "Tables that lead from the primary table to the user.",
+        "ranges": "Conditions; all of them hold.",
+    },
+    ops.ConstrainedTable: {
+        "table": "The table, as schema.table.",
+        "relation": "Own column -> column of the table above.",
+        "alias": "Name of the table, for explain.",
+        "constrained": "false: the table is passed through and stays open itself.",
+        "tables": "Tables that are constrained through this one.",
+    },
+    ops.Context: {
+        "type": "What makes the policy active: a role by name, a role's context string, or a string of the session.",
+        "role": "Name of the role, for RoleName.",
+        "value": "The string, for RoleProperty and ContextString.",
+    },
+    ops.PolicyFile: {
+        "name": "Name of the policy.",
+        "primary_table": "The umbrella: the table whose rows stand for the people outside, as schema.table.",
+        "context": "When the policy is active.",
+        "query": "Which rows of the primary table are the user's.",
+        "label": "Name for people.",
+        "alias": "Name of the primary table in the query; left out: the table's name.",
+        "constrain_primary": "Whether the primary table itself is constrained.",
+        "constrained_tables": "Tables constrained through their relation to the primary table.",
+        "operation": "Operations that the policy applies to.",
+        "not_exists": "Constrained rows are those that are NOT related to the user's rows.",
+        "enabled": "A policy that is not enabled constrains nothing.",
+    },
+    dv.Option: {"value": "Number of the choice.", "label": "Name for people."},
+    dv.ColumnDefinition: {
+        "type": "Type of the column.",
+        "label": "Name for people.",
+        "length": "Greatest length of a text; left out: 100.",
+        "required": "Forms ask for a value.",
+        "target": "Table that a lookup leads to.",
+        "options": "The options of a choice.",
+    },
+    dv.RelationshipDefinition: {
+        "name": "Schema name: what table permissions name.",
+        "target": "contact or account.",
+        "match": "Own column -> column of the target; together they identify one row of it.",
+        "label": "Name for people.",
+    },
+    dv.ViewColumn: {"column": "The column.", "label": "Heading; left out: the column's label.", "width": "Width."},
+    dv.ViewOrder: {"column": "The column.", "descending": "Greatest first."},
+    dv.View: {
+        "id": "GUID by which lists of the site name the view.",
+        "name": "Name for people.",
+        "columns": "Columns, in order.",
+        "order": "Sort columns, most significant first.",
+        "filter": "Condition in OData syntax over the table's columns.",
+    },
+    dv.FormColumn: {
+        "column": "The column.",
+        "label": "Label; left out: the column's.",
+        "read_only": "Shown, never asked for.",
+        "required": "A value has to be given.",
+    },
+    dv.FormSection: {"columns": "Columns, in order.", "label": "Heading of the section."},
+    dv.Subgrid: {
+        "relation": "Collection navigation of the table that leads to the rows.",
+        "view": "GUID of a view of the rows' table.",
+        "label": "Heading.",
+    },
+    dv.Form: {
+        "name": "Name by which basic forms of the site name the form.",
+        "sections": "Sections, in order.",
+        "subgrids": "Rows that belong to the row.",
+    },
+    dv.TableFile: {
+        "table": "Logical name, in lower case; of a virtual table: mserp_ and the entity's name in lower case.",
+        "virtual": "Physical name of the data entity, for a virtual table.",
+        "set": "Entity set name; left out: the plural of the table's name.",
+        "label": "Name of one row, for people.",
+        "label_plural": "Name of many rows, for people.",
+        "primary_id": "Column of the row id; left out: <table>id.",
+        "primary_name": "Column whose value names a row.",
+        "columns": "Columns by name, for a native table.",
+        "keys": "Alternate keys: name -> columns.",
+        "relationships": "Relationships to contact and account, for table permissions.",
+        "views": "Views: what lists of the site show.",
+        "forms": "Forms: what pages of one row show.",
+    },
+    dv.SecurityRole: {
+        "label": "Name for people.",
+        "tables": "Privileges by table, at organisation depth; '*' is every virtual table.",
+    },
+    dv.DataverseRoles: {
+        "roles": "Security roles by name.",
+        "users": "Security roles by operations user id or client id.",
+    },
+}
+
+
+def plain(docstring: str | None) -> str:
+    """A docstring as one paragraph without reStructuredText's marks.
+
+    >>> plain("A grant. ``[]``: all,\\n    see :class:`Role`.")
+    'A grant. `[]`: all, see `Role`.'
+    """
+    text = re.sub(r":\w+:`~?([^`]*)`", r"`\1`", docstring or "")
+    return " ".join(text.replace("``", "`").split())
+
+
+def schema_of(kind: FileKind) -> dict[str, Any]:
+    """The JSON Schema of a kind of file. Every property has a description."""
+    documents, definitions = msgspec.json.schema_components([kind.shape], ref_template="#/$defs/{name}")
+    shapes = {shape.__name__: shape for shape in FIELDS}
+    for name, definition in definitions.items():
+        shape = shapes.get(name)
+        if shape is None:
+            continue
+        definition.pop("description", None)
+        if shape.__doc__:
+            definition["description"] = plain(shape.__doc__)
+        for field, text in FIELDS[shape].items():
+            definition["properties"][field]["description"] = text
+    return {
+        "$schema": DIALECT,
+        "$id": f"urn:forecourt:schema:{kind.name}",
+        "title": kind.pattern,
+        **documents[0],
+        "$defs": definitions,
+    }
+
+
+def render(kind: FileKind) -> str:
+    """The schema as indented JSON text."""
+    return msgspec.json.format(msgspec.json.encode(schema_of(kind)), indent=2).decode() + "\n"
+
+
+@click.command()
+@click.argument("kind", required=False, type=click.Choice([kind.name for kind in KINDS]))
+@click.option(
+    "--write",
+    "folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write all schemas to DIR, as <kind>.schema.json.",
+)
+def schema(kind: str | None, folder: Path | None) -> None:
+    """Prints the JSON Schema of a kind of definition file. Without KIND, lists the kinds.
+
+    Editors complete and check YAML by it: put `# yaml-language-server: $schema=...` on the first line of a file.
+
+    \b
+    Examples:
+      forecourt schema
+      forecourt schema policy
+      forecourt schema --write schemas
+    """
+    if kind is not None and folder is not None:
+        raise click.UsageError("--write writes all kinds: leave KIND out.")
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for item in KINDS:
+            path = folder / f"{item.name}.schema.json"
+            path.write_text(render(item), "utf-8")
+            click.echo(path)
+        return
+    if kind is not None:
+        click.echo(render(next(item for item in KINDS if item.name == kind)), nl=False)
+        return
+    width = max(len(item.name) for item in KINDS)
+    for item in KINDS:
+        click.echo(f"{item.name:{width}}  {item.pattern}")

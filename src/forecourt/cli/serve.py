@@ -1,0 +1,138 @@
+"""``forecourt demo`` and ``forecourt serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+from pathlib import Path
+
+import click
+import uvicorn
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from forecourt.app import Forecourt, Server, read_header
+from forecourt.cli.credentials import APPLICATIONS, FILE, read_credentials
+from forecourt.cli.observers import logger, metrics
+from forecourt.cli.workspace import data_folder, example, opened, solution_argument
+from forecourt.kernel.errors import Refusal, Unavailable
+from forecourt.kernel.observe import Fault, fan_out
+from forecourt.settings import Settings, from_environment
+
+
+@click.command()
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the embedded database.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port on 127.0.0.1.")
+@click.option("--scale", type=click.IntRange(1, 200), default=1, show_default=True, help="Size of the sample data.")
+@click.option("--solution", type=click.Path(file_okay=False, path_type=Path), help="Another solution with sample data.")
+@click.option("--verbose", is_flag=True, help="Log every request.")
+def demo(data: Path | None, port: int, scale: int, solution: Path | None, verbose: bool) -> None:
+    """Serves a complete sample company on loopback and prints its sign-ins.
+
+    \b
+    Examples:
+      forecourt demo
+      forecourt demo --port 8080 --data /tmp/contoso
+      forecourt demo --scale 10                       ten times the orders
+    """
+    root = solution if solution is not None else example("contoso")
+    settings = from_environment(host="127.0.0.1", port=port, password_grant=True)
+    uvloop.run(_run(root, data, settings, scale, verbose, show_sign_ins=True))
+
+
+@click.command()
+@solution_argument
+@click.option("--host", default=None, help="Address to listen on. Default: 127.0.0.1.")
+@click.option("--port", type=click.IntRange(1, 65535), default=None, help="Port. Default: 8000.")
+@click.option("--base-url", default=None, help="Public origin, https://portal.example.com.")
+@click.option("--verbose", is_flag=True, help="Log every request.")
+def serve(
+    solution: Path, data: Path | None, host: str | None, port: int | None, base_url: str | None, verbose: bool
+) -> None:
+    """Serves SOLUTION: portal, /_api, /data, /api/data/v9.2 and the token endpoint.
+
+    \b
+    Examples:
+      forecourt serve examples/contoso
+      forecourt serve my-solution --port 8080 --base-url https://portal.example.com
+    """
+    settings = from_environment(host=host, port=port, base_url=base_url)
+    uvloop.run(_run(solution, data, settings, 1, verbose, show_sign_ins=False))
+
+
+async def _run(
+    root: Path, data: Path | None, settings: Settings, scale: int, verbose: bool, *, show_sign_ins: bool
+) -> None:
+    _require_free(settings)
+    registry = CollectorRegistry()
+    observer = fan_out(logger(verbose), metrics(registry))
+    async with opened(root, data, settings, observer, scale) as forecourt:
+        for finding in (*forecourt.definitions.findings, *forecourt.definitions.notices):
+            click.echo(f"warning: {finding}", err=True)
+        config = uvicorn.Config(
+            Server(forecourt, registry),
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies or None,
+        )
+        server = uvicorn.Server(config)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        if show_sign_ins:
+            _show(root, data_folder(root, data), settings)
+        click.echo(f"Serving {forecourt.header.title or forecourt.header.name} on {settings.origin}  (Ctrl+C stops)")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn raises what it caught once more when it is done; what is open here must be closed after that.
+            signal.signal(number, lambda *_: None)
+        upkeep = asyncio.create_task(_upkeep(forecourt))
+        try:
+            await server.serve()
+        finally:
+            upkeep.cancel()
+
+
+async def _upkeep(forecourt: Forecourt) -> None:
+    """What a server does now and then: follow key rotation, drop what has expired."""
+    while True:
+        await asyncio.sleep(60)
+        try:
+            await forecourt.tokens.refresh()
+            await forecourt.sessions.purge()
+            await forecourt.throttle.purge()
+        except (Refusal, Unavailable) as error:
+            forecourt.observer(Fault("upkeep", error))
+
+
+def _require_free(settings: Settings) -> None:
+    """Says that a port is taken before anything else is started."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise click.ClickException(
+                f"{settings.host}:{settings.port} cannot be used ({error.strerror}). Choose another with --port."
+            ) from None
+
+
+def _show(root: Path, folder: Path, settings: Settings) -> None:
+    entries = read_credentials(folder)
+    click.echo("Sign-ins of the sample company:")
+    for entry in entries:
+        click.echo(f"  {entry['username']:<44} {entry['password']:<26} {entry['note']}")
+    click.echo(f"They are in {folder / FILE}; OAuth clients are in {folder / APPLICATIONS}.")
+    user = next((e for e in entries if e["kind"] == "contact" and e["operations_user"]), None)
+    if user is not None:
+        click.echo(
+            f"A contact's token for /data: POST {settings.origin}/{read_header(root).tenant}/oauth2/v2.0/token with "
+            f"grant_type=password, client_id=forecourt-cli, username={user['username']} and its password."
+        )

@@ -1,0 +1,398 @@
+"""``forecourt user``: local sign-ins, and which operations user a contact acts as.
+
+An account belongs to a contact (who signs in to the portal) or to an operations user (who works on the operations side
+itself). A mapping says as which operations user a contact reads virtual tables; only a user that a portal may act as
+can be mapped (operations-and-integration 3.1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from forecourt.app import Forecourt
+from forecourt.cli.workspace import opened, solution_argument
+from forecourt.identity.accounts import Accounts, Credential
+from forecourt.identity.clock import utc_now
+from forecourt.identity.passwords import generate_password
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.plan import SystemPlan
+from forecourt.kernel.principal import OperationsUser
+from forecourt.security.rules import ADMINISTRATORS, PORTAL_USER
+
+_CONTACTS = """
+select c.contactid, coalesce(c.fullname, '') as fullname, coalesce(c.emailaddress1, '') as email,
+    (select m.msdyn_userid from dataverse.msdyn_externalportalusermapping m
+     where m.msdyn_contactid = c.contactid and m.statecode is distinct from 1 limit 1) as mapped
+from dataverse.contact c
+"""
+
+#: An inactive mapping of the contact is taken over; an active one stops the insertion.
+_MAP = """
+insert into dataverse.msdyn_externalportalusermapping
+    (msdyn_externalportalusermappingid, msdyn_contactid, msdyn_userid)
+values (gen_random_uuid(), $1, $2)
+on conflict (msdyn_contactid) do update
+set msdyn_userid = excluded.msdyn_userid, statecode = 0, statuscode = 1, modifiedon = now()
+where msdyn_externalportalusermapping.statecode = 1
+returning msdyn_userid
+"""
+
+_MAPPED = """
+select msdyn_userid from dataverse.msdyn_externalportalusermapping
+where msdyn_contactid = $1 and statecode is distinct from 1
+"""
+
+_UNMAP = "delete from dataverse.msdyn_externalportalusermapping where msdyn_contactid = $1 returning msdyn_userid"
+
+
+@click.group()
+def user() -> None:
+    """Local accounts of SOLUTION, and the operations users that contacts act as.
+
+    \b
+    Examples:
+      forecourt user list my-solution
+      forecourt user add my-solution --contact ann@example.com
+      forecourt user add my-solution --operations-user admin admin
+      forecourt user map my-solution --contact ann@example.com --operations-user vendor-1
+    """
+
+
+Command = Callable[..., Any]
+
+
+def _password_options(command: Command) -> Command:
+    """How a password is given: made up, asked for, or read."""
+    command = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of stdin.")(
+        command
+    )
+    return click.option("--prompt", is_flag=True, help="Ask for the password.")(command)
+
+
+# -------------------------------------------------------------------------------------------------------- accounts
+
+
+@user.command("list", short_help="Lists the accounts.")
+@solution_argument
+def list_(solution: Path, data: Path | None) -> None:
+    """Lists the accounts of SOLUTION: whose each is, and whether it can sign in.
+
+    \b
+    Examples:
+      forecourt user list examples/contoso
+    """
+    _run(_list(solution, data))
+
+
+async def _list(solution: Path, data: Path | None) -> None:
+    async with opened(solution, data) as forecourt:
+        accounts = await forecourt.accounts.list()
+        people = {row["contactid"]: row for row in await _system(forecourt, "list contacts", _CONTACTS)}
+        if not accounts:
+            click.echo(f"{forecourt.header.name} has no accounts. Make one with: forecourt user add")
+            return
+        table = Table("User name", "Kind", "Who", "Operations user", "State", "Last sign-in (UTC)")
+        for account in accounts:
+            person = people.get(account.contact_id) if account.contact_id else None
+            if account.operations_user is not None:
+                found = await forecourt.users.get(account.operations_user)
+                who = found.name if found is not None else "(no such operations user)"
+                shown = ("operations user", who, account.operations_user)
+            elif person is not None:
+                shown = ("contact", person["fullname"] or person["email"], person["mapped"] or "(not mapped)")
+            else:
+                shown = ("contact", "(no such contact)", "")
+            last = account.last_sign_in.strftime("%Y-%m-%d %H:%M") if account.last_sign_in else "never"
+            table.add_row(*(Text(_plain(cell)) for cell in (account.username, *shown, _state(account), last)))
+        width = None if sys.stdout.isatty() else 200
+        Console(highlight=False, width=width).print(table)
+
+
+def _state(account: Credential) -> str:
+    if not account.enabled:
+        return "disabled"
+    if account.locked_until is not None and account.locked_until > utc_now():
+        return f"locked until {account.locked_until.astimezone(dt.UTC):%H:%M} UTC"
+    return "enabled"
+
+
+@user.command(short_help="Makes an account.")
+@solution_argument
+@click.argument("username", required=False)
+@click.option("--contact", metavar="ID|EMAIL", help="The account is this contact's.")
+@click.option("--operations-user", metavar="ID", help="The account is this operations user's.")
+@_password_options
+def add(
+    solution: Path,
+    data: Path | None,
+    username: str | None,
+    contact: str | None,
+    operations_user: str | None,
+    password_stdin: bool,
+    prompt: bool,
+) -> None:
+    """Makes an account for a contact (USERNAME: its e-mail, unless given) or an operations user.
+
+    Without --prompt and --password-stdin a password is made up and printed once.
+
+    \b
+    Examples:
+      forecourt user add my-solution --contact ann@example.com
+      forecourt user add my-solution --contact 6a3c0c2e-6d3a-4b7e-9d0f-0d8f3f0f1a11 ann
+      forecourt user add my-solution --operations-user admin admin --prompt
+    """
+    if (contact is None) == (operations_user is None):
+        raise click.UsageError("Say whose the account is: either --contact or --operations-user.")
+    if operations_user is not None and username is None:
+        raise click.UsageError("Missing argument 'USERNAME': the name that the operations user signs in with.")
+    chosen = _password(password_stdin, prompt)
+
+    async def work() -> None:
+        async with opened(solution, data) as forecourt:
+            if contact is not None:
+                contact_id, email = await _contact(forecourt, contact)
+                name = username or email
+                if not name:
+                    raise click.ClickException("The contact has no e-mail address: give a USERNAME.")
+                made = await forecourt.accounts.create(name, chosen.text, contact_id=contact_id)
+            else:
+                found = await _operations_user(forecourt, operations_user or "")
+                made = await forecourt.accounts.create(username or found.id, chosen.text, operations_user=found.id)
+            click.echo(f"Account {made.username} was made.")
+            chosen.show()
+
+    _run(work())
+
+
+@user.command(short_help="Gives an account a new password.")
+@solution_argument
+@click.argument("username")
+@_password_options
+def password(solution: Path, data: Path | None, username: str, password_stdin: bool, prompt: bool) -> None:
+    """Gives an account a new password, ends its sessions and lifts a lock.
+
+    Without --prompt and --password-stdin a password is made up and printed once.
+
+    \b
+    Examples:
+      forecourt user password my-solution ann@example.com
+      forecourt user password my-solution admin --prompt
+      pass show erp/admin | forecourt user password my-solution admin --password-stdin
+    """
+    chosen = _password(password_stdin, prompt)
+
+    async def work() -> None:
+        async with opened(solution, data) as forecourt:
+            account = await _account(forecourt, username)
+            await forecourt.accounts.set_password(account.id, chosen.text)
+            click.echo(f"Account {account.username} has a new password.")
+            chosen.show()
+
+    _run(work())
+
+
+@user.command(short_help="Keeps an account from signing in.")
+@solution_argument
+@click.argument("username")
+def disable(solution: Path, data: Path | None, username: str) -> None:
+    """Keeps an account from signing in, and ends its sessions.
+
+    \b
+    Examples:
+      forecourt user disable my-solution ann@example.com
+    """
+    _run(_switch(solution, data, username, Accounts.disable, "is disabled; its sessions have ended"))
+
+
+@user.command(short_help="Lets a disabled account sign in again.")
+@solution_argument
+@click.argument("username")
+def enable(solution: Path, data: Path | None, username: str) -> None:
+    """Lets a disabled account sign in again.
+
+    \b
+    Examples:
+      forecourt user enable my-solution ann@example.com
+    """
+    _run(_switch(solution, data, username, Accounts.enable, "is enabled"))
+
+
+@user.command(short_help="Lifts a lock.")
+@solution_argument
+@click.argument("username")
+def unlock(solution: Path, data: Path | None, username: str) -> None:
+    """Lifts the lock that wrong passwords have put on an account.
+
+    \b
+    Examples:
+      forecourt user unlock my-solution ann@example.com
+    """
+    _run(_switch(solution, data, username, Accounts.unlock, "is not locked"))
+
+
+async def _switch(
+    solution: Path, data: Path | None, username: str, change: Callable[[Accounts, UUID], Awaitable[None]], done: str
+) -> None:
+    async with opened(solution, data) as forecourt:
+        account = await _account(forecourt, username)
+        await change(forecourt.accounts, account.id)
+        click.echo(f"Account {account.username} {done}.")
+
+
+# -------------------------------------------------------------------------------------------------------- mappings
+
+
+@user.command("map", short_help="Says as which operations user a contact acts.")
+@solution_argument
+@click.option("--contact", metavar="ID|EMAIL", required=True, help="The contact.")
+@click.option("--operations-user", metavar="ID", required=True, help="The operations user that it acts as.")
+def map_(solution: Path, data: Path | None, contact: str, operations_user: str) -> None:
+    """Maps a contact to the operations user that it reads live data as.
+
+    Refused for administrators, whom no policy restrains, and for users without the role
+    CDSVirtualEntityAuthenticatedPortalUser, whom nobody meant for people from outside.
+
+    \b
+    Examples:
+      forecourt user map my-solution --contact ann@example.com --operations-user vendor-1
+    """
+
+    async def work() -> None:
+        async with opened(solution, data) as forecourt:
+            contact_id, email = await _contact(forecourt, contact)
+            found = await _operations_user(forecourt, operations_user)
+            _require_mappable(found)
+            who = _plain(email or str(contact_id))
+            rows = await _system(forecourt, "map a contact", _MAP, contact_id, found.id)
+            if not rows:
+                present = [row[0] for row in await _system(forecourt, "find a mapping", _MAPPED, contact_id)]
+                if present != [found.id]:
+                    raise click.ClickException(
+                        f"{who} is mapped to {_plain(', '.join(map(str, present)))} already. "
+                        "Take that back first: forecourt user unmap"
+                    )
+            click.echo(f"{who} acts as operations user {_plain(found.id)}.")
+
+    _run(work())
+
+
+@user.command(short_help="Takes back the mapping of a contact.")
+@solution_argument
+@click.option("--contact", metavar="ID|EMAIL", required=True, help="The contact.")
+def unmap(solution: Path, data: Path | None, contact: str) -> None:
+    """Takes back the mapping of a contact, which then reads no live data.
+
+    \b
+    Examples:
+      forecourt user unmap my-solution --contact ann@example.com
+    """
+
+    async def work() -> None:
+        async with opened(solution, data) as forecourt:
+            contact_id, email = await _contact(forecourt, contact)
+            who = _plain(email or str(contact_id))
+            rows = await _system(forecourt, "unmap a contact", _UNMAP, contact_id)
+            if not rows:
+                raise click.ClickException(f"{who} is not mapped to any operations user.")
+            click.echo(f"{who} does not act as {_plain(', '.join(str(row[0]) for row in rows))} any more.")
+
+    _run(work())
+
+
+def _require_mappable(found: OperationsUser) -> None:
+    """Raises ClickException, saying why, for a user that a portal may not act as."""
+    administrators = {role.casefold() for role in ADMINISTRATORS}
+    held = sorted(role for role in found.roles if role.casefold() in administrators)
+    if held:
+        raise click.ClickException(
+            f"{_plain(found.id)} is an administrator ({', '.join(held)}), and policies do not restrain administrators: "
+            "the contact would see every row. Map a user without administrator roles."
+        )
+    if PORTAL_USER not in found.roles:
+        raise click.ClickException(
+            f"{_plain(found.id)} lacks the role {PORTAL_USER}, so a portal may not act as it. Give it the role if "
+            "it is meant for people from outside."
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------- shared
+
+
+@dataclass(frozen=True)
+class _Password:
+    """A password, shown only where it was made up."""
+
+    text: str
+    made_up: bool
+
+    def show(self) -> None:
+        if self.made_up:
+            click.echo(f"Password: {self.text}\nIt is shown this once.")
+
+
+def _password(password_stdin: bool, prompt: bool) -> _Password:
+    if password_stdin and prompt:
+        raise click.UsageError("Choose one of --prompt and --password-stdin.")
+    if prompt:
+        return _Password(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True), False)
+    if password_stdin:
+        line = sys.stdin.readline().rstrip("\r\n")
+        if not line:
+            raise click.UsageError("stdin holds no password.")
+        return _Password(line, False)
+    return _Password(generate_password(), True)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(work)
+    except Refusal as refusal:
+        raise click.ClickException(refusal.text) from None
+
+
+async def _system(forecourt: Forecourt, reason: str, sql: str, *args: object) -> list[Any]:
+    return await forecourt.databases.dataverse.system(SystemPlan(reason, sql, args))
+
+
+async def _account(forecourt: Forecourt, username: str) -> Credential:
+    account = await forecourt.accounts.find(username)
+    if account is None:
+        raise click.ClickException(f"There is no account {_plain(username)}. forecourt user list shows all.")
+    return account
+
+
+async def _contact(forecourt: Forecourt, text: str) -> tuple[UUID, str]:
+    """Id and e-mail of the one active contact with this id or e-mail."""
+    found = await forecourt.contacts.find(text)
+    if not found:
+        raise click.ClickException(f"There is no active contact {_plain(text)}. Give its id or e-mail address.")
+    if len(found) > 1:
+        raise click.ClickException(f"Several contacts have the e-mail {_plain(text)}; give the contact's id.")
+    rows = await _system(forecourt, "read a contact", f"{_CONTACTS} where c.contactid = $1", found[0])
+    return found[0], rows[0]["email"] if rows else ""
+
+
+async def _operations_user(forecourt: Forecourt, user_id: str) -> OperationsUser:
+    found = await forecourt.users.get(user_id, fresh=True)
+    if found is None:
+        raise click.ClickException(f"There is no operations user {_plain(user_id)} in roles.yaml or the user tables.")
+    if not found.enabled:
+        raise click.ClickException(f"Operations user {_plain(found.id)} is disabled.")
+    return found
+
+
+def _plain(text: str) -> str:
+    """The text without what would move a terminal's cursor."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)

@@ -1,0 +1,85 @@
+"""Rows of Dataverse tables for a person: pages, single rows, updates. The portal's only way to data.
+
+Every call carries the asking Principal and the Door it came through and goes through the security gate; values are
+as Dataverse shows them (choice numbers, GUIDs as text, null for an empty date).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from forecourt.kernel.plan import OrderBy
+from forecourt.kernel.predicate import TRUE, Predicate
+from forecourt.kernel.principal import Door, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A page of a table's rows.
+
+    ``filter`` speaks of the table's columns (Field paths) and of Slots; ``slots`` holds their values in order, as the
+    database stores them. ``order`` is completed by the primary id. ``cursor``: an opaque token of the page before.
+    ``related``: (collection relation of another table, that table, the row's id) limits to the rows beneath a row.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    filter: Predicate = TRUE
+    slots: tuple[object, ...] = ()
+    order: tuple[OrderBy, ...] = ()
+    size: int = 25
+    cursor: str | None = None
+    skip: int = 0
+    total: bool = False
+    related: tuple[str, str, UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: ``values`` by column name, ``version`` for optimistic concurrency."""
+
+    id: UUID
+    values: Mapping[str, Any]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``cursor``: where the next page begins, None on the last. ``total``: all rows, where asked."""
+
+    rows: tuple[Row, ...]
+    total: int | None
+    cursor: str | None
+
+
+class Rows(Protocol):
+    """What the portal asks. Raises Refusal: FC3001 (no right to the table), FC4041 (no such row), FC1003, FC4121."""
+
+    async def page(self, principal: Principal, query: Query, door: Door = Door.PORTAL) -> Page:
+        """One page of rows that the person may read."""
+        ...
+
+    async def row(
+        self, principal: Principal, table: str, row_id: UUID, columns: tuple[str, ...], door: Door = Door.PORTAL
+    ) -> Row:
+        """One row. FC4041 where it does not exist for this person."""
+        ...
+
+    async def update(
+        self,
+        principal: Principal,
+        table: str,
+        row_id: UUID,
+        changes: Mapping[str, object],
+        version: str | None = None,
+        door: Door = Door.PORTAL,
+    ) -> None:
+        """Changes columns of one row; ``changes`` are Dataverse values (choice numbers, dates, text, None)."""
+        ...
+
+    def may(self, principal: Principal, table: str, right: str) -> bool:
+        """Whether any rule grants the right (``read``, ``write``) on the table at all: to show or hide controls."""
+        ...

@@ -1,0 +1,312 @@
+"""Rows of Dataverse tables through the gate: what :class:`~forecourt.dataverse.rows.Rows` promises the portal.
+
+Values leave as Dataverse shows them and come back the same way; the database's own form stays inside.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from forecourt.dataverse.rows import Page, Query, Row
+from forecourt.dataverse.tables import Table, Tables
+from forecourt.kernel.errors import Refusal, not_found
+from forecourt.kernel.model import Entity, EntityField
+from forecourt.kernel.plan import OrderBy, ReadPlan, SecuredPlan, WritePlan
+from forecourt.kernel.predicate import TRUE, Compare, Field, Predicate, Slot, all_of
+from forecourt.kernel.principal import Door, Principal
+from forecourt.kernel.types import EMPTY_DATE, Kind, is_empty_date
+from forecourt.odata import record_id
+from forecourt.odata.dialect import DATAVERSE
+from forecourt.odata.paging import Position, read_token, token_of, with_key
+from forecourt.odata.query import plan
+from forecourt.odata.request import analyse
+from forecourt.odata.slots import position_slot, slot_kind
+from forecourt.security.gate import Gate, Window
+from forecourt.security.permissions import nodes
+from forecourt.security.rules import Right, Rules
+from forecourt.store.statements import ReadStatement
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Places of the outputs: row id, version, the asked columns, the keyset."""
+
+    row_id: int
+    version: int
+    columns: tuple[tuple[str, int], ...]
+    keyset: tuple[int, ...]
+
+
+class TableRows:
+    """Answers the portal's questions for rows."""
+
+    def __init__(self, tables: Tables, gate: Gate, rules: Rules) -> None:
+        self.tables = tables
+        self._gate = gate
+        self._rules = rules
+
+    async def page(self, principal: Principal, query: Query, door: Door = Door.PORTAL) -> Page:
+        """One page of rows that the person may read."""
+        table = self._table(query.table)
+        order = with_key(query.order, table.entity)
+        mark = _mark(query)
+        after, slots, taken = self._position(query, table, order, mark)
+        related, slots = self._related(query, table, slots)
+
+        def make() -> ReadPlan:
+            return ReadPlan(
+                entity=table.name,
+                select=tuple(dict.fromkeys((table.primary_id, *query.columns))),
+                filter=_none_if_true(all_of(query.filter, related)),
+                order=query.order,
+                skip=Slot(0, Kind.INT32) if query.skip and after is None else None,
+                want="rows+count" if query.total else "rows",
+                cross_company=True,
+                after=after,
+                page_size=query.size,
+            )
+
+        def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:
+            names = [output.name for output in secured.select.outputs]
+            return _Kept(
+                names.index(table.primary_id),
+                names.index("@version"),
+                tuple((name, names.index(name)) for name in query.columns),
+                tuple(names.index(name) for name in secured.keyset),
+            )
+
+        skip = query.skip if after is None else 0
+        nulls = None if after is None else tuple(slot is None for slot in after)
+        shape: Hashable = (
+            "page",
+            door,
+            table.name,
+            query.columns,
+            query.filter,
+            query.order,
+            query.related and query.related[:2],
+            query.total,
+            query.size,
+            bool(skip),
+            nulls,
+        )
+        scope = await self._gate.scope(principal, door)
+        prepared, result = await self._gate.read(scope, shape, make, finish, slots, Window(None, skip))
+        kept = prepared.extra
+        rows, cursor = result.rows, None
+        if len(rows) > query.size:
+            rows = rows[: query.size]
+            cursor = token_of(mark, [rows[-1][at] for at in kept.keyset], taken + len(rows))
+        shown = tuple(self._row(table, kept, row) for row in rows)
+        return Page(shown, result.total if query.total else None, cursor)
+
+    async def row(
+        self, principal: Principal, table: str, row_id: UUID, columns: tuple[str, ...], door: Door = Door.PORTAL
+    ) -> Row:
+        """One row. Refusal FC4041 where it does not exist for this person."""
+        found = self._table(table)
+        key = Slot(0, slot_kind(found.entity.fields[found.primary_id]))
+
+        def make() -> ReadPlan:
+            select = tuple(dict.fromkeys((found.primary_id, *columns)))
+            return ReadPlan(found.name, key=((found.primary_id, key),), select=select, cross_company=True)
+
+        def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:
+            names = [output.name for output in secured.select.outputs]
+            return _Kept(
+                names.index(found.primary_id),
+                names.index("@version"),
+                tuple((name, names.index(name)) for name in columns),
+                (),
+            )
+
+        scope = await self._gate.scope(principal, door)
+        shape: Hashable = ("row", door, found.name, columns)
+        slots = (self._key_value(found, row_id),)
+        prepared, result = await self._gate.read(scope, shape, make, finish, slots)
+        if not result.rows:
+            raise not_found(found.label)
+        return self._row(found, prepared.extra, result.rows[0])
+
+    async def update(
+        self,
+        principal: Principal,
+        table: str,
+        row_id: UUID,
+        changes: Mapping[str, object],
+        version: str | None = None,
+        door: Door = Door.PORTAL,
+    ) -> None:
+        """Changes columns of one row; values are Dataverse's."""
+        found = self._table(table)
+        values: list[object] = [self._key_value(found, row_id)]
+        pairs: list[tuple[str, Slot | None]] = []
+        for name, value in changes.items():
+            field = found.entity.fields.get(name)
+            if field is None:
+                raise Refusal("FC1002", f"{found.name} has no column '{name}'.", source=name)
+            stored = self._stored(found.entity, field, value)
+            if stored is None:
+                pairs.append((name, None))
+            else:
+                pairs.append((name, Slot(len(values), slot_kind(field))))
+                values.append(stored)
+        checked = None
+        if version is not None:
+            checked = Slot(len(values), Kind.STRING)
+            values.append(version)
+        key = ((found.primary_id, Slot(0, slot_kind(found.entity.fields[found.primary_id]))),)
+        scope = await self._gate.scope(principal, door)
+        await self._gate.update(scope, WritePlan(found.name, key, tuple(pairs), version=checked), values)
+
+    def may(self, principal: Principal, table: str, right: str) -> bool:
+        """Whether a table permission of the person's web roles grants the right at all."""
+        found = self.tables.by_name.get(table)
+        if found is None or (found.virtual and principal.operations_user is None):
+            return False
+        return bool(nodes(self._rules.portal, table, Right(right), principal.web_roles))
+
+    def view_filter(self, table: Table, text: str) -> tuple[Predicate, tuple[object, ...]]:
+        """A view's filter (OData over the table's columns) as a predicate and the values of its slots."""
+        return _view_filter(self.tables, table.entity.collection, text) if text else (TRUE, ())
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _table(self, name: str) -> Table:
+        found = self.tables.by_name.get(name)
+        if found is None:
+            raise Refusal("FC4042", f"Table '{name}' does not exist.", source=name)
+        return found
+
+    def _position(
+        self, query: Query, table: Table, order: tuple[OrderBy, ...], mark: bytes
+    ) -> tuple[tuple[Slot | None, ...] | None, tuple[object, ...], int]:
+        """Where the page begins: slots after the query's own, with their values."""
+        if query.cursor is None:
+            return None, query.slots, 0
+        position: Position = read_token(query.cursor, mark)
+        kinds = position.shape.split(" ")
+        refused = Refusal("FC1007", "The paging token was not issued for this list.", source="cursor")
+        if len(kinds) != len(order):
+            raise refused
+        slots: list[Slot | None] = []
+        values = list(query.slots)
+        literals = iter(position.literals)
+        for step, kind in zip(order, kinds, strict=True):
+            if kind == "null":
+                slots.append(None)
+                continue
+            literal = next(literals)
+            spec = position_slot(table.entity.fields[step.path[0]], literal.kind)
+            if spec is None:
+                raise refused
+            slots.append(Slot(len(values), spec.kind))
+            values.append(spec.convert(literal.text))
+        return tuple(slots), tuple(values), position.taken
+
+    def _related(self, query: Query, table: Table, slots: tuple[object, ...]) -> tuple[Predicate, tuple[object, ...]]:
+        """The condition that a row lies beneath another, by the relation back to it."""
+        if query.related is None:
+            return TRUE, slots
+        relation_name, parent_name, row_id = query.related
+        parent = self._table(parent_name)
+        relation = parent.entity.relations.get(relation_name)
+        if relation is None or relation.target != table.name:
+            raise Refusal("FC1002", f"{parent.name} has no relation '{relation_name}' to {table.name}.")
+        mirrored = {(theirs, own) for own, theirs in relation.on}
+        for back in table.entity.relations.values():
+            if not back.many and back.target == parent.name and set(back.on) == mirrored:
+                slot = Slot(len(slots), slot_kind(parent.entity.fields[parent.primary_id]))
+                value = self._key_value(parent, row_id)
+                return Compare("eq", Field((back.name, parent.primary_id)), slot), (*slots, value)
+        raise Refusal("FC1004", f"{table.name} has no relation back to {parent.name}.")
+
+    @staticmethod
+    def _key_value(table: Table, row_id: UUID) -> object:
+        field = table.entity.fields[table.primary_id]
+        return row_id if field.record_of is None else record_id.decode(field.record_of, row_id)
+
+    def _row(self, table: Table, kept: _Kept, row: Any) -> Row:
+        key = table.entity.fields[table.primary_id]
+        raw = row[kept.row_id]
+        identity = raw if key.record_of is None else record_id.encode(key.record_of, raw)
+        fields = table.entity.fields
+        values = {name: self._shown(fields[name], row[at]) for name, at in kept.columns}
+        return Row(UUID(str(identity)), values, str(row[kept.version]))
+
+    def _shown(self, field: EntityField, value: Any) -> Any:
+        """A stored value as Dataverse shows it."""
+        if value is None or (field.empty_date and is_empty_date(value)):
+            return None
+        if field.record_of is not None:
+            return str(record_id.encode(field.record_of, value))
+        if field.kind is Kind.ENUM and field.enum is not None:
+            member = self.tables.enums[field.enum].by_value.get(value)
+            return None if member is None else member.choice
+        if field.kind is Kind.DATE and isinstance(value, dt.datetime):
+            return value.date()
+        if field.kind is Kind.DATETIME and isinstance(value, dt.datetime) and value.tzinfo is None:
+            return value.replace(tzinfo=dt.UTC)
+        if field.kind is Kind.GUID:
+            return str(value)
+        return value
+
+    def _stored(self, entity: Entity, field: EntityField, value: object) -> object:
+        """A Dataverse value as the database stores it. Refusal FC1003 where it does not fit."""
+        if value is None:
+            if field.empty_date:
+                return EMPTY_DATE if field.kind is Kind.DATE else dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+            if not field.nullable:
+                raise Refusal("FC1003", f"{field.label or field.name} needs a value.", source=field.name)
+            return None
+        if field.kind is Kind.ENUM and field.enum is not None:
+            member = self.tables.enums[field.enum].by_choice.get(value) if isinstance(value, int) else None
+            if member is None:
+                raise Refusal("FC1003", f"{field.label or field.name} has no such choice.", source=field.name)
+            return member.value
+        if isinstance(value, str) and (len(value) > (field.length or len(value)) or "\x00" in value):
+            raise Refusal(
+                "FC1003", f"{field.label or field.name} takes at most {field.length} characters.", source=field.name
+            )
+        expected = _TYPES[field.kind]
+        fits = isinstance(value, expected) and not (expected is int and isinstance(value, bool))
+        if not fits or (field.kind is Kind.DATE and isinstance(value, dt.datetime)):
+            raise Refusal("FC1003", f"{field.label or field.name} has a value of the wrong type.", source=field.name)
+        return Decimal(value) if field.kind is Kind.DECIMAL and isinstance(value, int) else value
+
+
+_TYPES: dict[Kind, type | tuple[type, ...]] = {
+    Kind.STRING: str,
+    Kind.INT32: int,
+    Kind.INT64: int,
+    Kind.DECIMAL: (Decimal, int),
+    Kind.DOUBLE: (float, int),
+    Kind.BOOLEAN: bool,
+    Kind.DATE: dt.date,
+    Kind.DATETIME: dt.datetime,
+    Kind.GUID: (UUID, str),
+    Kind.ENUM: (int, str),
+}
+
+
+def _none_if_true(item: Predicate) -> Predicate | None:
+    return None if item == TRUE else item
+
+
+def _mark(query: Query) -> bytes:
+    """Tells lists apart, so that a cursor of one is refused by another."""
+    text = repr((query.table, query.filter, query.slots, query.order, query.related))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def _view_filter(tables: Tables, collection: str, text: str) -> tuple[Predicate, tuple[object, ...]]:
+    request = analyse("/" + collection, "$filter=" + quote(text), DATAVERSE)
+    parsed = plan(request, tables.model, DATAVERSE)
+    return parsed.plan.filter or TRUE, parsed.bind(request.literals)

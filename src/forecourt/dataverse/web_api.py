@@ -1,0 +1,39 @@
+"""The Dataverse Web API at ``/api/data/v9.2`` and the portal's ``/_api``, over the same tables (reference B, A2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from forecourt.kernel.principal import Door, Principal
+from forecourt.odata.dialect import DATAVERSE, PORTAL
+from forecourt.security.gate import Gate
+from forecourt.security.requests import Headers, Requests
+
+ROOT = "/api/data/v9.2"
+
+
+def web_api_requests(gate: Gate) -> Requests:
+    """The requests of the Web API."""
+    return Requests(gate, DATAVERSE, Door.DATAVERSE, ROOT)
+
+
+class PortalRequests:
+    """The requests of ``/_api``: only the tables and columns that ``Webapi/`` settings open."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._requests = Requests(gate, PORTAL, Door.PORTAL_API, "/_api")
+
+    async def get(
+        self, principal: Principal, raw_path: bytes, raw_query: bytes, headers: Mapping[str, str], door: Door
+    ) -> tuple[int, Headers, bytes]:
+        """A read, as (status, headers, body)."""
+        path, query = raw_path.decode("latin-1"), raw_query.decode("latin-1")
+        answer = await self._requests.get(principal, path, query, headers)
+        return answer.status, answer.headers, answer.body
+
+    async def patch(
+        self, principal: Principal, raw_path: bytes, headers: Mapping[str, str], body: bytes, door: Door
+    ) -> tuple[int, Headers, bytes]:
+        """An update of one row."""
+        answer = await self._requests.patch(principal, raw_path.decode("latin-1"), "", headers, body)
+        return answer.status, answer.headers, answer.body

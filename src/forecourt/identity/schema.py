@@ -1,0 +1,79 @@
+"""Tables of identity, in schema ``forecourt`` of the Dataverse database: forward-only migration scripts.
+
+Nothing here can be used as it is read: passwords and client secrets are argon2id hashes, a session is the hash of its
+cookie. The exception are the signing keys of tokens, which a server must be able to use: who reads
+``forecourt.signing_key`` can sign as anybody, so no role but the server's own is granted the schema.
+
+Usernames are unique without regard to case. A credential belongs to a contact or to an operations user, never both.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_PEOPLE = """
+create schema if not exists forecourt;
+
+create table forecourt.credential (
+    id              uuid primary key default gen_random_uuid(),
+    username        text not null,
+    contact_id      uuid,
+    operations_user text,
+    password_hash   text not null,
+    failed_count    int not null default 0,
+    locked_until    timestamptz,
+    security_stamp  uuid not null default gen_random_uuid(),
+    enabled         bool not null default true,
+    created_at      timestamptz not null,
+    last_sign_in    timestamptz,
+    constraint credential_owner check (num_nonnulls(contact_id, operations_user) = 1)
+);
+create unique index credential_username on forecourt.credential (lower(username));
+create unique index credential_contact on forecourt.credential (contact_id) where contact_id is not null;
+
+create table forecourt.session (
+    id_hash         bytea primary key,
+    credential_id   uuid not null references forecourt.credential (id) on delete cascade,
+    csrf_secret     bytea not null,
+    created_at      timestamptz not null,
+    expires_at      timestamptz not null,
+    last_seen       timestamptz not null,
+    security_stamp  uuid not null,
+    persistent      bool not null default false,
+    user_agent      text not null default ''
+);
+create index session_credential on forecourt.session (credential_id);
+create index session_expiry on forecourt.session (expires_at);
+
+create table forecourt.sign_in_failure (
+    id              bigint primary key generated always as identity,
+    address         text not null,
+    at              timestamptz not null
+);
+create index sign_in_failure_address on forecourt.sign_in_failure (address, at);
+create index sign_in_failure_at on forecourt.sign_in_failure (at);
+comment on table forecourt.sign_in_failure is
+    'Attempts that failed or are still undecided, by address: an attempt is charged before it is decided.';
+"""
+
+_TOKENS = """
+create table forecourt.signing_key (
+    kid             text primary key,
+    jwk             text not null,
+    created_at      timestamptz not null,
+    retired_at      timestamptz
+);
+
+create table forecourt.application (
+    client_id       text primary key,
+    secret_hash     text not null,
+    operations_user text not null,
+    created_at      timestamptz not null
+);
+"""
+
+#: For ``store/migrate.py``: (name, SQL), in order.
+SCRIPTS: Final[tuple[tuple[str, str], ...]] = (
+    ("identity-0001-people", _PEOPLE),
+    ("identity-0002-tokens", _TOKENS),
+)

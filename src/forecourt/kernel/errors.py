@@ -1,0 +1,124 @@
+"""Refusals and faults as values: ``code, status, message, detail, hint, source``.
+
+::
+
+    ForecourtError
+      Refusal            a request that is turned down; each door renders it in its protocol's shape
+      DefinitionError    a fault in a solution's file, shown as file:line: what, and what to write instead
+      Unavailable        a store that cannot be reached now (503)
+
+Codes: the Microsoft surfaces keep Microsoft's; ours are ``FC`` + number, listed once in ``CODES`` (documentation and
+tests read it) and never reused. A message never holds text from a database or a stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+#: Every code of our own: number -> (HTTP status, what it means).
+CODES: Final[dict[str, tuple[int, str]]] = {
+    "FC1001": (400, "The URL or a query option cannot be parsed."),
+    "FC1002": (400, "A name in the request is not known."),
+    "FC1003": (400, "A value does not fit the type of its column."),
+    "FC1004": (400, "A query option is not supported here."),
+    "FC1005": (413, "The request is larger than the server takes."),
+    "FC1006": (400, "The body is not valid JSON of the expected shape."),
+    "FC1007": (400, "A paging token is not one that the server issued for this query."),
+    "FC1008": (405, "The method is not allowed on this resource."),
+    "FC1009": (415, "The content type is not supported."),
+    "FC1010": (406, "None of the accepted content types is available."),
+    "FC2001": (401, "No valid credentials came with the request."),
+    "FC2002": (401, "The token is not valid: expired, revoked, or of another issuer or audience."),
+    "FC2003": (400, "The token request is not valid."),
+    "FC2004": (429, "Too many failed sign-ins; the account or address is locked for a while."),
+    "FC2005": (403, "The anti-forgery token is missing or does not match."),
+    "FC3001": (403, "The identity has no right to this table or operation."),
+    "FC3002": (403, "The contact is not mapped to an operations user."),
+    "FC3003": (403, "The mapped operations user may not be used from a portal."),
+    "FC3004": (403, "A column is not open to this identity."),
+    "FC3005": (403, "The change would move the row out of the identity's reach."),
+    "FC4041": (404, "The row does not exist, or not for this identity."),
+    "FC4042": (404, "The resource does not exist."),
+    "FC4121": (412, "The row has been changed by somebody else since it was read."),
+    "FC4091": (409, "The database refuses the change: a rule of its own is violated."),
+    "FC5000": (500, "An unexpected error; the correlation id finds it in the log."),
+    "FC5031": (503, "A database cannot be reached now."),
+    "FC6001": (0, "A definition file is not valid."),
+    "FC6002": (0, "A name in a definition file is not known."),
+    "FC6003": (0, "Two definitions contradict each other."),
+    "FC6004": (0, "A definition does not fit the database."),
+    "FC6005": (0, "A security policy can have no effect, or not the intended one."),
+    "FC7001": (0, "Rows can be read directly that the portal hides."),
+    "FC7002": (0, "The portal shows rows that the source hides from the same identity."),
+    "FC7003": (0, "An external identity holds a grant on an entity that no active policy constrains."),
+    "FC7004": (0, "An administrator is the target of a portal mapping."),
+    "FC7005": (0, "A policy whose context no role carries is never active."),
+}
+
+
+class ForecourtError(Exception):
+    """Base of all errors that Forecourt raises on purpose."""
+
+
+@dataclass(eq=False)
+class Refusal(ForecourtError):
+    """A request turned down. ``hint`` says what to write or do instead; ``source`` is the option or column at fault.
+
+    ``headers`` are added to an HTTP answer (``WWW-Authenticate``, ``Retry-After``).
+    """
+
+    code: str
+    message: str
+    status: int = 0
+    detail: str = ""
+    hint: str = ""
+    source: str = ""
+    headers: tuple[tuple[str, str], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.status:
+            self.status = CODES[self.code][0]
+        Exception.__init__(self, self.message)
+
+    @property
+    def text(self) -> str:
+        """Message and hint in one line."""
+        return f"{self.message} {self.hint}".strip()
+
+
+@dataclass(eq=False)
+class DefinitionError(ForecourtError):
+    """A fault in a definition file: ``file:line: message. hint``."""
+
+    file: str
+    line: int
+    message: str
+    hint: str = ""
+    code: str = "FC6001"
+
+    def __post_init__(self) -> None:
+        Exception.__init__(self, str(self))
+
+    def __str__(self) -> str:
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{self.file}:{self.line}: {self.message}{hint}"
+
+
+@dataclass(eq=False)
+class DefinitionErrors(ForecourtError):
+    """All faults that were found in a solution."""
+
+    errors: tuple[DefinitionError, ...]
+
+    def __post_init__(self) -> None:
+        Exception.__init__(self, "\n".join(str(error) for error in self.errors))
+
+
+class Unavailable(ForecourtError):
+    """A database cannot be reached."""
+
+
+def not_found(what: str = "The row") -> Refusal:
+    """The one answer for rows that do not exist and rows that the asker may not see."""
+    return Refusal("FC4041", f"{what} does not exist.")

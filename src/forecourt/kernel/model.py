@@ -1,0 +1,179 @@
+"""The logical model: data entities over joined tables, enums, relations, legal entities.
+
+An :class:`Entity` is a public, updatable view (reference: operations-and-integration 5.1). Dataverse's native tables
+are entities too, over one table. Everything here is frozen: a solution is loaded once, a change makes a new model.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from forecourt.kernel.relation import TableName
+from forecourt.kernel.types import Kind, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where in the solution something was written: shown in messages, explain and audit."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+NOWHERE = Where("(built in)", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class EnumMember:
+    """``value`` is what the database stores; ``symbol`` is what crosses OData; ``choice`` is the Dataverse number."""
+
+    symbol: str
+    value: int | str
+    label: str
+    choice: int = 0
+
+
+@dataclass(frozen=True)
+class Enum:
+    name: str
+    members: tuple[EnumMember, ...]
+
+    @cached_property
+    def by_symbol(self) -> Mapping[str, EnumMember]:
+        return {member.symbol: member for member in self.members}
+
+    @cached_property
+    def by_value(self) -> Mapping[int | str, EnumMember]:
+        return {member.value: member for member in self.members}
+
+    @cached_property
+    def by_choice(self) -> Mapping[int, EnumMember]:
+        return {member.choice: member for member in self.members}
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """A table of an entity. ``on``: pairs (alias.column of an earlier source, column of this table)."""
+
+    alias: str
+    table: TableName
+    join: Literal["root", "inner", "left"] = "root"
+    on: tuple[tuple[tuple[str, str], str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EntityField:
+    """A field of an entity: one column of one source.
+
+    ``nullable``: the answer may hold null (the column, or an outer-joined source). ``storage``: the database's own
+    type name (``int4``, ``timestamp``, …) or ''. ``editable``: writable at all; grants may narrow it per user.
+
+    Virtual tables (reference 2.5, 2.7) use the rest: ``base`` is the data entity's field that this one stands for;
+    ``choice``: an enum whose values cross the protocol as choice numbers; ``empty_date``: the day 1900-01-01 in the
+    column means null; ``record_of``: the column is a record id, shown as the GUID made of this entity id and it.
+    """
+
+    name: str
+    source: str
+    column: str
+    kind: Kind
+    nullable: bool = True
+    enum: str | None = None
+    editable: bool = True
+    label: str = ""
+    length: int | None = None
+    memo: bool = False
+    currency: str | None = None
+    storage: str = ""
+    base: str = ""
+    choice: bool = False
+    empty_date: bool = False
+    record_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A navigation from an entity to another: ``on`` pairs (own field, target field)."""
+
+    name: str
+    target: str
+    many: bool
+    on: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A data entity (or a native Dataverse table).
+
+    ``name``: physical name (``PurchPurchaseOrderHeaderV2Entity``); ``public_name``: singular public type name;
+    ``collection``: entity set name. ``key``: field names in order. ``company``: the field that holds the legal
+    entity, or None for a shared entity. ``record_id``: (alias, column) of a unique 64-bit number of the root table,
+    needed for a virtual table, or None. ``virtual_of``: the data entity behind a virtual table, whose security decides.
+    """
+
+    name: str
+    public_name: str
+    collection: str
+    sources: tuple[DataSource, ...]
+    fields: Mapping[str, EntityField]
+    key: tuple[str, ...]
+    relations: Mapping[str, Relation] = field(default_factory=dict)
+    company: str | None = None
+    record_id: tuple[str, str] | None = None
+    label: str = ""
+    label_plural: str = ""
+    read_only: bool = False
+    declared_id: int | None = None
+    virtual_of: str | None = None
+    where: Where = NOWHERE
+
+    @cached_property
+    def entity_id(self) -> int:
+        """The number that stands for the entity in virtual-table row ids: declared, or CRC-32 of the name."""
+        return self.declared_id if self.declared_id is not None else zlib.crc32(self.name.encode()) & 0x7FFFFFFF
+
+    @property
+    def root(self) -> DataSource:
+        return self.sources[0]
+
+
+@dataclass(frozen=True, slots=True)
+class LegalEntity:
+    """A company: ``id`` is what ``dataAreaId`` holds."""
+
+    id: str
+    name: str
+    currency: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """All entities and enums of one plane."""
+
+    entities: Mapping[str, Entity]
+    enums: Mapping[str, Enum] = field(default_factory=dict)
+    legal_entities: Mapping[str, LegalEntity] = field(default_factory=dict)
+    namespace: str = "Microsoft.Dynamics.DataEntities"
+
+    @cached_property
+    def by_collection(self) -> Mapping[str, Entity]:
+        return {entity.collection: entity for entity in self.entities.values()}
+
+    @cached_property
+    def by_public_name(self) -> Mapping[str, Entity]:
+        return {entity.public_name: entity for entity in self.entities.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A typed constant of a definition file."""
+
+    value: Scalar
+    kind: Kind

@@ -1,0 +1,81 @@
+"""Observations: what happened, as values. Modules emit them; logs, metrics and traces subscribe (design, section 8).
+
+No module writes log lines. An observation never carries a secret or a value of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDone:
+    """An answered request. ``seconds`` by stage: parse, plan, run, render."""
+
+    door: str
+    method: str
+    status: int
+    seconds: float
+    identity: str
+    correlation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A refusal that is a matter of security."""
+
+    door: str
+    identity: str
+    code: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An unexpected exception; its text stays in the log, the person sees the correlation id."""
+
+    correlation: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class SystemWork:
+    """A statement of the system itself, with its reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A sign-in that succeeded (``outcome='ok'``) or not (``'refused'``, ``'locked'``)."""
+
+    identity: str
+    kind: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCompiled:
+    """A plan shape was compiled and cached."""
+
+    plane: str
+    entity: str
+
+
+Observation = RequestDone | Denied | Fault | SystemWork | SignIn | PlanCompiled
+Observer = Callable[[Observation], None]
+
+
+def nobody(observation: Observation) -> None:
+    """The observer of tests and tools that watch nothing."""
+
+
+def fan_out(*observers: Observer) -> Observer:
+    """One observer that tells several."""
+
+    def tell(observation: Observation) -> None:
+        for observer in observers:
+            observer(observation)
+
+    return tell

@@ -1,0 +1,166 @@
+"""Plans: frozen data that say what a request wants, and, once secured, what the store may do.
+
+A :class:`ReadPlan` or :class:`WritePlan` speaks of entities and fields. ``security/enforce.py`` alone turns one,
+together with a :class:`~forecourt.kernel.principal.Principal`, into a :class:`SecuredPlan`, which speaks of tables;
+the store takes nothing else from a request. System work (migrations, start-up, credentials) carries a
+:class:`SystemPlan` with its reason, which is observed.
+
+Literals of a request never stand in a plan: the parser lifts them into Slots, so that a plan is the request's shape
+and may be cached; the values travel beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from forecourt.kernel.predicate import Operand, Predicate, Slot
+from forecourt.kernel.relation import Select, TableName
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBy:
+    path: tuple[str, ...]
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """One ``$expand`` item: a relation and the query options inside its parentheses."""
+
+    relation: str
+    select: tuple[str, ...] | None = None
+    filter: Predicate | None = None
+    order: tuple[OrderBy, ...] = ()
+    top: Slot | None = None
+    expand: tuple[Expand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """A read of one entity.
+
+    ``key``: pairs (field, slot) for a single row, () for a set. ``select`` None: all fields. ``want``: rows, rows
+    with a total (``$count=true``) or the total alone (``/$count``). ``cross_company``: every legal entity of the
+    user, else its default one. ``after``: slots (or None for null) of the keyset position a page continues from, one
+    per effective sort key. ``page_size``: rows per page at most, plus one is fetched to know whether more follow.
+    """
+
+    entity: str
+    key: tuple[tuple[str, Slot], ...] = ()
+    select: tuple[str, ...] | None = None
+    filter: Predicate | None = None
+    order: tuple[OrderBy, ...] = ()
+    top: Slot | None = None
+    skip: Slot | None = None
+    expand: tuple[Expand, ...] = ()
+    want: Literal["rows", "rows+count", "count"] = "rows"
+    cross_company: bool = False
+    after: tuple[Slot | None, ...] | None = None
+    page_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """An update of one row: ``changes`` are pairs (field, slot), None for null. ``version``: If-Match, or None."""
+
+    entity: str
+    key: tuple[tuple[str, Slot], ...]
+    changes: tuple[tuple[str, Slot | None], ...]
+    cross_company: bool = True
+    version: Slot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Rows that a decision rests on, looked at again by the very statement that uses the decision.
+
+    ``select`` finds them; its Params are bound like all others. ``param`` names the value that holds their expected
+    fingerprint: the distinct rows, outputs as text joined by U+001F (null: U+001D), rows sorted by code point and
+    joined by U+001E. The store compares once per statement, not per row. A mismatch gives no rows, whereupon the
+    caller resolves the decision anew: a change of membership takes effect at once, at no further round trip.
+    """
+
+    select: Select
+    param: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecuredExpand:
+    """A relation fetched by a second statement, for all parents at once.
+
+    ``name``: property in the parent's JSON. ``parent``: names of the parent's outputs whose values, as lists, are
+    bound to the ``keys`` columns of ``select`` (outputs ``@key0``, ``@key1``, … carry them back for grouping).
+    ``limit``: rows per parent, a Slot or None.
+    """
+
+    name: str
+    many: bool
+    entity: str
+    select: Select
+    parent: tuple[str, ...]
+    keys: tuple[Operand, ...]
+    limit: Operand | None = None
+    expands: tuple[SecuredExpand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecuredPlan:
+    """A read that security has decided. Made by ``security/enforce.py`` only.
+
+    A shape, like the plan it comes from: Params are named here, their values belong to the asking identity and are
+    bound when it runs. ``count``: the select that counts all rows without paging. ``page_size``: rows per page; the
+    select's limit is one more. ``keyset``: names of outputs (``@sort0``…) that hold a row's position for the next
+    page. Outputs that begin with ``@`` are not part of the row; ``@version``, where present, makes its ETag.
+    """
+
+    entity: str
+    select: Select
+    count: Select | None = None
+    expands: tuple[SecuredExpand, ...] = ()
+    witnesses: tuple[Witness, ...] = ()
+    single: bool = False
+    keyset: tuple[str, ...] = ()
+    page_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecuredWrite:
+    """An update that security has decided. Made by ``security/enforce.py`` only.
+
+    In one transaction the store locks the row of the root table that ``read`` finds (none: it does not exist for this
+    person), compares output ``@version`` with ``version``, updates ``table`` where the ``identity`` columns equal the
+    row's outputs ``@id0``…, and runs ``check``, the same row under the rules for what a row may become: no row means
+    that the change would move it out of reach, and everything is undone.
+    """
+
+    entity: str
+    read: Select
+    table: TableName
+    identity: tuple[str, ...]
+    assignments: tuple[tuple[str, Operand | None], ...]
+    check: Select
+    witnesses: tuple[Witness, ...] = ()
+    version: Slot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPlan:
+    """Work of the system itself, never of a person. ``reason`` is observed with it."""
+
+    reason: str
+    sql: str
+    args: tuple[object, ...] = field(default=())
+
+
+__all__ = [
+    "Expand",
+    "OrderBy",
+    "ReadPlan",
+    "SecuredExpand",
+    "SecuredPlan",
+    "SecuredWrite",
+    "SystemPlan",
+    "Witness",
+    "WritePlan",
+]

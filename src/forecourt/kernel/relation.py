@@ -1,0 +1,96 @@
+"""Relational form of a secured plan: sources, joins, outputs, order. What the store compiles and nothing else.
+
+A :class:`Select` names physical tables. Its predicates hold only Columns, Slots, Consts and Params (no entity paths).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from forecourt.kernel.predicate import TRUE, And, Column, Exists, Not, Operand, Or, Predicate, operands
+from forecourt.kernel.types import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table of a database; ``schema`` is never empty."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One table of a select. The first source has ``join='root'`` and ``on=TRUE``."""
+
+    alias: str
+    table: TableName
+    join: Literal["root", "inner", "left"] = "root"
+    on: Predicate = TRUE
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One column of the answer. ``kind`` None marks a bookkeeping column (row version, keyset value)."""
+
+    name: str
+    operand: Operand
+    kind: Kind | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """One sort key. Null sorts lowest: first ascending, last descending."""
+
+    operand: Operand
+    descending: bool = False
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A query over tables. ``limit``/``offset`` are Slots, Consts or None. ``count``: one row, one number.
+
+    ``nullable`` holds the columns that may be null, as (alias, name): a store may render null logic only for these.
+    """
+
+    sources: tuple[Source, ...]
+    where: Predicate = TRUE
+    outputs: tuple[Output, ...] = ()
+    order: tuple[Sort, ...] = ()
+    limit: Operand | None = None
+    offset: Operand | None = None
+    count: bool = False
+    nullable: frozenset[tuple[str, str]] = frozenset()
+
+
+#: The pseudo column that carries a row's version (PostgreSQL: ``xmin``); equality only.
+ROW_VERSION = "@version"
+
+
+def aliases_of(item: Predicate) -> set[str]:
+    """Every alias that a predicate over columns mentions, those inside of ``Exists`` included."""
+    found = {operand.alias for operand in operands(item) if isinstance(operand, Column)}
+    for inner in _selects(item):
+        found |= aliases_of(inner.where)
+        for source in inner.sources:
+            found |= aliases_of(source.on)
+    return found
+
+
+def _selects(item: Predicate) -> Iterator[Select]:
+    match item:
+        case Exists(select):
+            yield select
+        case And(items) | Or(items):
+            for child in items:
+                yield from _selects(child)
+        case Not(child):
+            yield from _selects(child)
+        case _:
+            return

@@ -1,0 +1,243 @@
+"""Shapes of the files under ``operations/`` of a solution.
+
+``entities/*.yaml``: :class:`EntityFile`; ``enums.yaml``: :class:`EnumsFile`; ``roles.yaml``: :class:`RolesFile`;
+``policies/*.yaml``: :class:`PolicyFile`. Vocabulary: operations-and-integration 4.1, 5.1, 6.
+
+Tables are written ``schema.table``; a column of a joined table is written ``Alias.column``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from forecourt.kernel.solution import Record
+
+KindName = Literal["string", "int32", "int64", "decimal", "double", "boolean", "date", "datetime", "guid", "enum"]
+Grant = Literal["read", "create", "update", "delete"]
+OperationName = Literal["Select", "Insert", "Update", "Delete", "InsertUpdateDelete", "AllOperations"]
+
+
+class Root(Record, frozen=True):
+    """The root (primary) data source. ``record_id``: column with a unique integer per row (RecId)."""
+
+    table: str
+    alias: str | None = None
+    record_id: str | None = None
+
+
+class Join(Record, frozen=True):
+    """A joined table. ``on``: own column -> ``Alias.column`` of an earlier source (alias left out: the root)."""
+
+    table: str
+    on: dict[str, str]
+    alias: str | None = None
+    outer: bool = False
+
+
+class FieldDefinition(Record, frozen=True):
+    """A field. ``column`` is ``Alias.column`` or a column of the root. ``type`` may be left to the database."""
+
+    column: str
+    type: KindName | None = None
+    enum: str | None = None
+    label: str = ""
+    length: int | None = None
+    memo: bool = False
+    editable: bool = True
+    currency: str | None = None
+
+
+class RelationDefinition(Record, frozen=True):
+    """A navigation. ``on``: own field -> field of the target entity."""
+
+    entity: str
+    on: dict[str, str]
+    many: bool = False
+
+
+class EnumMemberDefinition(Record, frozen=True):
+    symbol: str
+    value: int | str
+    label: str = ""
+
+
+#: Short form ``{No: 0, Yes: 1}`` or a list of members with labels.
+EnumDefinition = dict[str, int | str] | tuple[EnumMemberDefinition, ...]
+
+
+class EntityFile(Record, frozen=True):
+    """One data entity. A field may be written short: ``Name: Alias.column``."""
+
+    name: str
+    public_name: str
+    collection: str
+    root: Root
+    fields: dict[str, str | FieldDefinition]
+    key: tuple[str, ...]
+    id: int | None = None
+    label: str = ""
+    label_plural: str = ""
+    joins: tuple[Join, ...] = ()
+    company: str | None = None
+    relations: dict[str, RelationDefinition] = {}
+    enums: dict[str, EnumDefinition] = {}
+    read_only: bool = False
+
+
+class EnumsFile(Record, frozen=True):
+    """Enums that several entities share."""
+
+    enums: dict[str, EnumDefinition]
+
+
+class FieldGrants(Record, frozen=True):
+    """The fields a grant is limited to; left out: all fields."""
+
+    read: tuple[str, ...] | None = None
+    update: tuple[str, ...] | None = None
+
+
+class EntityPermission(Record, frozen=True):
+    grant: tuple[Grant, ...]
+    fields: FieldGrants = FieldGrants()
+
+
+class PrivilegeDefinition(Record, frozen=True):
+    """What one task needs: grants per data entity (by physical name)."""
+
+    entities: dict[str, EntityPermission]
+    label: str = ""
+
+
+class DutyDefinition(Record, frozen=True):
+    privileges: tuple[str, ...]
+    label: str = ""
+
+
+class RoleDefinition(Record, frozen=True):
+    """``context``: the context string that policies of context type RoleProperty look for."""
+
+    label: str = ""
+    duties: tuple[str, ...] = ()
+    privileges: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    context: str | None = None
+
+
+class UserDefinition(Record, frozen=True):
+    """An operations user written in the solution. ``roles``: names, or name -> legal entities ([]: all)."""
+
+    id: str
+    roles: tuple[str, ...] | dict[str, tuple[str, ...]]
+    name: str = ""
+    email: str = ""
+    company: str = ""
+    enabled: bool = True
+    language: str = "en-US"
+    attributes: dict[str, str] = {}
+
+
+class UsersTable(Record, frozen=True):
+    """Columns of the ERP table that holds users."""
+
+    table: str
+    id: str
+    name: str | None = None
+    email: str | None = None
+    company: str | None = None
+    enabled: str | None = None
+    language: str | None = None
+
+
+class UserRolesTable(Record, frozen=True):
+    table: str
+    user: str
+    role: str
+
+
+class UserCompaniesTable(Record, frozen=True):
+    """Legal entities to which a user's role is limited; no row for a (user, role): all of them."""
+
+    table: str
+    user: str
+    role: str
+    company: str
+
+
+class UserTables(Record, frozen=True):
+    """Where the ERP database keeps its users and their roles."""
+
+    users: UsersTable
+    roles: UserRolesTable
+    companies: UserCompaniesTable | None = None
+
+
+class RolesFile(Record, frozen=True):
+    """``roles.yaml``."""
+
+    privileges: dict[str, PrivilegeDefinition] = {}
+    duties: dict[str, DutyDefinition] = {}
+    roles: dict[str, RoleDefinition] = {}
+    users: tuple[UserDefinition, ...] = ()
+    user_tables: UserTables | None = None
+
+
+class QueryJoin(Record, frozen=True):
+    """A table joined in a policy query. ``on``: own column -> ``Alias.column`` (alias left out: the primary table)."""
+
+    table: str
+    on: dict[str, str]
+    alias: str | None = None
+
+
+class Range(Record, frozen=True):
+    """A condition of a policy query. A text that starts with ``$`` names a value of the user: ``$user.id``,
+    ``$user.email``, ``$user.company``, ``$user.<attribute>``."""
+
+    column: str
+    equals: str | int | bool | None = None
+    not_equals: str | int | bool | None = None
+    one_of: tuple[str | int, ...] | None = None
+    is_null: bool | None = None
+
+
+class PolicyQuery(Record, frozen=True):
+    joins: tuple[QueryJoin, ...] = ()
+    ranges: tuple[Range, ...] = ()
+
+
+class ConstrainedTable(Record, frozen=True):
+    """A constrained table and the tables nested under it. ``relation``: own column -> column of the table above.
+
+    ``constrained: false``: only passed through.
+    """
+
+    table: str
+    relation: dict[str, str]
+    alias: str | None = None
+    constrained: bool = True
+    tables: tuple[ConstrainedTable, ...] = ()
+
+
+class Context(Record, frozen=True):
+    """When the policy is active: RoleName (``role``), RoleProperty or ContextString (``value``)."""
+
+    type: Literal["RoleName", "RoleProperty", "ContextString"]
+    role: str | None = None
+    value: str | None = None
+
+
+class PolicyFile(Record, frozen=True):
+    """One XDS policy."""
+
+    name: str
+    primary_table: str
+    context: Context
+    query: PolicyQuery = PolicyQuery()
+    label: str = ""
+    alias: str | None = None
+    constrain_primary: bool = True
+    constrained_tables: tuple[ConstrainedTable, ...] = ()
+    operation: OperationName = "AllOperations"
+    not_exists: bool = False
+    enabled: bool = True

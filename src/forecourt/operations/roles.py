@@ -1,0 +1,152 @@
+"""Roles, duties, privileges and users from ``roles.yaml`` (operations-and-integration 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from forecourt.kernel.document import suggest
+from forecourt.kernel.model import Entity
+from forecourt.kernel.principal import OperationsUser
+from forecourt.operations.definitions import RolesFile
+from forecourt.security.rules import (
+    EXTERNAL_USER,
+    PORTAL_ANONYMOUS,
+    PORTAL_USER,
+    SECURITY_ADMINISTRATOR,
+    SYSTEM_ADMINISTRATOR,
+    Grant,
+    Operation,
+    Role,
+)
+from forecourt.store.folder import Faults, Loaded
+
+BUILT_IN = {
+    SYSTEM_ADMINISTRATOR: "System administrator",
+    SECURITY_ADMINISTRATOR: "Security administrator",
+    EXTERNAL_USER: "System external user",
+    PORTAL_USER: "Dataverse virtual entity authenticated portal user",
+    PORTAL_ANONYMOUS: "Dataverse virtual entity anonymous portal user",
+    "SystemUser": "System user",
+}
+
+
+def build_roles(loaded: Loaded[RolesFile] | None, entities: Mapping[str, Entity], faults: Faults) -> dict[str, Role]:
+    """All roles, their duties, privileges and sub-roles flattened to grants. Built-in ones are always there."""
+    roles = {name: Role(name, label, None, ()) for name, label in BUILT_IN.items()}
+    if loaded is None:
+        return roles
+    builder = _Builder(loaded, entities, faults)
+    for name in loaded.record.roles:
+        roles[name] = builder.role(name)
+    return roles
+
+
+class _Builder:
+    def __init__(self, loaded: Loaded[RolesFile], entities: Mapping[str, Entity], faults: Faults) -> None:
+        self.file = loaded.record
+        self.document = loaded.document
+        self.faults = faults
+        self.entities = entities
+        self.privileges = {name: self._privilege(name) for name in self.file.privileges}
+
+    def role(self, name: str) -> Role:
+        definition = self.file.roles[name]
+        return Role(
+            name=name,
+            label=definition.label or BUILT_IN.get(name, name),
+            context=definition.context,
+            grants=tuple(dict.fromkeys(self._grants(name, ()))),
+            where=self.document.where("roles", name),
+        )
+
+    def _grants(self, name: str, above: tuple[str, ...]) -> list[Grant]:
+        path = ("roles", name)
+        if name in above:
+            self.faults.add(self.document.error(f"role {name} contains itself.", *path, "roles", code="FC6003"))
+            return []
+        definition = self.file.roles[name]
+        grants: list[Grant] = []
+        for duty in definition.duties:
+            if duty not in self.file.duties:
+                self._unknown("duty", duty, self.file.duties, *path, "duties")
+                continue
+            for privilege in self.file.duties[duty].privileges:
+                grants.extend(self._of(privilege, "duties", duty, "privileges"))
+        for privilege in definition.privileges:
+            grants.extend(self._of(privilege, *path, "privileges"))
+        for child in definition.roles:
+            if child in self.file.roles:
+                grants.extend(self._grants(child, (*above, name)))
+            elif child not in BUILT_IN:
+                self._unknown("role", child, self.file.roles, *path, "roles")
+        return grants
+
+    def _of(self, privilege: str, *path: str | int) -> tuple[Grant, ...]:
+        if privilege not in self.privileges:
+            self._unknown("privilege", privilege, self.privileges, *path)
+            return ()
+        return self.privileges[privilege]
+
+    def _privilege(self, name: str) -> tuple[Grant, ...]:
+        grants = []
+        for entity, permission in self.file.privileges[name].entities.items():
+            path = ("privileges", name, "entities", entity)
+            if entity not in self.entities:
+                self._unknown("entity", entity, self.entities, *path)
+                continue
+            known = self.entities[entity].fields
+            for kind in ("read", "update"):
+                for field in getattr(permission.fields, kind) or ():
+                    if field not in known:
+                        self._unknown("field", field, known, *path, "fields", kind)
+            read, update = permission.fields.read, permission.fields.update
+            grants.append(
+                Grant(
+                    entity=entity,
+                    operations=frozenset(Operation(item) for item in permission.grant),
+                    privilege=name,
+                    read_fields=None if read is None else frozenset(read),
+                    update_fields=None if update is None else frozenset(update),
+                    where=self.document.where(*path),
+                )
+            )
+        return tuple(grants)
+
+    def _unknown(self, what: str, name: str, known: Mapping[str, object], *path: str | int) -> None:
+        self.faults.add(
+            self.document.error(f"{what} '{name}' is not known.", *path, hint=suggest(name, known), code="FC6002")
+        )
+
+
+def build_users(
+    loaded: Loaded[RolesFile] | None, roles: Mapping[str, Role], faults: Faults
+) -> dict[str, OperationsUser]:
+    """The users that the file itself defines, by id."""
+    users: dict[str, OperationsUser] = {}
+    if loaded is None:
+        return users
+    for position, definition in enumerate(loaded.record.users):
+        path = ("users", position)
+        given = definition.roles if isinstance(definition.roles, dict) else dict.fromkeys(definition.roles, ())
+        for name in given:
+            if name not in roles:
+                faults.add(
+                    loaded.document.error(
+                        f"role '{name}' is not known.", *path, "roles", hint=suggest(name, roles), code="FC6002"
+                    )
+                )
+        if definition.id in users:
+            faults.add(loaded.document.error(f"user {definition.id} is defined twice.", *path, code="FC6003"))
+        users[definition.id] = OperationsUser(
+            id=definition.id,
+            name=definition.name or definition.id,
+            email=definition.email,
+            company=definition.company,
+            roles=frozenset(given),
+            companies=tuple(sorted((name, frozenset(ids)) for name, ids in given.items() if ids)),
+            external=EXTERNAL_USER in given,
+            enabled=definition.enabled,
+            attributes=tuple(sorted(definition.attributes.items())),
+            language=definition.language,
+        )
+    return users

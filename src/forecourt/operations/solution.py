@@ -1,0 +1,56 @@
+"""The operations part of a solution: entities, roles, policies, users, loaded and checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from forecourt.kernel.errors import DefinitionError
+from forecourt.kernel.model import LegalEntity, Model
+from forecourt.kernel.principal import OperationsUser
+from forecourt.kernel.solution import SolutionHeader
+from forecourt.operations.definitions import EntityFile, EnumsFile, PolicyFile, RolesFile, UserTables
+from forecourt.operations.entities import build_entities, enums
+from forecourt.operations.policies import build_policies, findings
+from forecourt.operations.roles import build_roles, build_users
+from forecourt.security.rules import OperationsRules
+from forecourt.store.catalog import Catalog
+from forecourt.store.folder import Faults, read_file, read_files
+
+
+@dataclass(frozen=True)
+class OperationsSolution:
+    """``findings``: well-formed rules that cannot mean what their author meant."""
+
+    model: Model
+    rules: OperationsRules
+    users: Mapping[str, OperationsUser] = field(default_factory=dict)
+    user_tables: UserTables | None = None
+    findings: tuple[DefinitionError, ...] = ()
+
+
+def load_operations(root: Path, header: SolutionHeader, catalog: Catalog | None, faults: Faults) -> OperationsSolution:
+    """Reads ``operations/``. Faults are collected; ``catalog`` None checks names against the files alone."""
+    folder = root / "operations"
+    enum_files = list(read_files(root, "operations/enums.yaml", EnumsFile, faults))
+    entity_files = list(read_files(root, "operations/entities/*.yaml", EntityFile, faults))
+    all_enums = enums(enum_files, entity_files, faults)
+    entities = build_entities(entity_files, all_enums, catalog, faults)
+    roles_file = read_file(root, folder / "roles.yaml", RolesFile, faults) if (folder / "roles.yaml").exists() else None
+    roles = build_roles(roles_file, entities, faults)
+    users = build_users(roles_file, roles, faults)
+    attributes = frozenset(name for user in users.values() for name, _ in user.attributes)
+    policy_files = read_files(root, "operations/policies/*.yaml", PolicyFile, faults)
+    policies = build_policies(policy_files, catalog, attributes, faults)
+    return OperationsSolution(
+        model=Model(
+            entities,
+            all_enums,
+            {item.id: LegalEntity(item.id, item.name, item.currency) for item in header.legal_entities},
+        ),
+        rules=OperationsRules(roles, tuple(policy for policy, _ in policies), header.external_users),
+        users=users,
+        user_tables=roles_file.record.user_tables if roles_file is not None else None,
+        findings=tuple(findings(policies, roles, entities)),
+    )

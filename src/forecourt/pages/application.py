@@ -1,0 +1,172 @@
+"""The portal as one ASGI application: its routes, its error pages, its headers.
+
+A request becomes a :class:`~forecourt.pages.visit.Visit`; what a handler refuses is shown as a page that says what to
+do next; what it does not foresee is a page with a correlation id, and the exception goes to the observer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+from markupsafe import escape
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from forecourt.dataverse.rows import Rows
+from forecourt.dataverse.tables import Tables
+from forecourt.identity import csrf
+from forecourt.kernel.errors import CODES, Refusal, Unavailable
+from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
+from forecourt.kernel.principal import Door
+from forecourt.pages import theme
+from forecourt.pages.assets import Assets
+from forecourt.pages.details import Forms
+from forecourt.pages.error_pages import ErrorPages
+from forecourt.pages.lists import Lists
+from forecourt.pages.options import PortalOptions
+from forecourt.pages.ports import Accounts, DataverseRequests, Principals, Sessions
+from forecourt.pages.render import SECURITY_HEADERS, Renderer, finish
+from forecourt.pages.sign_in import SignIn
+from forecourt.pages.site import Site
+from forecourt.pages.site_pages import SitePages
+from forecourt.pages.view_filters import view_filters
+from forecourt.pages.visit import Visit, begin, new_correlation, read_form
+from forecourt.pages.web_api import PortalApi
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+class Portal:
+    """The portal. ``await portal(scope, receive, send)`` answers a request; nothing needs to be started."""
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        tables: Tables,
+        rows: Rows,
+        sessions: Sessions,
+        accounts: Accounts,
+        principals: Principals,
+        requests: DataverseRequests,
+        options: PortalOptions | None = None,
+        observer: Observer = nobody,
+    ) -> None:
+        self._options = options or PortalOptions()
+        self._sessions = sessions
+        self._principals = principals
+        self._observer = observer
+        self._assets = Assets({"theme.css": theme.stylesheet(site.setting("Theme/Accent"))})
+        renderer = Renderer(site, self._assets, self._options)
+        filters = view_filters(tables)
+        pages = SitePages(site, Lists(tables, rows, filters), Forms(tables, rows, filters), rows, renderer)
+        self._pages = pages
+        self._errors = ErrorPages(site, renderer)
+        self._sign_in = SignIn(accounts, sessions, principals, pages, renderer)
+        self._api = PortalApi(requests, site)
+        self._app: ASGIApp = Starlette(routes=self._routes())
+
+    def _routes(self) -> list[Route]:
+        both, every = ["GET", "POST"], ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+        routes = [
+            Route("/assets/{digest}/{name}", self._asset),
+            Route("/favicon.svg", self._favicon),
+            Route("/favicon.ico", self._favicon),
+            Route("/_layout/tokenhtml", self._handle(self._token)),
+            Route("/_api/{path:path}", self._handle(self._api.answer), methods=every),
+        ]
+        for path in ("/SignIn", "/signin"):
+            routes.append(Route(path, self._handle(self._show_sign_in), methods=both))
+        for path in ("/Account/Login/LogOff", "/account/login/logoff"):
+            routes.append(Route(path, self._handle(self._sign_in.sign_out), methods=both))
+        routes.append(Route("/{path:path}", self._handle(self._site_page), methods=every))
+        return routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        correlation = scope.setdefault("forecourt.correlation", new_correlation())
+        started = time.perf_counter()
+        status = 0
+
+        async def with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = list(message["headers"])
+                headers.extend(SECURITY_HEADERS)
+                headers.append((b"x-correlation-id", str(correlation).encode()))
+                if self._options.secure:
+                    headers.append((b"strict-transport-security", b"max-age=31536000"))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, with_headers)
+        except Exception as error:
+            self._observer(Fault(correlation, error))
+            if status:
+                raise
+            await _bare_fault(correlation)(scope, receive, with_headers)
+        door = Door.PORTAL_API if scope["path"].startswith("/_api/") else Door.PORTAL
+        identity = scope.get("forecourt.identity", "anonymous")
+        seconds = time.perf_counter() - started
+        self._observer(RequestDone(door, scope["method"], status, seconds, identity, correlation))
+
+    def _handle(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """The endpoint of a handler: refusals and faults become pages."""
+
+        async def endpoint(request: Request) -> Response:
+            visit = await begin(request, self._sessions, self._principals, self._options)
+            request.scope["forecourt.identity"] = visit.principal.label
+            try:
+                return await handler(visit)
+            except Refusal as refusal:
+                if refusal.status == 403:
+                    self._observer(Denied(Door.PORTAL, visit.principal.label, refusal.code, visit.path))
+                return self._errors.refused(visit, refusal)
+            except Unavailable as error:
+                self._observer(Fault(visit.correlation, error))
+                return self._errors.refused(visit, Refusal("FC5031", CODES["FC5031"][1]))
+            except Exception as error:
+                self._observer(Fault(visit.correlation, error))
+                return self._errors.fault(visit)
+
+        return endpoint
+
+    async def _site_page(self, visit: Visit) -> Response:
+        if visit.request.method not in {"GET", "HEAD", "POST"}:
+            raise Refusal("FC1008", "The method is not allowed here.", headers=(("Allow", "GET, HEAD, POST"),))
+        if visit.request.method == "POST" and not visit.signed_in:
+            return self._sign_in.again(visit, await read_form(visit.request))
+        return await self._pages.answer(visit)
+
+    async def _show_sign_in(self, visit: Visit) -> Response:
+        return await (self._sign_in.post(visit) if visit.request.method == "POST" else self._sign_in.get(visit))
+
+    async def _token(self, visit: Visit) -> Response:
+        """The fragment that scripts read the anti-forgery token from (A2.1)."""
+        response = HTMLResponse(f'<input name="{csrf.FIELD}" type="hidden" value="{escape(visit.token())}" />')
+        response.headers["cache-control"] = "no-store"
+        return finish(visit, response)
+
+    async def _asset(self, request: Request) -> Response:
+        try:
+            return self._assets.answer(request, request.path_params["digest"], request.path_params["name"])
+        except Refusal:
+            return Response("Not found", 404, media_type="text/plain")
+
+    async def _favicon(self, request: Request) -> Response:
+        return self._assets.plain(request, "favicon.svg")
+
+
+def _bare_fault(correlation: str) -> HTMLResponse:
+    """The answer where not even an error page could be made."""
+    return HTMLResponse(
+        f'<!doctype html><html lang="en"><title>Error</title><p>Something went wrong. Reference: {correlation}</p>', 500
+    )

@@ -1,0 +1,195 @@
+"""Details of a row: the sections of a read-only form, and the rows that belong to the row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from forecourt.dataverse.definitions import Form, Subgrid
+from forecourt.dataverse.rows import Query, Row, Rows
+from forecourt.dataverse.tables import Table, Tables
+from forecourt.kernel.errors import Refusal, not_found
+from forecourt.kernel.principal import Principal
+from forecourt.pages import formatting, lists
+from forecourt.pages.formatting import Cell, Locales
+from forecourt.pages.inputs import Section, sections_of
+from forecourt.pages.lists import Column, Grid, Line
+from forecourt.pages.ports import ViewFilter
+from forecourt.pages.site import FormDefinition, FormSource
+
+#: Rows of a subgrid at a time.
+SUBGRID_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A section to show: labels and values."""
+
+    label: str
+    items: tuple[tuple[str, Cell], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A subgrid to show. ``key``: id of its heading; ``refused``: the person may not read its table."""
+
+    key: str
+    label: str
+    grid: Grid | None
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """``status``: the first choice of the form that is a status or state, shown beside the heading."""
+
+    row: Row
+    heading: str
+    sections: tuple[Shown, ...]
+    status: Cell | None
+    below: tuple[Below, ...]
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Reads rows for forms."""
+
+    tables: Tables
+    rows: Rows
+    view_filter: ViewFilter
+
+    def form(self, definition: FormDefinition) -> tuple[Table, Form]:
+        """The table and the form that a definition names. Raises Refusal FC4042 when there is none."""
+        table = self.tables.by_name.get(definition.table)
+        form = table.form(definition.form) if table else None
+        if table is None or form is None:
+            raise Refusal("FC4042", "The form does not exist.")
+        return table, form
+
+    def row_id(self, definition: FormDefinition, principal: Principal, query: Mapping[str, str]) -> UUID:
+        """The row that a request to the form's page is about. Raises Refusal FC4041 when it names none."""
+        if definition.source is FormSource.CURRENT_USER:
+            if principal.contact is None or definition.table != "contact":
+                raise not_found()
+            return principal.contact.id
+        lowered = {name.lower(): value for name, value in query.items()}
+        try:
+            return UUID(lowered.get(definition.id_parameter.lower(), ""))
+        except ValueError:
+            raise not_found() from None
+
+    async def row(self, principal: Principal, table: Table, row_id: UUID, sections: tuple[Section, ...]) -> Row:
+        """The row with the columns of the form. Raises Refusal FC4041, FC3001."""
+        columns = [field.column for section in sections for field in section.fields]
+        names = dict.fromkeys([*lists.needed(columns), table.primary_name])
+        return await self.rows.row(principal, table.name, row_id, tuple(names))
+
+    async def details(
+        self,
+        principal: Principal,
+        definition: FormDefinition,
+        row_id: UUID,
+        asked: Mapping[str, str],
+        path: str,
+        locales: Locales,
+        pages: Mapping[str, str],
+    ) -> Details:
+        """What the details page shows. ``pages``: details page by table, for the rows beneath."""
+        table, form = self.form(definition)
+        sections = sections_of(table, form, self.tables.enums)
+        row = await self.row(principal, table, row_id, sections)
+        shown = []
+        status: Cell | None = None
+        for section in sections:
+            items = []
+            for field in section.fields:
+                cell = formatting.cell(field.column, row.values, self.tables.enums, locales)
+                if status is None and cell.kind == "badge" and "stat" in f"{field.name} {field.label}".lower():
+                    status = cell
+                items.append((field.label, cell))
+            shown.append(Shown(section.label, tuple(items)))
+        below = await self.below(principal, definition, row, asked, path, locales, pages)
+        return Details(row, heading_of(table, row), tuple(shown), status, below)
+
+    async def below(
+        self,
+        principal: Principal,
+        definition: FormDefinition,
+        row: Row,
+        asked: Mapping[str, str],
+        path: str,
+        locales: Locales,
+        pages: Mapping[str, str],
+    ) -> tuple[Below, ...]:
+        """The subgrids of the form that the row is shown on."""
+        table, form = self.form(definition)
+        url = f"{path}?{definition.id_parameter}={row.id}"
+        found = []
+        for index, subgrid in enumerate(form.subgrids):
+            key = f"rows-{index + 1}"
+            grid = await self._below(principal, table, row, subgrid, key, asked, url, locales, pages)
+            if grid is not None:
+                found.append(grid)
+        return tuple(found)
+
+    async def _below(
+        self,
+        principal: Principal,
+        table: Table,
+        row: Row,
+        subgrid: Subgrid,
+        key: str,
+        asked: Mapping[str, str],
+        url: str,
+        locales: Locales,
+        pages: Mapping[str, str],
+    ) -> Below | None:
+        relation = table.entity.relations.get(subgrid.relation)
+        target = self.tables.by_name.get(relation.target) if relation else None
+        view = target.view(subgrid.view) if target else None
+        if target is None or view is None:
+            return None
+        label = subgrid.label or target.entity.label_plural or view.name
+        columns = lists.view_columns(target, view)
+        where, slots = self.view_filter(target, view.filter)
+        query = Query(
+            target.name,
+            lists.needed([column for column, _ in columns]),
+            where,
+            slots,
+            lists.view_order(view),
+            size=SUBGRID_SIZE,
+            cursor=asked.get(key) or None,
+            total=True,
+            related=(subgrid.relation, table.name, row.id),
+        )
+        try:
+            page = await self.rows.page(principal, query)
+        except Refusal as refusal:
+            if refusal.status == 403:
+                return Below(key, label, None, refused=True)
+            if query.cursor is None:
+                raise
+            return await self._below(principal, table, row, subgrid, key, {}, url, locales, pages)
+        grid = Grid(
+            caption=label,
+            columns=tuple(Column(c.name, name, formatting.is_numeric(c)) for c, name in columns),
+            lines=tuple(
+                Line(
+                    lists.cells_of(line, columns, self.tables, locales),
+                    lists.row_url(pages.get(target.name), "id", line),
+                )
+                for line in page.rows
+            ),
+            total=page.total,
+            number=2 if query.cursor else 1,
+            next=f"{url}&{key}={page.cursor}#{key}" if page.cursor else "",
+            first=f"{url}#{key}" if query.cursor else "",
+        )
+        return Below(key, label, grid)
+
+
+def heading_of(table: Table, row: Row) -> str:
+    """What a row is called."""
+    return str(row.values.get(table.primary_name) or table.label)

@@ -1,0 +1,122 @@
+"""Pages for what cannot be shown: no permission, not found, trouble. Each says what to do next, none says too much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from forecourt.kernel.errors import Refusal
+from forecourt.pages.render import Link, Renderer
+from forecourt.pages.site import Page, Site
+from forecourt.pages.visit import Visit
+
+#: Codes that are about what the person may do.
+_DENIED = frozenset({"FC3001", "FC3002", "FC3003", "FC3004", "FC3005"})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What an error page says. ``icon``: the picture; ``reference``: what to name when asking for help."""
+
+    heading: str
+    text: str
+    icon: str
+    actions: tuple[Link, ...]
+    reference: str = ""
+
+
+class ErrorPages:
+    """Makes them."""
+
+    def __init__(self, site: Site, renderer: Renderer) -> None:
+        self._site = site
+        self._renderer = renderer
+
+    def refused(self, visit: Visit, refusal: Refusal) -> Response:
+        """The page for a refusal, with its status."""
+        if refusal.code in _DENIED:
+            return self._denied(visit, refusal)
+        if refusal.status == 404:
+            return self._not_found(visit, refusal)
+        if refusal.status in {500, 503}:
+            return self.fault(visit, refusal.status, dict(refusal.headers))
+        problem = Problem(
+            "That did not work", refusal.text, "warn", (Link("Back to the start", "/"),), visit.correlation
+        )
+        return self._page(visit, problem, refusal.status, None, refusal.headers)
+
+    def fault(self, visit: Visit, status: int = 500, headers: Mapping[str, str] | None = None) -> Response:
+        """The page for the unexpected: a correlation id, never what happened."""
+        text = (
+            "Our order system cannot be reached at the moment. Please try again in a minute."
+            if status == 503
+            else "Something went wrong on our side. Try again; if it happens again, tell us the reference below."
+        )
+        again = Link("Try again", visit.return_url if visit.request.method == "GET" else "/")
+        problem = Problem(
+            "We could not show this page", text, "bad", (again, Link("Back to the start", "/")), visit.correlation
+        )
+        return self._page(visit, problem, status, None, tuple((headers or {}).items()))
+
+    def _denied(self, visit: Visit, refusal: Refusal) -> Response:
+        page = self._site.marked("Access Denied") if visit.signed_in else None
+        if not visit.signed_in:
+            sign_in = Link("Sign in", "/SignIn?" + urlencode({"returnUrl": visit.return_url}))
+            problem = Problem(
+                "Please sign in",
+                "This page is for people who have signed in.",
+                "lock",
+                (sign_in, Link("Back to the start", "/")),
+            )
+        elif refusal.code in {"FC3002", "FC3003"}:
+            problem = Problem(
+                "Your account is not ready yet",
+                f"You are signed in, but your account is not set up for this. Ask {self._renderer.help}.",
+                "lock",
+                (Link("Back to the start", "/"),),
+                visit.correlation,
+            )
+            page = None
+        else:
+            problem = Problem(
+                "You have no access to this",
+                f"Your account does not include this. If you need it for your work, ask {self._renderer.help}.",
+                "lock",
+                (Link("Back to the start", "/"),),
+            )
+        return self._page(visit, problem, 403, page, refusal.headers)
+
+    def _not_found(self, visit: Visit, refusal: Refusal) -> Response:
+        page = self._site.marked("Page Not Found")
+        text = "It may have been moved or removed, or the address has a typing error."
+        if refusal.code == "FC4041":
+            text, page = "It may have been removed, or it is not one of yours.", None
+        actions = [Link("Back to the start", "/")]
+        if not visit.signed_in:
+            actions.append(Link("Sign in", "/SignIn?" + urlencode({"returnUrl": visit.return_url})))
+        problem = Problem("We cannot find that", text, "search", tuple(actions))
+        return self._page(visit, problem, 404, page, ())
+
+    def _page(
+        self,
+        visit: Visit,
+        problem: Problem,
+        status: int,
+        page: Page | None,
+        headers: tuple[tuple[str, str], ...],
+    ) -> Response:
+        text = self._renderer.text(visit, page) if page is not None else None
+        if text is not None and 'href="/"' in text.markup:
+            problem = replace(problem, actions=tuple(link for link in problem.actions if link.url != "/"))
+        return self._renderer.page(
+            visit,
+            "problem.html",
+            title=problem.heading,
+            status=status,
+            headers=dict(headers),
+            problem=problem,
+            text=text,
+        )

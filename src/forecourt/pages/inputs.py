@@ -1,0 +1,215 @@
+"""Form fields: from a row's value to the text of an input, and from what a person typed to a Dataverse value.
+
+A date or moment crosses in the form that browsers use (ISO); a number in the person's language, without grouping;
+a choice as its number; yes/no as ``1`` or ``0``. Reading is strict: what cannot be read is the person's to correct,
+with a sentence that says how.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+from babel.numbers import NumberFormatError, format_decimal, parse_decimal
+
+from forecourt.dataverse.definitions import Form, FormColumn
+from forecourt.dataverse.tables import Table
+from forecourt.kernel.model import EntityField, Enum
+from forecourt.kernel.types import INTEGERS, NUMBERS, Kind
+from forecourt.pages import formatting
+from forecourt.pages.formatting import Locales
+
+InputKind = Literal["text", "memo", "date", "datetime", "number", "choice", "yesno", "email", "tel"]
+
+MAX_TEXT = 4000
+MAX_MEMO = 100_000
+_LIMITS = {Kind.INT32: 2**31, Kind.INT64: 2**63}
+
+
+class Unreadable(Exception):
+    """What was typed is no value of the field; the text says what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """A column on a form. ``options``: (value, label) of a choice."""
+
+    column: EntityField
+    label: str
+    kind: InputKind
+    required: bool
+    read_only: bool
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.column.name
+
+    @property
+    def whole(self) -> bool:
+        return self.column.kind in INTEGERS
+
+    @property
+    def length(self) -> int:
+        return self.column.length or (MAX_MEMO if self.kind == "memo" else MAX_TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    label: str
+    fields: tuple[FormField, ...]
+
+
+def sections_of(table: Table, form: Form, enums: Mapping[str, Enum]) -> tuple[Section, ...]:
+    """The form's sections with the columns that the table has."""
+    found = []
+    for section in form.sections:
+        fields = []
+        for item in section.columns:
+            placed = item if isinstance(item, FormColumn) else FormColumn(column=item)
+            column = table.column(placed.column)
+            if column is not None:
+                fields.append(_field(table, column, placed, enums))
+        if fields:
+            found.append(Section(section.label, tuple(fields)))
+    return tuple(found)
+
+
+def _field(table: Table, column: EntityField, placed: FormColumn, enums: Mapping[str, Enum]) -> FormField:
+    enum = enums.get(column.enum) if column.enum else None
+    kind: InputKind = "text"
+    options: tuple[tuple[str, str], ...] = ()
+    if enum is not None and not formatting.is_yes_no(enum):
+        kind = "choice"
+        options = tuple((str(member.choice), member.label or member.symbol) for member in enum.members)
+    elif enum is not None or column.kind is Kind.BOOLEAN:
+        kind = "yesno"
+    elif column.kind is Kind.DATE:
+        kind = "date"
+    elif column.kind is Kind.DATETIME:
+        kind = "datetime"
+    elif column.kind in NUMBERS:
+        kind = "number"
+    elif column.memo:
+        kind = "memo"
+    elif re.search(r"e-?mail", column.name):
+        kind = "email"
+    elif re.search(r"phone", column.name):
+        kind = "tel"
+    fixed = placed.read_only or not column.editable or column.name in {table.primary_id, *table.entity.key}
+    return FormField(column, placed.label or column.label or column.name, kind, placed.required, fixed, options)
+
+
+def text_of(field: FormField, value: Any, enums: Mapping[str, Enum], locales: Locales) -> str:
+    """The text that the field's input holds for a row's value."""
+    if value is None:
+        return "0" if field.kind == "yesno" else ""
+    match field.kind:
+        case "choice" | "yesno" if field.column.enum:
+            member = formatting.member_of(enums.get(field.column.enum), value)
+            if field.kind == "yesno":
+                return "1" if member is not None and member.symbol.lower() == "yes" else "0"
+            return str(member.choice) if member is not None else ""
+        case "yesno":
+            return "1" if value in (True, 1, "true", "True") else "0"
+        case "date":
+            day = formatting.as_date(value)
+            return day.isoformat() if day else ""
+        case "datetime":
+            moment = formatting.as_moment(value)
+            return moment.astimezone(locales.zone).strftime("%Y-%m-%dT%H:%M") if moment else ""
+        case "number":
+            number = formatting.as_number(value)
+            return "" if number is None else format_decimal(number, "0.##########", locale=locales.locale)
+        case _:
+            return str(value).replace("\r\n", "\n")
+
+
+def value_of(field: FormField, text: str, enums: Mapping[str, Enum], locales: Locales) -> object:
+    """The Dataverse value of what was typed. Raises Unreadable."""
+    if field.kind == "yesno":
+        return _yes_no(field, text == "1", enums)
+    if not text.strip():
+        if field.required:
+            raise Unreadable(f"{_asked(field)} {_lower(field.label)}.")
+        return None if field.column.nullable or field.column.kind is not Kind.STRING else ""
+    match field.kind:
+        case "choice":
+            if text not in {value for value, _ in field.options}:
+                raise Unreadable(f"Choose {_lower(field.label)} from the list.")
+            return int(text)
+        case "date":
+            return _date(field, text)
+        case "datetime":
+            return _moment(field, text, locales)
+        case "number":
+            return _number(field, text, locales)
+        case "email" if not re.fullmatch(r"[^@\s]+@[^@\s]+", text.strip()):
+            raise Unreadable(f"Write {_lower(field.label)} in the form name@company.com.")
+    if field.column.kind is Kind.GUID:
+        try:
+            return str(UUID(text.strip()))
+        except ValueError:
+            raise Unreadable(f"{field.label} is not a valid reference.") from None
+    value = text if field.kind == "memo" else text.strip()
+    if len(value) > field.length:
+        raise Unreadable(f"{field.label} may have at most {field.length} characters; it has {len(value)}.")
+    return value
+
+
+def _asked(field: FormField) -> str:
+    return "Choose" if field.kind in {"choice", "date", "datetime"} else "Enter"
+
+
+def _lower(label: str) -> str:
+    """A label within a sentence: its first letter small unless the word is an abbreviation."""
+    return label if label[:2].isupper() else label[:1].lower() + label[1:]
+
+
+def _yes_no(field: FormField, yes: bool, enums: Mapping[str, Enum]) -> object:
+    enum = enums.get(field.column.enum) if field.column.enum else None
+    if enum is None:
+        return yes
+    return next(member.choice for member in enum.members if (member.symbol.lower() == "yes") == yes)
+
+
+def _date(field: FormField, text: str) -> dt.date:
+    try:
+        day = dt.date.fromisoformat(text.strip())
+    except ValueError:
+        raise Unreadable(f"{field.label} is not a date. Write it as 2026-12-31.") from None
+    if not 1900 < day.year < 2155:
+        raise Unreadable(f"{field.label} must be a date between 1901 and 2154.")
+    return day
+
+
+def _moment(field: FormField, text: str, locales: Locales) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise Unreadable(f"{field.label} is not a date and time. Write it as 2026-12-31T17:00.") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=locales.zone)).astimezone(dt.UTC)
+
+
+def _number(field: FormField, text: str, locales: Locales) -> Decimal | int | float:
+    example = format_decimal(12 if field.whole else Decimal("1234.5"), "0.##", locale=locales.locale)
+    try:
+        number = parse_decimal(text.strip(), locale=locales.locale, strict=True)
+    except NumberFormatError:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise Unreadable(f"{field.label} is not a number. Write it as {example}.")
+    if abs(number) >= Decimal(10) ** 26:
+        raise Unreadable(f"{field.label} is too large.")
+    if field.whole:
+        if number != number.to_integral_value():
+            raise Unreadable(f"{field.label} must be a whole number, such as {example}.")
+        if not -_LIMITS[field.column.kind] <= number < _LIMITS[field.column.kind]:
+            raise Unreadable(f"{field.label} is too large.")
+        return int(number)
+    return float(number) if field.column.kind is Kind.DOUBLE else number

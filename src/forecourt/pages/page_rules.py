@@ -1,0 +1,91 @@
+"""Page permissions: whether a person may open a page or a file of the site (pages-and-dataverse A1.6).
+
+In this order::
+
+    Access Denied, Page Not Found   readable by everybody
+    an inactive page in the chain   (the page and its ancestors) nothing is allowed
+    Grant Change                    a rule anywhere in the chain that names one of the person's roles: all is allowed
+    Restrict Read                   at EACH level of the chain that has such rules, the person must hold a role of one
+                                    of them: levels AND together, roles within a level OR
+    otherwise                       read is allowed, change is not
+
+A rule is a matter of pages alone: what rows a page shows is decided by table permissions. A web file is decided by
+the chain of the page that it lies under, Restrict Read rules of that page with 'exclude files' left out. (The
+portal's last open release looks at that one page only, so that a file beneath a restricted area is open to all;
+ours is the narrower meaning.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from forecourt.pages.site import Page, PageRight, PageRule, RuleScope, Site, WebFile
+
+#: Site markers of pages that everybody may read.
+ALWAYS_READABLE = ("Access Denied", "Page Not Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether, and why: the rule or page that decided, where one did."""
+
+    allowed: bool
+    reason: str
+    rule: PageRule | None = None
+
+
+def read(site: Site, page: Page, roles: Collection[str]) -> Decision:
+    """Whether somebody with the web roles ``roles`` (names) may read ``page``."""
+    if any((marked := site.marked(name)) is not None and marked.id == page.id for name in ALWAYS_READABLE):
+        return Decision(True, "the page is readable by everybody")
+    return _decide(site, page, frozenset(roles), leave_out_file_rules=False)
+
+
+def read_file(site: Site, file: WebFile, roles: Collection[str]) -> Decision:
+    """Whether somebody with the web roles ``roles`` may read the web file."""
+    return _decide(site, site.pages[file.parent], frozenset(roles), leave_out_file_rules=True)
+
+
+def may_read(site: Site, page: Page, roles: Collection[str]) -> bool:
+    """:func:`read`, and every page of the chain is published."""
+    return read(site, page, roles).allowed and all(item.visible for item in site.chain(page))
+
+
+def may_read_file(site: Site, file: WebFile, roles: Collection[str]) -> bool:
+    return read_file(site, file, roles).allowed and all(item.visible for item in site.chain(site.pages[file.parent]))
+
+
+def may_change(site: Site, page: Page, roles: Collection[str]) -> bool:
+    """Whether a Grant Change rule of the chain names one of ``roles``."""
+    chain = site.chain(page)
+    return all(item.active for item in chain) and _granting(site, chain, frozenset(roles)) is not None
+
+
+def _rules(site: Site, page: Page, right: PageRight) -> tuple[PageRule, ...]:
+    return tuple(rule for rule in site.rules if rule.page == page.id and rule.right is right)
+
+
+def _granting(site: Site, chain: tuple[Page, ...], roles: frozenset[str]) -> PageRule | None:
+    for page in chain:
+        for rule in _rules(site, page, PageRight.GRANT_CHANGE):
+            if rule.roles & roles:
+                return rule
+    return None
+
+
+def _decide(site: Site, page: Page, roles: frozenset[str], *, leave_out_file_rules: bool) -> Decision:
+    chain = site.chain(page)
+    for item in chain:
+        if not item.active:
+            return Decision(False, f"the page {item.path} is inactive")
+    granting = _granting(site, chain, roles)
+    if granting is not None:
+        return Decision(True, f"the rule '{granting.name}' grants change", granting)
+    for item in chain:
+        restricting = _rules(site, item, PageRight.RESTRICT_READ)
+        if leave_out_file_rules and item.id == page.id:
+            restricting = tuple(rule for rule in restricting if rule.scope is not RuleScope.EXCLUDE_FILES)
+        if restricting and not any(rule.roles & roles for rule in restricting):
+            return Decision(False, f"the rule '{restricting[0].name}' restricts {item.path}", restricting[0])
+    return Decision(True, "no rule restricts the page")

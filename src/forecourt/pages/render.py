@@ -1,0 +1,202 @@
+"""Templates to answers: the layout every page shares, and the headers that every answer carries.
+
+The layout shows the site's name, the links that the person may follow, who is signed in and for which account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.responses import HTMLResponse, Response
+
+from forecourt.pages import formatting, liquid, page_rules
+from forecourt.pages.assets import Assets
+from forecourt.pages.options import PortalOptions
+from forecourt.pages.site import Page, Site
+from forecourt.pages.visit import Visit
+
+#: No script or style of ours is inline, and none comes from elsewhere.
+POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "frame-ancestors 'self'; base-uri 'self'; form-action 'self'"
+)
+
+SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+
+#: Names of the link set that makes the navigation; the first that the site has.
+NAVIGATION = ("Primary Navigation", "Default")
+
+#: What a redirect may tell the page it leads to: the query carries the key, never text.
+NOTICES = {
+    "saved": "Your changes are saved.",
+    "unchanged": "You changed nothing, so nothing was saved.",
+    "signed-out": "You are signed out.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    label: str
+    url: str
+    current: bool = False
+    new_window: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is signed in. ``acting_for``: the account, '' where there is none."""
+
+    name: str
+    email: str
+    acting_for: str
+    initials: str
+
+
+class Renderer:
+    """Makes answers from templates."""
+
+    def __init__(self, site: Site, assets: Assets, options: PortalOptions) -> None:
+        self._site = site
+        self._options = options
+        self.title = options.title or site.name
+        self._templates = Environment(
+            loader=FileSystemLoader(Path(__file__).parent / "templates"),
+            autoescape=select_autoescape(default=True, default_for_string=True),
+            undefined=StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals.update(asset=assets.url, site_title=self.title)
+        self._templates.filters["count"] = formatting.count
+
+    def page(
+        self,
+        visit: Visit,
+        template: str,
+        *,
+        title: str,
+        status: int = 200,
+        page: Page | None = None,
+        headers: Mapping[str, str] | None = None,
+        **context: Any,
+    ) -> Response:
+        """An HTML answer. ``page``: the site's page that it belongs to, for navigation and breadcrumbs."""
+        text = self._templates.get_template(template).render(
+            title=title,
+            visit=visit,
+            page=page,
+            locales=visit.locales,
+            navigation=self.navigation(visit, page),
+            crumbs=self.breadcrumbs(visit, page),
+            person=person_of(visit),
+            footer=self._footer(visit),
+            help=self.help,
+            token=visit.token,
+            **{"notice": NOTICES.get(visit.query.get("notice", "")), **context},
+        )
+        response = HTMLResponse(text, status, headers=dict(headers or {}))
+        return finish(visit, response)
+
+    @property
+    def help(self) -> str:
+        """Whom to ask for access."""
+        return self._options.help or self._site.setting("Support/Contact") or f"your contact at {self.title}"
+
+    def readable(self, visit: Visit, page: Page) -> bool:
+        return page_rules.may_read(self._site, page, visit.principal.web_roles)
+
+    def navigation(self, visit: Visit, page: Page | None) -> tuple[Link, ...]:
+        """Links of the navigation that the person may follow; without a link set, the pages under Home."""
+        site = self._site
+        here = {item.id for item in site.chain(page)} if page else set()
+        found: list[Link] = []
+        for name in NAVIGATION:
+            links = site.link_set(name, visit.languages)
+            for link in links:
+                target = site.pages.get(link.page) if link.page else None
+                if target is None:
+                    if link.url.startswith(("/", "https://", "http://")):
+                        found.append(Link(link.name, link.url, False, link.new_window))
+                elif not link.validate or self.readable(visit, target):
+                    found.append(Link(link.name, target.path, _is_current(target, page, here), link.new_window))
+            if links:
+                return tuple(found)
+        home = site.home
+        if home is None:
+            return ()
+        return tuple(
+            Link(site.content(child, visit.languages).title, child.path, _is_current(child, page, here))
+            for child in site.children(home)
+            if child.in_sitemap and child.form is None and not _is_system(site, child) and self.readable(visit, child)
+        )
+
+    def breadcrumbs(self, visit: Visit, page: Page | None) -> tuple[Link, ...]:
+        """The ancestors of a page, Home first; () on Home itself."""
+        if page is None:
+            return ()
+        chain = self._site.chain(page)[1:]
+        return tuple(Link(self._site.content(item, visit.languages).title, item.path) for item in reversed(chain))
+
+    def text(self, visit: Visit, page: Page) -> liquid.Fragment:
+        """The page's copy."""
+        content = self._site.content(page, visit.languages)
+        if not content.copy.strip():
+            return liquid.Fragment()
+        return liquid.render(content.copy, page.name, liquid.objects(self._site, visit, page, content.title))
+
+    def _footer(self, visit: Visit) -> liquid.Fragment:
+        source = self._site.snippet("Footer", visit.languages)
+        home = self._site.home
+        if not source or home is None:
+            return liquid.Fragment()
+        found = liquid.render(source, "Footer", liquid.objects(self._site, visit, home, self.title))
+        return liquid.Fragment() if found.fault else found
+
+
+def _is_current(target: Page, page: Page | None, here: set[Any]) -> bool:
+    return target.id in here and (target.parent is not None or (page is not None and page.id == target.id))
+
+
+def _is_system(site: Site, page: Page) -> bool:
+    """Whether the page is one that people come to by other ways than the navigation."""
+    names = ("Access Denied", "Page Not Found", "Profile", "Search", "Login")
+    return any((marked := site.marked(name)) is not None and marked.id == page.id for name in names)
+
+
+def person_of(visit: Visit) -> Person | None:
+    """Who is signed in, for the header."""
+    if visit.session is None:
+        return None
+    contact = visit.principal.contact
+    user = visit.principal.operations_user
+    name = visit.session.credential.username
+    email = acting_for = ""
+    if contact is not None:
+        name, email = contact.name or contact.email or name, contact.email
+        account = dict(contact.account_columns)
+        acting_for = str(account.get("name") or account.get("accountnumber") or "")
+    elif user is not None:
+        name, email, acting_for = user.name or user.id, user.email, user.company.upper()
+    initials = "".join(part[0] for part in name.replace("@", " ").split()[:2]).upper()
+    return Person(name, email, acting_for, initials or "?")
+
+
+def finish(visit: Visit, response: Response) -> Response:
+    """Cookies, and no copy of a signed-in person's page in any cache."""
+    for cookie in visit.cookies:
+        response.headers.append("set-cookie", cookie)
+    response.headers.setdefault("cache-control", "no-store" if visit.signed_in else "private, no-cache")
+    response.headers.setdefault("vary", "cookie, accept-language")
+    return response

@@ -1,0 +1,143 @@
+"""Sign-in and sign-out.
+
+A form that was sent after its session had ended is answered with the sign-in form, which carries what was typed in
+hidden fields (``replay.<name>``); after sign-in the same form appears again, filled in, to be saved by the person.
+Such fields are only ever shown back on a form of this site, never written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.responses import RedirectResponse, Response
+
+from forecourt.identity import csrf
+from forecourt.identity import sessions as session_cookies
+from forecourt.kernel.errors import Refusal
+from forecourt.pages.ports import Accounts, Principals, Sessions
+from forecourt.pages.render import Renderer, finish
+from forecourt.pages.site_pages import SitePages
+from forecourt.pages.visit import Visit, local_url, own_origins, read_form
+
+REPLAY = "replay."
+RETURN = "returnUrl"
+
+_SIGN_IN_PATHS = ("/signin", "/account/login")
+
+
+class SignIn:
+    """``/SignIn`` and ``/Account/Login/LogOff``."""
+
+    def __init__(
+        self, accounts: Accounts, sessions: Sessions, principals: Principals, pages: SitePages, renderer: Renderer
+    ) -> None:
+        self._accounts = accounts
+        self._sessions = sessions
+        self._principals = principals
+        self._pages = pages
+        self._renderer = renderer
+
+    def show(
+        self,
+        visit: Visit,
+        status: int = 200,
+        *,
+        return_url: str | None = None,
+        username: str = "",
+        error: str = "",
+        expired: bool = False,
+        replay: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The sign-in form."""
+        wanted = return_url or visit.query.get(RETURN) or visit.query.get("ReturnUrl") or visit.query.get("returnurl")
+        return self._renderer.page(
+            visit,
+            "sign_in.html",
+            title="Sign in",
+            status=status,
+            return_url=_destination(wanted),
+            username=username,
+            error=error,
+            expired=expired,
+            replay=dict(replay or {}),
+        )
+
+    async def get(self, visit: Visit) -> Response:
+        """The form, or straight on for who is signed in."""
+        if visit.signed_in and visit.trouble is None:
+            wanted = visit.query.get(RETURN) or visit.query.get("ReturnUrl")
+            return finish(visit, RedirectResponse(_destination(wanted), 303))
+        return self.show(visit)
+
+    def again(self, visit: Visit, posted: Mapping[str, str]) -> Response:
+        """The form for a person whose session ended before a form was sent: what was typed goes along."""
+        headers = visit.request.headers
+        own = visit.options.origins or own_origins(visit.request)
+        kept: dict[str, str] = {}
+        if csrf.is_same_site(headers.get("sec-fetch-site"), headers.get("origin"), own):
+            kept = {name: text for name, text in posted.items() if name != csrf.FIELD}
+        return self.show(visit, 401, return_url=visit.return_url, expired=True, replay=kept)
+
+    async def post(self, visit: Visit) -> Response:
+        """Proves the password and starts a session; the old one of this browser ends."""
+        posted = await read_form(visit.request)
+        replay = {name.removeprefix(REPLAY): text for name, text in posted.items() if name.startswith(REPLAY)}
+        username, wanted = posted.get("username", ""), _destination(posted.get(RETURN))
+        try:
+            visit.require_token(posted.get(csrf.FIELD))
+        except Refusal as refusal:
+            text = "The page was open for a long time. Please sign in again."
+            return self.show(visit, refusal.status, return_url=wanted, username=username, error=text, replay=replay)
+        request = visit.request
+        address = request.client.host if request.client else ""
+        try:
+            credential = await self._accounts.sign_in(username, posted.get("password", ""), address)
+        except Refusal as refusal:
+            if refusal.code not in {"FC2001", "FC2004"}:
+                raise
+            response = self.show(
+                visit, refusal.status, return_url=wanted, username=username, error=refusal.text, replay=replay
+            )
+            for name, value in refusal.headers:
+                response.headers[name] = value
+            return response
+        session = await self._sessions.start(
+            credential,
+            previous=request.cookies.get(session_cookies.COOKIE),
+            persistent=posted.get("remember") == "1",
+            user_agent=request.headers.get("user-agent", ""),
+        )
+        visit.cookies[:] = [session_cookies.set_cookie(session, secure=visit.options.secure)]
+        if not replay:
+            return finish(visit, RedirectResponse(wanted, 303))
+        try:
+            principal = await self._principals.for_credential(credential)
+        except Refusal:
+            return finish(visit, RedirectResponse("/", 303))
+        signed_in = replace(visit, session=session, principal=principal, expired=False, trouble=None)
+        parts = urlsplit(wanted)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        return await self._pages.replay(signed_in, parts.path, query, replay)
+
+    async def sign_out(self, visit: Visit) -> Response:
+        """GET asks, POST ends the session."""
+        if visit.request.method != "POST":
+            return self._renderer.page(visit, "sign_out.html", title="Sign out")
+        posted = await read_form(visit.request)
+        if visit.signed_in:
+            try:
+                visit.require_token(posted.get(csrf.FIELD))
+            except Refusal as refusal:
+                return self._renderer.page(visit, "sign_out.html", title="Sign out", status=refusal.status)
+        await self._sessions.sign_out(visit.request.cookies.get(session_cookies.COOKIE))
+        visit.cookies[:] = [session_cookies.clear_cookie(secure=visit.options.secure)]
+        wanted = local_url(posted.get(RETURN) or visit.query.get(RETURN), "/?notice=signed-out")
+        return finish(visit, RedirectResponse(wanted, 303))
+
+
+def _destination(wanted: str | None) -> str:
+    """Where to go after sign-in: a path of this site that is not sign-in itself."""
+    url = local_url(wanted)
+    return "/" if urlsplit(url).path.lower().startswith(_SIGN_IN_PATHS) else url

@@ -1,0 +1,38 @@
+"""The portal's site: its definitions as frozen records, and the reader of the folder that holds them."""
+
+from forecourt.pages.site.definitions import (
+    FormDefinition,
+    FormMode,
+    FormSource,
+    ListDefinition,
+    ListView,
+    Page,
+    PageContent,
+    PageRight,
+    PageRule,
+    RuleScope,
+    WebFile,
+    WebLink,
+    WebRole,
+)
+from forecourt.pages.site.loader import load_site
+from forecourt.pages.site.site import Site, WebRoles
+
+__all__ = [
+    "FormDefinition",
+    "FormMode",
+    "FormSource",
+    "ListDefinition",
+    "ListView",
+    "Page",
+    "PageContent",
+    "PageRight",
+    "PageRule",
+    "RuleScope",
+    "Site",
+    "WebFile",
+    "WebLink",
+    "WebRole",
+    "WebRoles",
+    "load_site",
+]

@@ -1,0 +1,178 @@
+"""Who may do what on a site, from its files: web roles, page rules, table permissions, Web API columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from forecourt.kernel.model import Where
+from forecourt.pages.site.definitions import Page, PageRight, PageRule, RuleScope, WebRole
+from forecourt.pages.site.record import Folder, Record
+from forecourt.pages.site.site import WebRoles
+from forecourt.security.rules import Right, Scope, TablePermission
+
+_RIGHTS = {
+    "adx_read": Right.READ,
+    "adx_write": Right.WRITE,
+    "adx_create": Right.CREATE,
+    "adx_delete": Right.DELETE,
+    "adx_append": Right.APPEND,
+    "adx_appendto": Right.APPEND_TO,
+}
+
+#: The column that names the relationship of a scope.
+_LINKS = {
+    Scope.CONTACT: "adx_contactrelationship",
+    Scope.ACCOUNT: "adx_accountrelationship",
+    Scope.PARENT: "adx_parentrelationship",
+}
+
+
+def read_roles(folder: Folder) -> WebRoles:
+    """``webrole.yml``: active roles."""
+    return WebRoles(
+        tuple(
+            WebRole(
+                record.id("adx_webroleid"),
+                record.need("adx_name"),
+                record.flag("adx_authenticatedusersrole"),
+                record.flag("adx_anonymoususersrole"),
+            )
+            for record in folder.rows("webrole.yml")
+            if record.active
+        )
+    )
+
+
+def _names(record: Record, key: str, roles: WebRoles, notices: list[str]) -> frozenset[str]:
+    """Names of the roles that ``key`` lists. An id of no role of this site counts for nothing (A1.3, A1.6)."""
+    found = set()
+    for role_id in record.uuids(key):
+        name = roles.name_of(role_id)
+        if name is None:
+            notices.append(f"{record.where(key)}: {role_id} is no active role of this site; it grants nothing.")
+        else:
+            found.add(name)
+    return frozenset(found)
+
+
+def read_permissions(folder: Folder, roles: WebRoles, notices: list[str]) -> tuple[TablePermission, ...]:
+    """``table-permissions/``: active permissions. A chain whose parent is inactive grants nothing (A1.3)."""
+    found: dict[UUID, TablePermission] = {}
+    inactive: set[UUID] = set()
+    parents: list[tuple[Record, UUID]] = []
+    for record in folder.each("table-permissions/*", [".tablepermission.yml"]):
+        permission_id = record.id("adx_entitypermissionid")
+        if not record.active:
+            inactive.add(permission_id)
+            continue
+        scope = record.choice("adx_scope", Scope)
+        table = record.need("adx_entitylogicalname")
+        name = record.text("adx_entityname") or table
+        if scope is None:
+            continue
+        relationship = None
+        if scope in _LINKS:
+            relationship = record.text(_LINKS[scope]) or None
+            if relationship is None:
+                record.fault(
+                    f"the permission '{name}' has access type {scope.name.title()} but no relationship.",
+                    "adx_scope",
+                    f"Write {_LINKS[scope]}: and the relationship's schema name.",
+                )
+        parent = record.uuid("adx_parententitypermission") if scope is Scope.PARENT else None
+        if scope is Scope.PARENT and parent is None:
+            record.fault(
+                f"the permission '{name}' has access type Parent but no parent.",
+                "adx_scope",
+                "Write adx_parententitypermission: and the id of the permission above.",
+            )
+        if scope is Scope.SELF and table != "contact":
+            record.fault(
+                f"the permission '{name}' has access type Self on '{table}'.",
+                "adx_scope",
+                "Self is for the table contact alone; use Contact here.",
+            )
+        if parent is not None:
+            parents.append((record, parent))
+        if permission_id in found:
+            record.fault(f"the id {permission_id} is taken by '{found[permission_id].name}'.", "adx_entitypermissionid")
+        found[permission_id] = TablePermission(
+            permission_id,
+            name,
+            table,
+            scope,
+            frozenset(right for key, right in _RIGHTS.items() if record.flag(key)),
+            _names(record, "adx_entitypermission_webrole", roles, notices),
+            relationship,
+            parent,
+            record.where(),
+        )
+    for record, parent in parents:
+        if parent not in found and parent not in inactive:
+            record.fault(f"there is no permission with the id {parent}.", "adx_parententitypermission")
+    return tuple(found.values())
+
+
+def read_rules(folder: Folder, roles: WebRoles, pages: Mapping[UUID, Page], notices: list[str]) -> tuple[PageRule, ...]:
+    """``webpagerule.yml``: active rules that name a page."""
+    found = []
+    for record in folder.rows("webpagerule.yml"):
+        if not record.active:
+            continue
+        name = record.text("adx_name", "(no name)")
+        right = record.choice("adx_right", PageRight)
+        scope = record.choice("adx_scope", RuleScope, RuleScope.ALL_CONTENT)
+        page = record.uuid("adx_webpageid")
+        if page is None:
+            notices.append(f"{record.where()}: the page rule '{name}' names no page; it has no effect.")
+            continue
+        if page not in pages:
+            record.fault(f"the page rule '{name}' names the page {page}, which does not exist.", "adx_webpageid")
+        if right is None or scope is None:
+            continue
+        names = _names(record, "adx_webpageaccesscontrolrule_webrole", roles, notices)
+        found.append(PageRule(name, page, right, scope, names, record.where()))
+    return tuple(found)
+
+
+def read_settings(folder: Folder) -> tuple[Mapping[str, str], Mapping[str, Record]]:
+    """``sitesetting.yml``: values of the active settings, and the row of each, by name in lower case."""
+    values: dict[str, str] = {}
+    records: dict[str, Record] = {}
+    for record in folder.rows("sitesetting.yml"):
+        name = record.text("adx_name")
+        if name and record.active:
+            values[name] = record.text("adx_value")
+            records[name.lower()] = record
+    return values, records
+
+
+def web_api_columns(settings: Mapping[str, str], records: Mapping[str, Record]) -> Mapping[str, frozenset[str]]:
+    """``Webapi/<table>/enabled`` and ``/fields``: the columns that ``/_api`` opens, by table (A2.2).
+
+    A table that is enabled without columns is not open. ``*`` is refused: it opens what is added later, too.
+    """
+    lowered = {name.lower(): value for name, value in settings.items()}
+    found: dict[str, frozenset[str]] = {}
+    for name, value in lowered.items():
+        parts = name.split("/")
+        if len(parts) != 3 or parts[0] != "webapi" or parts[2] != "enabled" or value.lower() != "true":
+            continue
+        fields = f"webapi/{parts[1]}/fields"
+        columns = frozenset(item.strip() for item in lowered.get(fields, "").split(",") if item.strip())
+        if "*" in columns:
+            records[fields].fault(
+                f"the setting Webapi/{parts[1]}/fields is '*', which opens every column, later ones too.",
+                "adx_value",
+                "List the columns, separated by commas.",
+            )
+        elif columns:
+            found[parts[1]] = columns
+    return found
+
+
+def setting_where(records: Mapping[str, Record], name: str) -> Where | None:
+    """Where a setting is written."""
+    record = records.get(name.lower())
+    return record.where("adx_value") if record else None

@@ -1,0 +1,124 @@
+"""Lists and basic forms of a site, from their files.
+
+Both hold JSON beside their columns, which exports fold into YAML with doubled blank lines; it is read leniently,
+because what it decides here (labels of views, the page behind a row, the label of a button) has a default.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from forecourt.pages.site.definitions import FormDefinition, FormMode, FormSource, ListDefinition, ListView
+from forecourt.pages.site.record import Folder, Record
+
+#: The largest page of a list: more rows cost the reader more than they give.
+MAX_PAGE_SIZE = 250
+
+
+def _json(record: Record, key: str) -> Any:
+    """The JSON of a column; None where there is none that can be read."""
+    try:
+        return json.loads(record.text(key) or "null")
+    except ValueError:
+        return None
+
+
+def _label(texts: object) -> str:
+    """The first text of a list of localized ones."""
+    if not isinstance(texts, list):
+        return ""
+    return next((str(item["Value"]) for item in texts if isinstance(item, dict) and item.get("Value")), "")
+
+
+def read_lists(folder: Folder) -> Mapping[UUID, ListDefinition]:
+    """``lists/``: ``adx_view`` holds the ids of views, ``adx_views`` their labels."""
+    found: dict[UUID, ListDefinition] = {}
+    for record in folder.each("lists/**/*", [".list.yml"]):
+        list_id = record.id("adx_entitylistid")
+        table = record.need("adx_entityname")
+        metadata = _json(record, "adx_views")
+        labels = {}
+        if isinstance(metadata, dict):
+            for view in metadata.get("Views") or ():
+                if isinstance(view, dict):
+                    labels[str(view.get("ViewId", "")).lower()] = _label(view.get("DisplayName"))
+        wanted = [item.strip() for item in record.text("adx_view").split(",") if item.strip()]
+        if not wanted:
+            wanted = [view for view in labels if view]
+        if not wanted:
+            record.fault(
+                f"the list '{record.text('adx_name')}' names no view.",
+                "adx_view",
+                "Write adx_view: and the ids of the table's views, separated by commas.",
+            )
+        settings = _json(record, "adx_settings")
+        size = record.number("adx_pagesize", 10)
+        if not 1 <= size <= MAX_PAGE_SIZE:
+            record.fault(f"'adx_pagesize' is {size}.", "adx_pagesize", f"Write a number from 1 to {MAX_PAGE_SIZE}.")
+        found[list_id] = ListDefinition(
+            id=list_id,
+            name=record.text("adx_name") or table,
+            table=table,
+            views=tuple(ListView(view, labels.get(view.lower(), "")) for view in wanted),
+            page_size=size,
+            search=record.flag("adx_searchenabled"),
+            search_placeholder=record.text("adx_searchplaceholdertext"),
+            empty_text=_label(settings.get("EmptyMessage")) if isinstance(settings, dict) else "",
+            id_parameter=record.text("adx_idquerystringparametername") or "id",
+            details=record.uuid("adx_webpagefordetailsview") or _details(settings),
+            columns=record.columns,
+            where=record.where(),
+        )
+    return found
+
+
+def _details(settings: object) -> UUID | None:
+    """The page of the first Details action that leads to a page."""
+    if not isinstance(settings, dict):
+        return None
+    for action in settings.get("ItemActions") or ():
+        if isinstance(action, dict) and action.get("Type") == "CrmEntityFormView-DetailsAction":
+            try:
+                return UUID(str(action.get("RedirectWebpageId")))
+            except ValueError:
+                return None
+    return None
+
+
+def read_forms(folder: Folder) -> Mapping[UUID, FormDefinition]:
+    """``basic-forms/``."""
+    found: dict[UUID, FormDefinition] = {}
+    for record in folder.each("basic-forms/**/*", [".basicform.yml"]):
+        form_id = record.id("adx_entityformid")
+        mode = record.choice("adx_mode", FormMode)
+        source = record.choice("adx_entitysourcetype", FormSource, FormSource.QUERY_STRING)
+        table = record.need("adx_entityname")
+        form = record.need("adx_formname")
+        if mode is None or source is None:
+            continue
+        found[form_id] = FormDefinition(
+            id=form_id,
+            name=record.text("adx_name") or form,
+            table=table,
+            form=form,
+            mode=mode,
+            source=source,
+            id_parameter=record.text("adx_recordidquerystringparametername") or "id",
+            submit_label=_submit_label(_json(record, "adx_settings")),
+            success=_label(_json(record, "adx_successmessage")),
+            columns=record.columns,
+            where=record.where(),
+        )
+    return found
+
+
+def _submit_label(settings: object) -> str:
+    if not isinstance(settings, dict):
+        return ""
+    for action in settings.get("Actions") or ():
+        if isinstance(action, dict) and action.get("Type") == "SubmitAction":
+            return _label(action.get("ButtonLabel"))
+    return ""

@@ -1,0 +1,172 @@
+"""Records of a site, one per kind of row of the portal's data model (pages-and-dataverse A4, A5.2).
+
+Numbers of choices are the data model's own. ``columns`` of a record holds the file's raw values, those that nothing
+here reads included, as text: templates may show them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from uuid import UUID
+
+from forecourt.kernel.model import NOWHERE, Where
+
+
+class PageRight(IntEnum):
+    """What a page rule grants or restricts (A1.6)."""
+
+    GRANT_CHANGE = 1
+    RESTRICT_READ = 2
+
+
+class RuleScope(IntEnum):
+    """``EXCLUDE_FILES``: the rule does not restrict web files that lie directly under its page."""
+
+    ALL_CONTENT = 1
+    EXCLUDE_FILES = 2
+
+
+class FormMode(IntEnum):
+    INSERT = 100000000
+    EDIT = 100000001
+    READ_ONLY = 100000002
+
+
+class FormSource(IntEnum):
+    """Where a form's row comes from."""
+
+    QUERY_STRING = 756150001
+    CURRENT_USER = 756150002
+    RELATED_TO_USER = 756150003
+
+
+class Disposition(IntEnum):
+    """How a web file is offered."""
+
+    INLINE = 756150000
+    ATTACHMENT = 756150001
+
+
+@dataclass(frozen=True, slots=True)
+class WebRole:
+    """``authenticated``/``anonymous``: everybody who is signed in, or is not, holds the role."""
+
+    id: UUID
+    name: str
+    authenticated: bool = False
+    anonymous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PageContent:
+    """What a page says in one language. ``copy`` and ``summary`` are Liquid over HTML."""
+
+    title: str
+    copy: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the tree. ``path`` is absolute and ends with '/'. ``contents``: by language code (``en-US``).
+
+    ``visible``: its publishing state is one that is served. ``active``: its row is.
+    """
+
+    id: UUID
+    name: str
+    path: str
+    contents: Mapping[str, PageContent]
+    parent: UUID | None = None
+    list: UUID | None = None
+    form: UUID | None = None
+    order: int = 0
+    active: bool = True
+    visible: bool = True
+    in_sitemap: bool = True
+    columns: Mapping[str, str] = field(default_factory=dict)
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class PageRule:
+    """``roles``: names; ids that are no role of this site are left out, which can only narrow."""
+
+    name: str
+    page: UUID
+    right: PageRight
+    scope: RuleScope
+    roles: frozenset[str]
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class ListView:
+    """A view that a list offers. ``view``: id or name of the table's view; ``label`` '' means the view's own name."""
+
+    view: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListDefinition:
+    """A list (``adx_entitylist``). ``details``: page that shows a row, where the list names one."""
+
+    id: UUID
+    name: str
+    table: str
+    views: tuple[ListView, ...]
+    page_size: int = 10
+    search: bool = False
+    search_placeholder: str = ""
+    empty_text: str = ""
+    id_parameter: str = "id"
+    details: UUID | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class FormDefinition:
+    """A basic form (``adx_entityform``). ``form``: name of the table's form. ``success``: said after a change."""
+
+    id: UUID
+    name: str
+    table: str
+    form: str
+    mode: FormMode
+    source: FormSource = FormSource.QUERY_STRING
+    id_parameter: str = "id"
+    submit_label: str = ""
+    success: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class WebLink:
+    """A link of a link set, to a page of the site or to an address. ``validate``: only for who may read the page."""
+
+    name: str
+    page: UUID | None = None
+    url: str = ""
+    order: int = 0
+    new_window: bool = False
+    validate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WebFile:
+    """A file under a page. ``file``: where its content lies; ``path``: its URL path."""
+
+    id: UUID
+    name: str
+    path: str
+    parent: UUID
+    file: Path
+    media_type: str
+    attachment: bool = False
+    where: Where = NOWHERE

@@ -1,0 +1,56 @@
+"""Which page of the site shows, or edits, a row of a table: found by what pages hold, not by their names.
+
+A list may name its details page. Otherwise, and for edit pages, the nearest page with a form of the wanted mode for
+the table counts: beneath the page, beside it, then anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from forecourt.pages import page_rules
+from forecourt.pages.site import FormMode, Page, Site
+from forecourt.pages.visit import Visit
+
+
+def _with_form(site: Site, visit: Visit, pages: Iterable[Page], table: str, mode: FormMode) -> Page | None:
+    for page in pages:
+        form = site.form_of(page)
+        if form is None or form.table != table or form.mode is not mode:
+            continue
+        if page_rules.may_read(site, page, visit.principal.web_roles):
+            return page
+    return None
+
+
+def _near(site: Site, page: Page | None) -> Iterable[Page]:
+    if page is not None:
+        yield from site.children(page)
+        if page.parent is not None:
+            yield from (item for item in site.children(site.pages[page.parent]) if item.id != page.id)
+    yield from site.in_order
+
+
+def details_page(site: Site, visit: Visit, page: Page | None, table: str) -> Page | None:
+    """The page that shows a row of ``table``, for a person on ``page``; an edit page where there is no other."""
+    definition = site.list_of(page) if page else None
+    if definition is not None and definition.details is not None:
+        named = site.pages[definition.details]
+        if page_rules.may_read(site, named, visit.principal.web_roles):
+            return named
+    near = tuple(_near(site, page))
+    return _with_form(site, visit, near, table, FormMode.READ_ONLY) or _with_form(
+        site, visit, near, table, FormMode.EDIT
+    )
+
+
+def edit_page(site: Site, visit: Visit, page: Page, table: str) -> Page | None:
+    """The page that edits a row of ``table``."""
+    return _with_form(site, visit, _near(site, page), table, FormMode.EDIT)
+
+
+def details_paths(site: Site, visit: Visit, page: Page) -> dict[str, str]:
+    """The details page's path by table."""
+    tables = {form.table for form in site.forms.values()}
+    found = {table: details_page(site, visit, page, table) for table in tables}
+    return {table: target.path for table, target in found.items() if target is not None and target.id != page.id}

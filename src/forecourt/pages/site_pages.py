@@ -1,0 +1,273 @@
+"""The site's pages: content, home, lists, details, edit forms and web files, each behind its page permission."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from starlette.responses import FileResponse, RedirectResponse, Response
+
+from forecourt.dataverse.rows import Row, Rows
+from forecourt.dataverse.tables import Table
+from forecourt.identity import csrf
+from forecourt.kernel.errors import Refusal
+from forecourt.pages import page_rules, site_map
+from forecourt.pages.details import Forms, heading_of
+from forecourt.pages.editing import VERSION, Editor, Filled
+from forecourt.pages.inputs import sections_of
+from forecourt.pages.lists import Lists
+from forecourt.pages.render import NOTICES, Renderer, finish
+from forecourt.pages.site import FormDefinition, FormMode, Page, Site, WebFile
+from forecourt.pages.visit import Visit, read_form
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A list on the home page. ``total``: rows of its first view, called ``view``, that the person may read."""
+
+    title: str
+    url: str
+    total: int
+    view: str
+
+
+class SitePages:
+    """Answers requests for the site's own paths."""
+
+    def __init__(self, site: Site, lists: Lists, forms: Forms, rows: Rows, renderer: Renderer) -> None:
+        self._site = site
+        self._lists = lists
+        self._forms = forms
+        self._rows = rows
+        self._renderer = renderer
+
+    def page_for(self, visit: Visit, path: str) -> Page:
+        """The page at ``path``. Raises Refusal FC4042 when there is none, FC3001 when the person may not read it."""
+        page = self._site.page_at(path)
+        if page is None or not all(item.visible and item.active for item in self._site.chain(page)):
+            raise Refusal("FC4042", "The page does not exist.")
+        if visit.trouble is not None and page.path != "/":
+            raise visit.trouble
+        if not self._renderer.readable(visit, page):
+            raise Refusal("FC3001", "This page is not open to you.")
+        return page
+
+    async def answer(self, visit: Visit) -> Response:
+        """The answer to a request for a path of the site. Raises Refusal."""
+        request = visit.request
+        file = self._site.file_at(visit.path)
+        if file is not None and request.method in {"GET", "HEAD"}:
+            return self._file(visit, file)
+        page = self.page_for(visit, visit.path)
+        form = self._site.form_of(page)
+        if request.method == "POST":
+            if form is None or form.mode is not FormMode.EDIT:
+                raise Refusal("FC1008", "This page takes no form.", headers=(("Allow", "GET, HEAD"),))
+            return await self._save(visit, page, form, await read_form(request))
+        if form is not None:
+            return await self._form(visit, page, form)
+        if self._site.list_of(page) is not None:
+            return await self._list(visit, page)
+        return await self._content(visit, page)
+
+    def _file(self, visit: Visit, file: WebFile) -> Response:
+        if not page_rules.may_read_file(self._site, file, visit.principal.web_roles):
+            raise Refusal("FC4042", "The file does not exist.")
+        response = FileResponse(
+            file.file,
+            media_type=file.media_type,
+            filename=file.path.rpartition("/")[2],
+            content_disposition_type="attachment" if file.attachment or "svg" in file.media_type else "inline",
+        )
+        return finish(visit, response)
+
+    async def _content(self, visit: Visit, page: Page) -> Response:
+        home = page.path == "/"
+        cards = await self._cards(visit) if home and visit.trouble is None else ()
+        return self._renderer.page(
+            visit,
+            "home.html" if home else "content.html",
+            title=self._site.content(page, visit.languages).title,
+            page=page,
+            text=self._renderer.text(visit, page),
+            cards=cards,
+            trouble=visit.trouble,
+        )
+
+    async def _cards(self, visit: Visit) -> tuple[Card, ...]:
+        """The lists that the person may open and whose table they may read."""
+        found = []
+        for page in self._site.in_tree:
+            definition = self._site.list_of(page)
+            if definition is None or not page.in_sitemap or not self._renderer.readable(visit, page):
+                continue
+            if self._rows.may(visit.principal, definition.table, "read"):
+                found.append((page, definition))
+        totals = await asyncio.gather(*(self._lists.total(visit.principal, item) for _, item in found))
+        cards = []
+        for (page, _), total in zip(found, totals, strict=True):
+            if total is not None:
+                title = self._site.content(page, visit.languages).title
+                cards.append(Card(title, page.path, total[0], total[1]))
+        return tuple(cards)
+
+    async def _list(self, visit: Visit, page: Page) -> Response:
+        definition = self._site.list_of(page)
+        assert definition is not None
+        details = site_map.details_page(self._site, visit, page, definition.table)
+        shown = await self._lists.read(
+            visit.principal, definition, page.path, visit.query, details.path if details else None, visit.locales
+        )
+        table = self._lists.tables.by_name[definition.table]
+        return self._renderer.page(
+            visit,
+            "list.html",
+            title=self._site.content(page, visit.languages).title,
+            page=page,
+            text=self._renderer.text(visit, page),
+            listing=shown,
+            placeholder=definition.search_placeholder,
+            empty_text=definition.empty_text,
+            noun=table.entity.label_plural or "rows",
+        )
+
+    async def _form(self, visit: Visit, page: Page, definition: FormDefinition) -> Response:
+        if definition.mode is FormMode.INSERT:
+            raise Refusal("FC4042", "This form cannot be shown here.")
+        row_id = self._forms.row_id(definition, visit.principal, visit.query)
+        if definition.mode is FormMode.EDIT:
+            table, editor = self._editor(visit, definition)
+            row = await self._forms.row(visit.principal, table, row_id, editor.sections)
+            if not self._rows.may(visit.principal, table.name, "write"):
+                raise Refusal("FC3001", "You may read this, but not change it.")
+            return await self._edit(visit, page, definition, table, row, editor.opened(row))
+        found = await self._forms.details(
+            visit.principal,
+            definition,
+            row_id,
+            visit.query,
+            page.path,
+            visit.locales,
+            site_map.details_paths(self._site, visit, page),
+        )
+        edit = site_map.edit_page(self._site, visit, page, definition.table)
+        may_edit = edit is not None and self._rows.may(visit.principal, definition.table, "write")
+        table = self._lists.tables.by_name[definition.table]
+        return self._renderer.page(
+            visit,
+            "details.html",
+            title=found.heading,
+            page=page,
+            text=self._renderer.text(visit, page),
+            details=found,
+            kind=table.label,
+            edit_url=self._row_url(edit, row_id) if edit is not None and may_edit else "",
+            edit_label=self._site.content(edit, visit.languages).title if edit is not None else "",
+            notice=self._notice(visit, edit),
+        )
+
+    def _notice(self, visit: Visit, edit: Page | None) -> str | None:
+        """What the edit form says after a change: its own words, where it has any."""
+        key = visit.query.get("notice", "")
+        form = self._site.form_of(edit) if edit is not None else None
+        return form.success if key == "saved" and form is not None and form.success else NOTICES.get(key)
+
+    def _editor(self, visit: Visit, definition: FormDefinition) -> tuple[Table, Editor]:
+        table, form = self._forms.form(definition)
+        enums = self._forms.tables.enums
+        return table, Editor(table, sections_of(table, form, enums), enums, visit.locales)
+
+    def _row_url(self, page: Page, row_id: object, **more: str) -> str:
+        definition = self._site.form_of(page)
+        parameter = definition.id_parameter if definition else "id"
+        return f"{page.path}?{urlencode({parameter: str(row_id), **more})}"
+
+    async def _edit(
+        self,
+        visit: Visit,
+        page: Page,
+        definition: FormDefinition,
+        table: Table,
+        row: Row,
+        filled: Filled,
+        status: int = 200,
+        banner: str = "",
+    ) -> Response:
+        back = site_map.details_page(self._site, visit, page, definition.table)
+        cancel = page.path if back is None else self._row_url(back, row.id)
+        below = await self._forms.below(
+            visit.principal,
+            definition,
+            row,
+            visit.query,
+            page.path,
+            visit.locales,
+            site_map.details_paths(self._site, visit, page),
+        )
+        return self._renderer.page(
+            visit,
+            "edit.html",
+            title=self._site.content(page, visit.languages).title,
+            page=page,
+            status=status,
+            text=self._renderer.text(visit, page),
+            filled=filled,
+            banner=banner,
+            below=below,
+            subject=f"{table.label} {heading_of(table, row)}",
+            action=self._row_url(page, row.id),
+            cancel_url=cancel if back is not None and back.id != page.id else "",
+            submit=definition.submit_label or "Save",
+        )
+
+    async def _save(self, visit: Visit, page: Page, definition: FormDefinition, posted: Mapping[str, str]) -> Response:
+        """Writes what the person changed; every way out but success shows the form with what was typed."""
+        row_id = self._forms.row_id(definition, visit.principal, visit.query)
+        table, editor = self._editor(visit, definition)
+        row = await self._forms.row(visit.principal, table, row_id, editor.sections)
+        try:
+            visit.require_token(posted.get(csrf.FIELD))
+        except Refusal as refusal:
+            banner = "For your safety the form was not sent: it was opened too long ago. Check it and save again."
+            return await self._edit(
+                visit, page, definition, table, row, editor.again(row, posted, {}), refusal.status, banner
+            )
+        changes, errors = editor.changes(posted)
+        if errors:
+            return await self._edit(visit, page, definition, table, row, editor.again(row, posted, errors), 422)
+        notice = "unchanged"
+        if changes:
+            version = posted.get(VERSION) or row.version
+            try:
+                await self._rows.update(visit.principal, table.name, row_id, changes, version)
+            except Refusal as refusal:
+                if refusal.code == "FC4041" or refusal.status >= 500:
+                    raise
+                if refusal.code == "FC4121":
+                    now = await self._forms.row(visit.principal, table, row_id, editor.sections)
+                    return await self._edit(visit, page, definition, table, now, editor.conflicting(now, posted), 409)
+                found, general = editor.refusal(refusal)
+                filled = editor.again(row, posted, found, general)
+                return await self._edit(visit, page, definition, table, row, filled, refusal.status)
+            notice = "saved"
+        back = site_map.details_page(self._site, visit, page, definition.table) or page
+        return finish(visit, RedirectResponse(self._row_url(back, row_id, notice=notice), 303))
+
+    async def replay(
+        self, visit: Visit, url_path: str, query: Mapping[str, str], posted: Mapping[str, str]
+    ) -> Response:
+        """The edit form with what was typed before the session ended, for the person who has just signed in again.
+
+        Nothing is written: the form carries a token of the new session and waits for 'Save'.
+        """
+        page = self.page_for(visit, url_path)
+        definition = self._site.form_of(page)
+        if definition is None or definition.mode is not FormMode.EDIT:
+            raise Refusal("FC4042", "The form does not exist.")
+        row_id = self._forms.row_id(definition, visit.principal, query)
+        table, editor = self._editor(visit, definition)
+        row = await self._forms.row(visit.principal, table, row_id, editor.sections)
+        banner = "You are signed in again. Nothing that you typed is lost, and nothing is saved yet: check it and save."
+        return await self._edit(visit, page, definition, table, row, editor.again(row, posted, {}), banner=banner)

@@ -1,0 +1,172 @@
+"""A request to the portal as one value: who asks, in which language, with which tokens.
+
+A signed-in person whose principal is refused (an unusable mapping, a deactivated contact) keeps the session, acts as
+nobody, and sees the refusal on each page; sign-out still works.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request
+
+from forecourt.identity import csrf
+from forecourt.identity import sessions as session_cookies
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.principal import Principal
+from forecourt.pages.formatting import Locales, locales_for, preferred_languages
+from forecourt.pages.options import PortalOptions
+from forecourt.pages.ports import Principals, Sessions
+
+if TYPE_CHECKING:
+    from forecourt.identity.sessions import Session
+
+#: Largest body of a form, and most fields in it.
+MAX_FORM = 512 * 1024
+MAX_FIELDS = 500
+
+
+@dataclass
+class Visit:
+    """One request. ``expired``: the browser sent a session that is no more. ``cookies``: Set-Cookie values to send."""
+
+    request: Request
+    principal: Principal
+    session: Session | None
+    locales: Locales
+    languages: tuple[str, ...]
+    options: PortalOptions
+    correlation: str
+    expired: bool = False
+    trouble: Refusal | None = None
+    cookies: list[str] = field(default_factory=list)
+    visitor_cookie: str | None = None
+
+    @property
+    def signed_in(self) -> bool:
+        return self.session is not None
+
+    @property
+    def path(self) -> str:
+        return self.request.url.path
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters; of one given twice the last."""
+        return dict(self.request.query_params)
+
+    @property
+    def return_url(self) -> str:
+        """Path and query, for the way back after sign-in."""
+        query = self.request.url.query
+        return f"{self.path}?{query}" if query else self.path
+
+    def token(self) -> str:
+        """A fresh anti-forgery token; a visitor without the cookie gets one with the answer."""
+        if self.session is not None:
+            return csrf.session_token(self.session.csrf_secret)
+        if self.visitor_cookie is None:
+            self.visitor_cookie = csrf.new_visitor_cookie()
+            self.cookies.append(csrf.set_visitor_cookie(self.visitor_cookie, secure=self.options.secure))
+        return csrf.visitor_token(self.visitor_cookie)
+
+    def require_token(self, token: str | None) -> None:
+        """Raises Refusal FC2005 unless the request may change something."""
+        headers = self.request.headers
+        csrf.require(
+            self.request.method,
+            token,
+            csrf_secret=self.session.csrf_secret if self.session else None,
+            visitor_cookie=self.visitor_cookie,
+            sec_fetch_site=headers.get("sec-fetch-site"),
+            origin=headers.get("origin"),
+            own_origins=self.options.origins or own_origins(self.request),
+        )
+
+
+def own_origins(request: Request) -> frozenset[str]:
+    """The origins that a request's own Host stands for; a browser sets that header, another site cannot."""
+    host = request.headers.get("host", "")
+    return frozenset({f"http://{host}", f"https://{host}"}) if host else frozenset()
+
+
+async def begin(request: Request, sessions: Sessions, principals: Principals, options: PortalOptions) -> Visit:
+    """The visit behind a request: one look-up of the session, one of the principal."""
+    languages = preferred_languages(request.headers.get("accept-language", ""))
+    cookie = request.cookies.get(session_cookies.COOKIE)
+    session = await sessions.load(cookie)
+    cookies: list[str] = []
+    trouble: Refusal | None = None
+    try:
+        if session is not None:
+            principal = await principals.for_credential(session.credential)
+        else:
+            principal = await principals.anonymous()
+    except Refusal as refusal:
+        principal, trouble = Principal(), refusal
+    if session is not None and session.reissue:
+        cookies.append(session_cookies.set_cookie(session, secure=options.secure))
+    if session is None and cookie:
+        cookies.append(session_cookies.clear_cookie(secure=options.secure))
+    visitor = request.cookies.get(csrf.COOKIE)
+    own = principal.operations_user.language if principal.operations_user else ""
+    return Visit(
+        request,
+        principal,
+        session,
+        locales_for((*languages, own) if own else languages, options.time_zone),
+        languages,
+        options,
+        request.scope.get("forecourt.correlation", ""),
+        expired=bool(cookie) and session is None,
+        trouble=trouble,
+        cookies=cookies,
+        visitor_cookie=visitor if csrf.is_visitor_cookie(visitor) else None,
+    )
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a posted form (``application/x-www-form-urlencoded``); of one given twice the last.
+
+    Raises Refusal FC1009 (another content type), FC1005 (too large), FC1006 (not UTF-8, too many fields).
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM:
+            raise Refusal("FC1005", "The form is larger than the server takes.")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and kind != "application/x-www-form-urlencoded":
+        raise Refusal("FC1009", "The form was sent in a way that is not understood.")
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except ValueError:
+        raise Refusal("FC1006", "The form cannot be read.") from None
+    return {name: value.replace("\r\n", "\n").replace("\0", "") for name, value in pairs}
+
+
+def local_url(wanted: str | None, default: str = "/") -> str:
+    """``wanted`` where it is a path of this site, else ``default``: no way to send a person elsewhere.
+
+    >>> local_url("/orders/?id=1"), local_url("//evil.example"), local_url("https://evil.example")
+    ('/orders/?id=1', '/', '/')
+    """
+    if not wanted or not wanted.startswith("/") or wanted.startswith("//") or len(wanted) > 2000:
+        return default
+    if "\\" in wanted or any(ord(character) < 33 or ord(character) == 127 for character in wanted):
+        return default
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
+        return default
+    return wanted if not parts.scheme and not parts.netloc and not parts.path.startswith("//") else default
+
+
+def new_correlation() -> str:
+    """An id by which an answer is found in the log."""
+    return secrets.token_hex(8)

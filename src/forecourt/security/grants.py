@@ -1,0 +1,82 @@
+"""What an operations user's roles grant on an entity: operations, legal entities, fields.
+
+Roles combine by union (operations-and-integration 6): an operation is granted in the union of the legal entities in
+which the granting roles count. System administrators pass every check, on the direct door only. Deny by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from forecourt.kernel.principal import OperationsUser, Principal
+from forecourt.security.rules import (
+    ADMINISTRATORS,
+    PORTAL_ANONYMOUS,
+    PORTAL_USER,
+    SYSTEM_ADMINISTRATOR,
+    Grant,
+    Operation,
+    OperationsRules,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The outcome. ``companies`` None: every legal entity; ``fields`` None: every field.
+
+    ``grants``: what decided it, as (role, grant); empty for an administrator.
+    """
+
+    allowed: bool
+    companies: frozenset[str] | None = None
+    fields: frozenset[str] | None = None
+    grants: tuple[tuple[str, Grant], ...] = ()
+
+
+DENIED = Granted(False, frozenset(), frozenset())
+
+
+def granted(rules: OperationsRules, user: OperationsUser, entity: str, operation: Operation) -> Granted:
+    """What ``user`` may do to ``entity``."""
+    if not user.enabled:
+        return DENIED
+    if SYSTEM_ADMINISTRATOR in user.roles:
+        return Granted(True)
+    found = [
+        (name, grant)
+        for name in sorted(user.roles)
+        if (role := rules.roles.get(name)) is not None
+        for grant in role.by_entity.get(entity, ())
+        if operation in grant.operations
+    ]
+    if not found:
+        return DENIED
+    limits = dict(user.companies)
+    companies = union(limits.get(name) for name, _ in found)
+    if operation is Operation.READ:
+        fields = union(grant.read_fields for _, grant in found)
+    else:
+        fields = union(grant.update_fields for _, grant in found)
+    return Granted(True, companies, fields, tuple(found))
+
+
+def usable_behind(principal: Principal, user: OperationsUser) -> bool:
+    """Whether a person of the portal may still act as ``user``, whose rows have been read again since the person was
+    resolved: no administrator, and with the portal's role (operations-and-integration 3.1). Others act as themselves.
+    """
+    if principal.contact is None and not principal.web_roles:
+        return True
+    needed = PORTAL_ANONYMOUS if principal.contact is None else PORTAL_USER
+    administrators = {role.casefold() for role in ADMINISTRATORS}
+    return needed in user.roles and not any(role.casefold() in administrators for role in user.roles)
+
+
+def union(sets: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    """Union where None stands for everything."""
+    result: frozenset[str] = frozenset()
+    for item in sets:
+        if item is None:
+            return None
+        result |= item
+    return result

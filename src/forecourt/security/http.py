@@ -1,0 +1,120 @@
+"""The ASGI side of an OData door: who asks, what they ask, and refusals in the protocol's own shape.
+
+Kept bare (no framework) since it is the hot path (reference: performance, 3). What is not expected becomes a 500 with
+a correlation id; the exception itself is observed, never shown.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from forecourt.kernel.errors import Refusal, Unavailable
+from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone
+from forecourt.kernel.principal import Principal
+from forecourt.odata.errors import render
+from forecourt.security.requests import Answer, Requests
+
+AsgiScope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Authenticate = Callable[[str | None], Awaitable[Principal]]
+
+#: Bytes of a body that are read at most; more is a 413.
+MAX_BODY = 1024 * 1024
+
+ALLOWED = ("GET", "HEAD", "PATCH")
+
+
+class ODataDoor:
+    """Serves one service root to callers with a bearer token."""
+
+    def __init__(
+        self, requests: Requests, authenticate: Authenticate, observer: Observer, timing: bool = False
+    ) -> None:
+        self._requests = requests
+        self._authenticate = authenticate
+        self._observer = observer
+        self._timing = timing
+        self._prefix = len(requests.root)
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        method: str = scope["method"]
+        correlation = ""
+        identity = ""
+        try:
+            principal = await self._authenticate(headers.get("authorization"))
+            identity = principal.label
+            answer = await self._answer(principal, method, scope, headers, receive)
+        except Refusal as refusal:
+            answer = Answer(*render(refusal, self._requests.dialect))
+            if refusal.status in (401, 403):
+                self._observer(Denied(self._requests.door.value, identity, refusal.code, scope["path"]))
+        except Unavailable as error:
+            correlation = str(uuid.uuid4())
+            self._observer(Fault(correlation, error))
+            down = Refusal("FC5031", "A database cannot be reached now.", headers=(("Retry-After", "5"),))
+            answer = Answer(*render(down, self._requests.dialect))
+        except Exception as error:
+            correlation = str(uuid.uuid4())
+            self._observer(Fault(correlation, error))
+            fault = Refusal("FC5000", f"An unexpected error occurred. Correlation id: {correlation}.")
+            answer = Answer(*render(fault, self._requests.dialect))
+        seconds = time.perf_counter() - started
+        await self._send(send, answer, method, correlation, seconds)
+        self._observer(RequestDone(self._requests.door.value, method, answer.status, seconds, identity, correlation))
+
+    async def _answer(
+        self, principal: Principal, method: str, scope: AsgiScope, headers: dict[str, str], receive: Receive
+    ) -> Answer:
+        path = scope["raw_path"].partition(b"?")[0][self._prefix :].decode("latin-1")
+        query = scope["query_string"].decode("latin-1")
+        if method in ("GET", "HEAD"):
+            return await self._requests.get(principal, path, query, headers)
+        if method == "PATCH":
+            body = await read_body(receive, headers)
+            return await self._requests.patch(principal, path, query, headers, body)
+        raise Refusal(
+            "FC1008",
+            f"{method[:20]} is not supported on this resource.",
+            hint="Use GET or PATCH.",
+            headers=(("Allow", ", ".join(ALLOWED)),),
+        )
+
+    async def _send(self, send: Send, answer: Answer, method: str, correlation: str, seconds: float) -> None:
+        headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers
+        ]
+        headers.append((b"cache-control", b"no-store"))
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+        if correlation:
+            headers.append((b"x-ms-service-request-id", correlation.encode()))
+        if self._timing:
+            headers.append((b"server-timing", f"total;dur={seconds * 1000:.2f}".encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
+
+
+async def read_body(receive: Receive, headers: dict[str, str], limit: int = MAX_BODY) -> bytes:
+    """The request's body. Refusal FC1005 (413) where it is larger than ``limit`` bytes."""
+    too_large = Refusal("FC1005", f"The body is larger than {limit} bytes.", status=413)
+    declared = headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal("FC1006", "The client closed the connection before the body was complete.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise too_large
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)

@@ -1,0 +1,395 @@
+"""From entities to tables: the paths, relations and conditions of a plan as sources and columns, policies woven in.
+
+Every use of an entity, be it the one asked for, a navigation in a filter, a collection in ``any`` or an expanded
+relation, brings the same rules with it: the user's grant on that entity, its legal entities, and the policies on each
+table beneath. There is no way to mention an entity without them.
+
+A policy on an outer-joined table goes to its ON: the row stays, the table's columns are null (reference 4.3). A
+navigation leaf ``nav/field op x`` becomes EXISTS of the related row satisfying the leaf; leaves that are true of null
+(``eq null``, ``ne``) become NOT EXISTS of the opposite.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.model import Entity, EntityField, Model
+from forecourt.kernel.predicate import (
+    FALSE,
+    After,
+    And,
+    Any,
+    Arith,
+    Column,
+    Compare,
+    Const,
+    Exists,
+    Field,
+    In,
+    InParam,
+    IsNull,
+    Match,
+    Not,
+    Operand,
+    Or,
+    Predicate,
+    all_of,
+    any_of,
+    map_operands,
+    negate,
+    operands,
+)
+from forecourt.kernel.principal import Door, Principal
+from forecourt.kernel.relation import Select, Source, aliases_of
+from forecourt.kernel.types import EMPTY_DATE, Kind
+from forecourt.security.grants import DENIED, Granted, granted
+from forecourt.security.permissions import admits
+from forecourt.security.rules import SYSTEM_ADMINISTRATOR, Operation, Right, Rules
+from forecourt.security.scope import Scope
+from forecourt.security.xds import Filter, KeyOf, constrained
+
+EMPTY_MOMENT = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
+
+RIGHTS = {
+    Operation.READ: Right.READ,
+    Operation.CREATE: Right.CREATE,
+    Operation.UPDATE: Right.WRITE,
+    Operation.DELETE: Right.DELETE,
+}
+
+
+@dataclass
+class Lowering:
+    """Lowers the parts of one plan for one scope. Aliases are counted, so a shape always gives the same SQL."""
+
+    rules: Rules
+    model: Model
+    scope: Scope
+    key_of: KeyOf
+    _count: int = 0
+    _filters: Filter | None = field(default=None)
+    #: Inside a rule's own predicate: its paths are the solution's, not the person's (no field or web-role checks).
+    _in_rule: bool = False
+
+    def __post_init__(self) -> None:
+        user = self.scope.principal.operations_user
+        if user is not None:
+            self._filters = Filter(self.rules.operations, user, dict(self.scope.sizes), self.key_of, self.fresh)
+
+    def in_rule(self) -> None:
+        """From here on predicates are the solution's own: no field or web-role checks."""
+        self._in_rule = True
+
+    def fresh(self, name: str) -> str:
+        self._count += 1
+        return f"n{self._count}_{name}"
+
+    # -- what the layers say ------------------------------------------------------------------------------------
+
+    def grant(self, entity: Entity, operation: Operation) -> Granted:
+        """The operations chain's grant. Native Dataverse tables have none of their own: all is allowed here."""
+        base = self.operations_name(entity)
+        if base is None:
+            return Granted(True)
+        user = self.scope.principal.operations_user
+        return DENIED if user is None else granted(self.rules.operations, user, base, operation)
+
+    def operations_name(self, entity: Entity) -> str | None:
+        """The data entity whose security decides, or None for a native Dataverse table."""
+        return entity.virtual_of or (entity.name if self.scope.operations_door else None)
+
+    def require(self, entity: Entity, operation: Operation) -> Granted:
+        """The grant, or a Refusal."""
+        user = self.scope.principal.operations_user
+        if entity.virtual_of is not None and user is None:
+            raise unmapped(self.scope.principal)
+        opened = self.rules.portal.columns
+        if self.scope.door is Door.PORTAL_API and not self._in_rule and entity.name not in opened:
+            raise Refusal("FC4042", f"Resource not found for the segment '{entity.collection}'.", source=entity.name)
+        if self.scope.door is Door.DATAVERSE and not self._security_role(entity, operation):
+            raise Refusal(
+                "FC3001",
+                f"You have no security role with the privilege to {operation.value} {entity.name}.",
+                source=entity.collection,
+            )
+        found = self.grant(entity, operation)
+        if not found.allowed:
+            raise Refusal(
+                "FC3001",
+                f"You have no right to {operation.value} {entity.public_name}.",
+                source=entity.collection,
+            )
+        return found
+
+    def _security_role(self, entity: Entity, operation: Operation) -> bool:
+        for name in self.scope.principal.security_roles:
+            role = self.rules.dataverse.roles.get(name)
+            for table, operations in role.tables if role is not None else ():
+                matches = table == entity.name or (table == "*" and entity.virtual_of is not None)
+                if matches and operation in operations:
+                    return True
+        return False
+
+    def readable(self, entity: Entity, grant: Granted) -> frozenset[str]:
+        """The fields that a request may name: the grant's, and what the door opens."""
+        names = frozenset(entity.fields)
+        if self._in_rule:
+            return names
+        if grant.fields is not None:
+            kept = grant.fields | self._always(entity)
+            names = frozenset(n for n in names if (entity.fields[n].base or n) in kept)
+        opened = self.scope.columns(self.rules, entity.name)
+        return names if opened is None else names & (opened | {entity.key[0]})
+
+    def _always(self, entity: Entity) -> frozenset[str]:
+        keys = [entity.fields[name].base or name for name in entity.key]
+        return frozenset(keys) | {f.base or f.name for f in entity.fields.values() if f.record_of is not None}
+
+    # -- an entity's rows ----------------------------------------------------------------------------------------
+
+    def sources(self, entity: Entity, prefix: str, operation: Operation, used: Iterable[str]) -> tuple[Source, ...]:
+        """The entity's tables. ``used``: aliases that the select mentions, prefix included.
+
+        Outer joins that nothing mentions are left out; they can't change which rows there are.
+        """
+        wanted = _closure(entity, {alias.removeprefix(prefix) for alias in used if alias.startswith(prefix)})
+        result = []
+        for source in entity.sources:
+            if source.join == "left" and source.alias not in wanted:
+                continue
+            alias = prefix + source.alias
+            on = all_of(
+                *(
+                    Compare("eq", Column(prefix + above, theirs), Column(alias, own))
+                    for (above, theirs), own in source.on
+                )
+            )
+            if source.join == "left":
+                on = all_of(on, self._policies(entity, source.alias, alias, operation))
+            result.append(Source(alias, source.table, source.join, on))
+        return tuple(result)
+
+    def rows(
+        self, entity: Entity, prefix: str, operation: Operation, grant: Granted, permissions: bool = True
+    ) -> Predicate:
+        """The rows of the entity that all layers admit, its outer joins' policies left to their ON.
+
+        ``permissions`` False leaves the portal's table permissions out: a Write permission does not need a Read one.
+        """
+        conditions = [self._open(entity, operation), self._companies(entity, prefix, grant)]
+        for source in entity.sources:
+            if source.join != "left":
+                conditions.append(self._policies(entity, source.alias, prefix + source.alias, operation))
+        if permissions and self.scope.portal_door and not self._in_rule:
+            conditions.append(self._permissions(entity, prefix, operation))
+        return all_of(*conditions)
+
+    def _permissions(self, entity: Entity, prefix: str, operation: Operation) -> Predicate:
+        right = RIGHTS[operation]
+        allowed = admits(self.rules.portal, self.model, entity.name, right, self.scope.principal.web_roles)
+        self._in_rule = True
+        try:
+            return self.predicate(allowed, entity, prefix)
+        finally:
+            self._in_rule = False
+
+    def _open(self, entity: Entity, operation: Operation) -> Predicate:
+        """FALSE for an external user where no active policy constrains the entity and the solution wants one."""
+        user = self.scope.principal.operations_user
+        if self.operations_name(entity) is None or user is None or SYSTEM_ADMINISTRATOR in user.roles:
+            return all_of()
+        if not user.external or self.rules.operations.external_users == "open":
+            return all_of()
+        return all_of() if constrained(self.rules.operations, user, entity, operation) else FALSE
+
+    def _companies(self, entity: Entity, prefix: str, grant: Granted) -> Predicate:
+        if entity.company is None or grant.companies is None:
+            return all_of()
+        column = self.column(entity, prefix, entity.company)
+        ids = sorted(grant.companies)
+        if len(ids) == 1:
+            return Compare("eq", column, Const(ids[0]))
+        return In(column, tuple(Const(company) for company in ids))
+
+    def _policies(self, entity: Entity, source: str, alias: str, operation: Operation) -> Predicate:
+        if self.operations_name(entity) is None or self._filters is None:
+            return all_of()
+        table = next(s.table for s in entity.sources if s.alias == source)
+        return self._filters.on(table, alias, operation)
+
+    # -- fields and predicates -----------------------------------------------------------------------------------
+
+    def column(self, entity: Entity, prefix: str, name: str) -> Column:
+        found = entity.fields[name]
+        return Column(prefix + found.source, found.column)
+
+    def nullable(self, entity: Entity, prefix: str) -> frozenset[tuple[str, str]]:
+        return frozenset((prefix + f.source, f.column) for f in entity.fields.values() if f.nullable)
+
+    def predicate(self, item: Predicate, entity: Entity, prefix: str) -> Predicate:
+        """A predicate over the entity's fields as one over columns."""
+        match item:
+            case And(items):
+                return all_of(*(self.predicate(child, entity, prefix) for child in items))
+            case Or(items):
+                return any_of(*(self.predicate(child, entity, prefix) for child in items))
+            case Not(child):
+                return negate(self.predicate(child, entity, prefix))
+            case Any(path, where):
+                return self._any(path, where, entity, prefix)
+            case Compare() | In() | InParam() | Match() | IsNull():
+                return self._leaf(item, entity, prefix)
+            case After(by, values):
+                keys = tuple((self._operand(key, entity, prefix), down, null) for key, down, null in by)
+                return After(keys, values)
+            case _:
+                return item
+
+    def _any(self, path: tuple[str, ...], where: Predicate, entity: Entity, prefix: str) -> Predicate:
+        relation = entity.relations[path[0]]
+        rest = Any(path[1:], where) if len(path) > 1 else where
+        return self._related(entity, prefix, relation.name, rest)
+
+    def _related(self, entity: Entity, prefix: str, name: str, where: Predicate) -> Predicate:
+        """EXISTS of a row along the relation, under all rules of its entity, that satisfies ``where``."""
+        relation = entity.relations[name]
+        target = self.model.entities[relation.target]
+        grant = self.require(target, Operation.READ)
+        self.check_fields(where, target, grant)
+        inner = self.fresh("")
+        link = [
+            Compare("eq", self.column(target, inner, theirs), self.column(entity, prefix, own))
+            for own, theirs in relation.on
+        ]
+        condition = all_of(*link, self.rows(target, inner, Operation.READ, grant), self.predicate(where, target, inner))
+        return Exists(
+            Select(
+                sources=self.sources(target, inner, Operation.READ, aliases_of(condition)),
+                where=condition,
+                nullable=self.nullable(target, inner) | self.nullable(entity, prefix),
+            )
+        )
+
+    def check_fields(self, where: Predicate, entity: Entity, grant: Granted) -> None:
+        """Refuses a predicate that names a field which is not open to the person."""
+        readable = self.readable(entity, grant)
+        for name in _fields_of(where):
+            if name not in readable:
+                raise hidden(entity, name)
+
+    def _leaf(self, item: Predicate, entity: Entity, prefix: str) -> Predicate:
+        for operand in operands(item):
+            if isinstance(operand, Field) and len(operand.path) > 1:
+                return self._navigated(item, operand.path[0], entity, prefix)
+        return self._plain(item, entity, prefix)
+
+    def _navigated(self, item: Predicate, relation: str, entity: Entity, prefix: str) -> Predicate:
+        """A leaf over ``relation/…``: see the module's docstring."""
+        inner = _shorten(item, relation)
+        match item:
+            case IsNull():
+                return negate(self._related(entity, prefix, relation, negate(inner)))
+            case Compare("ne", left, right):
+                opposite = Compare("eq", left, right)
+                return negate(self._related(entity, prefix, relation, _shorten(opposite, relation)))
+            case _:
+                return self._related(entity, prefix, relation, inner)
+
+    def _plain(self, item: Predicate, entity: Entity, prefix: str) -> Predicate:
+        empties = [
+            found
+            for operand in operands(item)
+            if isinstance(operand, Field) and (found := entity.fields[operand.path[0]]).empty_date
+        ]
+
+        def lowered(value: Operand) -> Operand:
+            return self._operand(value, entity, prefix)
+
+        match item:
+            case IsNull(operand) if empties:
+                column = lowered(operand)
+                return any_of(IsNull(column), Compare("eq", column, Const(_empty(empties[0]))))
+            case IsNull(operand):
+                return IsNull(lowered(operand))
+            case Compare(op, left, right):
+                result: Predicate = Compare(op, lowered(left), lowered(right))
+                if op in ("lt", "le"):
+                    guards = [Compare("ne", self.column(entity, prefix, f.name), Const(_empty(f))) for f in empties]
+                    result = all_of(result, *guards)
+                return result
+            case In(operand, values):
+                return In(lowered(operand), tuple(lowered(value) for value in values))
+            case InParam(operand, param):
+                return InParam(lowered(operand), param)
+            case Match(op, left, right):
+                return Match(op, lowered(left), lowered(right))
+            case _:
+                return item
+
+    def _operand(self, value: Operand, entity: Entity, prefix: str) -> Operand:
+        match value:
+            case Field(path):
+                return self.column(entity, prefix, path[0])
+            case Arith(op, left, right):
+                return Arith(op, self._operand(left, entity, prefix), self._operand(right, entity, prefix))
+            case _:
+                return value
+
+
+def unmapped(principal: Principal) -> Refusal:
+    """The refusal for a person without an operations user, on a table that only such a user may read."""
+    if principal.contact is None:
+        return Refusal("FC3002", "This data is not open to anonymous visitors.", hint="Sign in.")
+    return Refusal(
+        "FC3002",
+        "Your contact is not connected to a user of the order system.",
+        hint="Ask the company to connect it.",
+    )
+
+
+def hidden(entity: Entity, name: str) -> Refusal:
+    """The refusal for a field that exists but is not open to the person."""
+    return Refusal("FC3004", f"Column {name} of {entity.collection} is not open to you.", source=name)
+
+
+def _fields_of(item: Predicate) -> set[str]:
+    """Own fields named by a predicate: single-step paths outside of ``Any``."""
+    match item:
+        case And(items) | Or(items):
+            return set().union(*(_fields_of(child) for child in items))
+        case Not(child):
+            return _fields_of(child)
+        case Any():
+            return set()
+        case _:
+            return {o.path[0] for o in operands(item) if isinstance(o, Field) and len(o.path) == 1}
+
+
+def _shorten(item: Predicate, relation: str) -> Predicate:
+    def change(operand: Operand) -> Operand:
+        if isinstance(operand, Field) and operand.path[0] == relation and len(operand.path) > 1:
+            return Field(operand.path[1:])
+        return operand
+
+    return map_operands(item, change)
+
+
+def _closure(entity: Entity, used: set[str]) -> set[str]:
+    """The aliases used, and those that their joins stand on."""
+    by_alias: Mapping[str, object] = {source.alias: source for source in entity.sources}
+    pending, found = list(used), set()
+    while pending:
+        alias = pending.pop()
+        if alias in found or alias not in by_alias:
+            continue
+        found.add(alias)
+        source = next(s for s in entity.sources if s.alias == alias)
+        pending.extend(above for (above, _), _ in source.on)
+    return found
+
+
+def _empty(found: EntityField) -> dt.date | dt.datetime:
+    return EMPTY_DATE if found.kind is Kind.DATE else EMPTY_MOMENT

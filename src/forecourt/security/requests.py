@@ -1,0 +1,302 @@
+"""A protocol request through the gate: URL and headers in, status, headers and bytes out.
+
+One class serves all OData doors; the dialect says how they differ. Parsing depends on the request's shape alone and
+runs where a plan is prepared; a request of a known shape binds its literals, runs and renders.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
+
+from forecourt.kernel.errors import Refusal, not_found
+from forecourt.kernel.model import Entity
+from forecourt.kernel.plan import ReadPlan, SecuredPlan
+from forecourt.kernel.principal import Door, Principal
+from forecourt.odata import etag
+from forecourt.odata.body import read_changes
+from forecourt.odata.csdl import metadata, service_document
+from forecourt.odata.dialect import Dialect
+from forecourt.odata.paging import make_token, next_link
+from forecourt.odata.path import PathKind
+from forecourt.odata.payload import (
+    Fetched,
+    Metadata,
+    RowWriter,
+    collection,
+    context_url,
+    count_text,
+    property_value,
+    single,
+    writer_for,
+)
+from forecourt.odata.prefer import Preferences, accept_any, accept_json, content_is_json, parse_prefer
+from forecourt.odata.query import Parsed, plan, plan_write
+from forecourt.odata.request import Request, analyse
+from forecourt.security.gate import Gate, Prepared, Window
+from forecourt.security.scope import Scope
+from forecourt.store.database import ChildResult, ReadResult
+from forecourt.store.statements import ReadStatement
+
+Headers = tuple[tuple[str, str], ...]
+JSON = "application/json; odata.metadata={}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept with a prepared plan."""
+
+    parsed: Parsed
+    writer: RowWriter | None
+    context: str
+    positions: tuple[int, ...]
+
+
+class Requests:
+    """Answers reads and updates of one door. ``root``: path of the service root, ``/data``."""
+
+    def __init__(self, gate: Gate, dialect: Dialect, door: Door, root: str) -> None:
+        self.gate = gate
+        self.dialect = dialect
+        self.door = door
+        self.root = root
+        self._metadata: bytes | None = None
+
+    async def get(self, principal: Principal, raw_path: str, raw_query: str, headers: Mapping[str, str]) -> Answer:
+        """A read. ``raw_path`` is below the service root; ``headers`` have lower-case names.
+
+        Raises Refusal with the status of its code.
+        """
+        request = analyse(raw_path, raw_query, self.dialect)
+        for name, _ in request.custom:
+            if name.lower() in OTHER_LANGUAGES:
+                raise Refusal("FC1004", f"{name[:20]} is not supported here.", hint="Use $filter.", source=name[:20])
+        kind = request.path.kind
+        base = base_url(headers) + self.root
+        self._check_open(request)
+        if kind is PathKind.SERVICE:
+            return Answer(200, (_json("minimal"), VERSION), service_document(self.gate.model, base))
+        if kind is PathKind.METADATA:
+            accept_any(headers.get("accept"), "application/xml")
+            if self._metadata is None:
+                self._metadata = metadata(self.gate.model, self.dialect)
+            return Answer(200, (("Content-Type", "application/xml"), VERSION), self._metadata)
+        wanted = parse_prefer(headers.get("prefer"), self.dialect)
+        counting = kind in (PathKind.COUNT, PathKind.MEMBER_COUNT)
+        level = "minimal" if counting else accept_json(headers.get("accept"))
+        scope = await self.gate.scope(principal, self.door)
+        return await self._rows(scope, request, wanted, level, base, headers)
+
+    async def _rows(
+        self,
+        scope: Scope,
+        request: Request,
+        wanted: Preferences,
+        level: Metadata,
+        base: str,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        kept: list[Parsed] = []
+
+        def parse() -> Parsed:
+            if not kept:
+                kept.append(plan(request, self.gate.model, self.dialect, wanted.page_size))
+            return kept[0]
+
+        def make() -> ReadPlan:
+            return parse().plan
+
+        def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:
+            return self._kept(parse(), secured, wanted, level)
+
+        shape: Hashable = (self.door, request.shape_key, wanted.page_size, wanted.formatted, level)
+        known = cast("Prepared[_Kept] | None", self.gate.known(scope, shape))
+        parsed = known.extra.parsed if known is not None else parse()
+        values = parsed.bind(request.literals)
+        window = _window(parsed.plan, values)
+        prepared, result = await self.gate.read(scope, shape, make, finish, values, window, known)
+        answer = self._answer(prepared, result, request, level, base, headers)
+        applied = wanted.applied()
+        if applied:
+            answer = dataclasses.replace(answer, headers=(*answer.headers, ("Preference-Applied", applied)))
+        return answer
+
+    async def patch(
+        self, principal: Principal, raw_path: str, raw_query: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        """An update of one row: 204. Raises Refusal; nothing is changed then."""
+        request = analyse(raw_path, raw_query, self.dialect)
+        if request.path.kind is not PathKind.ROW:
+            raise Refusal("FC1008", "Only a single row can be changed.", hint="Write Set(key).")
+        self._check_open(request)
+        entity = self.gate.model.by_collection.get(request.path.set)
+        if entity is None:
+            raise Refusal("FC4042", f"Resource not found for the segment '{request.path.set[:100]}'.", source="path")
+        scope = await self.gate.scope(principal, self.door)
+        condition = etag.parse(headers.get("if-match"))
+        if condition is not None and len(condition.versions) > 1:
+            raise Refusal("FC1001", "If-Match names more than one version.", hint="Send the ETag of the row as received.")
+        version = None if condition is None or condition.any else condition.versions[0]
+        ieee754 = content_is_json(headers.get("content-type"))
+        changes = read_changes(
+            body, entity, self.gate.model, self.dialect, key=self._key(request, entity), ieee754=ieee754
+        )
+        parsed = plan_write(request, self.gate.model, self.dialect, changes, versioned=version is not None)
+        if not parsed.plan.changes:
+            raise Refusal("FC1006", "The body changes no column.", hint='Write {"Column": value}.', source="body")
+        plan_ = dataclasses.replace(parsed.plan, cross_company=True)
+        await self.gate.update(scope, plan_, parsed.bind(request.literals, changes, version))
+        if parse_prefer(headers.get("prefer"), self.dialect).representation:
+            unconditional = {name: value for name, value in headers.items() if name != "if-none-match"}
+            return await self.get(principal, raw_path, raw_query, unconditional)
+        return Answer(204, (VERSION,))
+
+    def _key(self, request: Request, entity: Entity) -> Mapping[str, object]:
+        """Bound values of the row's key, to compare with key fields that a body repeats."""
+        parsed = plan_write(request, self.gate.model, self.dialect, ())
+        values = parsed.bind(request.literals, ())
+        return {name: values[slot.index] for name, slot in parsed.plan.key}
+
+    def _check_open(self, request: Request) -> None:
+        """A table that ``/_api`` does not open looks as if it did not exist (reference A2.3)."""
+        if self.door is not Door.PORTAL_API:
+            return
+        entity = self.gate.model.by_collection.get(request.path.set)
+        if entity is None or entity.name not in self.gate.enforcer.rules.portal.columns:
+            raise Refusal("FC4042", f"Resource not found for the segment '{request.path.set[:100]}'.", source="path")
+
+    # -- rendering -----------------------------------------------------------------------------------------------
+
+    def _kept(
+        self,
+        parsed: Parsed,
+        secured: SecuredPlan,
+        wanted: Preferences,
+        level: Metadata,
+    ) -> _Kept:
+        if secured.select.count:
+            return _Kept(parsed, None, "", ())
+        visible = parsed.plan.select if parsed.result == "property" else None
+        writer = writer_for(
+            secured, self.gate.model, self.dialect, annotations=wanted.formatted, metadata=level, visible=visible
+        )
+        outputs = [output.name for output in secured.select.outputs]
+        positions = tuple(outputs.index(name) for name in secured.keyset)
+        return _Kept(parsed, writer, self._context(parsed, level), positions)
+
+    def _context(self, parsed: Parsed, level: Metadata) -> str:
+        """The context below the service root: the origin is the caller's to choose, so a kept plan doesn't hold it."""
+        if level == "none" or not self.dialect.context:
+            return ""
+        row = parsed.result in ("row", "property", "child")
+        return context_url("", parsed.entity.collection, parsed.plan, single=row)
+
+    def _answer(
+        self,
+        prepared: Prepared[_Kept],
+        result: ReadResult,
+        request: Request,
+        level: Metadata,
+        base: str,
+        headers: Mapping[str, str],
+    ) -> Answer:
+        kept = prepared.extra
+        parsed = kept.parsed
+        if parsed.result == "count":
+            return Answer(200, (("Content-Type", "text/plain"), VERSION), count_text(result.total or 0))
+        assert kept.writer is not None
+        if prepared.secured.single:
+            return self._one(prepared, result, level, base, headers)
+        rows = result.rows
+        link = ""
+        size = prepared.secured.page_size
+        if size is not None and len(rows) > size:
+            rows = rows[:size]
+            last = rows[-1]
+            token = make_token(request, [last[at] for at in kept.positions], len(rows))
+            link = next_link(base, request, token)
+        body = kept.writer.encode(rows, [_fetched(child) for child in result.children])
+        total = result.total if parsed.plan.want == "rows+count" else None
+        return self._answer_rows(body, total, link, level, _absolute(kept.context, base))
+
+    def _answer_rows(self, rows: bytes, total: int | None, link: str, level: Metadata, context: str) -> Answer:
+        body = collection(rows, context=context, count=total, next_link=link)
+        return Answer(200, (_json(level), VERSION), body)
+
+    def _one(
+        self, prepared: Prepared[_Kept], result: ReadResult, level: Metadata, base: str, headers: Mapping[str, str]
+    ) -> Answer:
+        kept = prepared.extra
+        parsed, writer = kept.parsed, kept.writer
+        context = _absolute(kept.context, base)
+        assert writer is not None
+        if not result.rows:
+            raise not_found(f"{parsed.entity.public_name} with this key")
+        row = result.rows[0]
+        children = [_fetched(child) for child in result.children]
+        version = str(row[0])
+        if parsed.result == "property":
+            value = writer.encode_member(row, parsed.member, children)
+            return Answer(200, (_json(level), VERSION), property_value(value, context=context))
+        if parsed.result in ("child", "children"):
+            value = writer.encode_member(row, parsed.member, children)
+            if parsed.result == "children":
+                return Answer(200, (_json(level), VERSION), collection(value, context=context))
+            if value == b"null":
+                return Answer(204, (VERSION,))
+            return Answer(200, (_json(level), VERSION), single(value, context=context))
+        tag = etag.make(version)
+        condition = etag.parse(headers.get("if-none-match"), "If-None-Match")
+        if condition is not None and version in condition.versions:
+            return Answer(304, (VERSION, ("ETag", tag)))
+        body = single(writer.encode_one(row, children), context=context)
+        return Answer(200, (_json(level), VERSION, ("ETag", tag)), body)
+
+
+VERSION = ("OData-Version", "4.0")
+
+#: Options that would be a query of another language: passing them over would give all rows instead of the asked ones.
+OTHER_LANGUAGES = frozenset({"fetchxml", "sql", "savedquery", "userquery"})
+
+
+def _absolute(context: str, base: str) -> str:
+    return base + context if context else ""
+
+
+def _json(level: Metadata) -> tuple[str, str]:
+    return ("Content-Type", JSON.format(level))
+
+
+def _fetched(child: ChildResult) -> Fetched:
+    return Fetched(child.rows, tuple(_fetched(inner) for inner in child.children))
+
+
+def _window(read: ReadPlan, values: tuple[object, ...]) -> Window:
+    limit = values[read.top.index] if read.top is not None else None
+    offset = values[read.skip.index] if read.skip is not None else 0
+    return Window(int(str(limit)) if limit is not None else None, int(str(offset)))
+
+
+def base_url(headers: Mapping[str, str]) -> str:
+    """The origin that a client called, from Host and X-Forwarded-Proto, as Microsoft's clients expect it."""
+    return _origin(headers.get("host", ""), headers.get("x-forwarded-proto", ""))
+
+
+@lru_cache(maxsize=256)
+def _origin(host: str, protocol: str) -> str:
+    scheme = "https" if protocol.lower() == "https" else "http"
+    if not host or not all(c.isalnum() or c in ".-:[]" for c in host):
+        host = "localhost"
+    return f"{scheme}://{host}"

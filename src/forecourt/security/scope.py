@@ -1,0 +1,52 @@
+"""A scope: everything about the asker that decides a plan, as a shape and as values.
+
+The *shape* is what rules look at: door, roles, legal entities, sizes of the bound umbrellas. Two people of one shape
+get the same statement; their *values* (user id, account, the umbrella's keys) are bound when it runs. Plans are
+cached by request shape and scope shape.
+
+A scope rests on rows: the user's own and its umbrellas. Each gives a witness, so that a statement which runs under a
+scope that is no longer true gives no row, and the scope is resolved anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from forecourt.kernel.plan import Witness
+from forecourt.kernel.principal import Door, Principal
+from forecourt.security.rules import Rules
+
+
+@dataclass(frozen=True)
+class Scope:
+    """``sizes``: (policy, size class of its bound umbrella or None), for the policies that may be active."""
+
+    principal: Principal
+    door: Door
+    sizes: tuple[tuple[str, int | None], ...] = ()
+    values: Mapping[str, object] = field(default_factory=dict)
+    witnesses: tuple[Witness, ...] = ()
+
+    @property
+    def operations_door(self) -> bool:
+        return self.door is Door.OPERATIONS
+
+    @property
+    def portal_door(self) -> bool:
+        return self.door in (Door.PORTAL, Door.PORTAL_API)
+
+    @cached_property
+    def shape(self) -> Hashable:
+        user = self.principal.operations_user
+        decided = None
+        if user is not None:
+            decided = (user.roles, user.companies, user.external, user.enabled, user.company, bool(user.fingerprint))
+        return (self.door, decided, self.principal.web_roles, self.principal.security_roles, self.sizes)
+
+    def columns(self, rules: Rules, table: str) -> frozenset[str] | None:
+        """The columns that this door opens, None for all. Only ``/_api`` limits them (reference A2.2)."""
+        if self.door is not Door.PORTAL_API:
+            return None
+        return rules.portal.columns.get(table, frozenset())

@@ -1,0 +1,201 @@
+"""Resolving scopes: the umbrellas of a user's policies, read once and kept while their witnesses hold.
+
+The cache is bounded and is never trusted on its own: each statement that uses a cached umbrella checks the rows it
+was made from (see :class:`~forecourt.kernel.plan.Witness`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+from forecourt.kernel.plan import Witness
+from forecourt.kernel.principal import Door, OperationsUser, Principal
+from forecourt.kernel.types import Kind
+from forecourt.security.grants import usable_behind
+from forecourt.security.rules import BASIC_USER, Operation, Policy, Rules
+from forecourt.security.scope import Scope
+from forecourt.security.xds import active, bindable, padded, umbrella, umbrella_columns, values
+from forecourt.store.catalog import Catalog
+from forecourt.store.compile import compile_witness
+from forecourt.store.database import Database
+from forecourt.store.statements import ReadStatement
+from forecourt.store.witness import fingerprint
+
+READERS: dict[Kind, Callable[[str], object]] = {
+    Kind.STRING: str,
+    Kind.INT32: int,
+    Kind.INT64: int,
+    Kind.GUID: UUID,
+    Kind.DECIMAL: Decimal,
+    Kind.DATE: dt.date.fromisoformat,
+}
+
+
+class UserBook(Protocol):
+    """The operations users. ``witness`` finds the rows a user was read from, None where a file defines all users."""
+
+    async def get(self, user_id: str, fresh: bool = False) -> OperationsUser | None: ...
+
+    def witness(self, user: OperationsUser) -> Witness | None: ...
+
+
+@dataclass(frozen=True)
+class _Umbrellas:
+    sizes: tuple[tuple[str, int | None], ...] = ()
+    values: tuple[tuple[str, object], ...] = ()
+    witnesses: tuple[Witness, ...] = ()
+
+
+class Scopes:
+    """Resolves scopes against the operations database."""
+
+    def __init__(self, rules: Rules, users: UserBook, database: Database, catalog: Catalog, keep: int = 20_000) -> None:
+        self.rules = rules
+        self._users = users
+        self._database = database
+        self._catalog = catalog
+        self._keep = keep
+        self._known: OrderedDict[tuple[str, str], _Umbrellas] = OrderedDict()
+        self._scopes: OrderedDict[tuple[str, str, Door], Scope] = OrderedDict()
+        self._statements: dict[str, tuple[ReadStatement, Witness]] = {}
+
+    def key_of(self, table: object) -> tuple[str, ...]:
+        """Primary key columns of a table of the operations database."""
+        found = self._catalog.tables.get(table)  # type: ignore[call-overload]
+        return found.primary if found is not None else ()
+
+    async def resolve(self, principal: Principal, door: Door, fresh: bool = False) -> Scope:
+        """The scope of a principal at a door. ``fresh``: read the user and its umbrellas again."""
+        user = principal.operations_user
+        if user is None:
+            return Scope(principal, door, values=_person_values(principal))
+        direct = (user.id, user.fingerprint, door)
+        if principal.contact is None and not fresh and direct in self._scopes:
+            self._scopes.move_to_end(direct)
+            return self._scopes[direct]
+        scope = await self._resolve(principal, user, door, fresh)
+        if principal.contact is None:
+            self._scopes[direct] = scope
+            while len(self._scopes) > self._keep:
+                self._scopes.popitem(last=False)
+        return scope
+
+    async def _resolve(self, principal: Principal, user: OperationsUser, door: Door, fresh: bool) -> Scope:
+        if fresh:
+            again = await self._users.get(user.id, fresh=True)
+            usable = again is not None and usable_behind(principal, again)
+            user = again if again is not None and usable else dataclasses.replace(user, enabled=False)
+            principal = dataclasses.replace(principal, operations_user=user)
+        if door is Door.DATAVERSE:
+            given = self.rules.dataverse.users.get(user.id, frozenset())
+            principal = dataclasses.replace(principal, security_roles=given | {BASIC_USER})
+        found = await self._umbrellas(user, fresh)
+        witness = self._users.witness(user)
+        return Scope(
+            principal=principal,
+            door=door,
+            sizes=found.sizes,
+            values=_Person(
+                {
+                    **_person_values(principal),
+                    **_user_values(user),
+                    **dict(found.values),
+                    **({witness.param: user.fingerprint} if witness is not None else {}),
+                }
+            ),
+            witnesses=(*found.witnesses, *((witness,) if witness is not None else ())),
+        )
+
+    async def _umbrellas(self, user: OperationsUser, fresh: bool) -> _Umbrellas:
+        key = (user.id, user.fingerprint)
+        if not fresh and key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        found = _Umbrellas()
+        for policy in self._policies(user):
+            found = await self._with(found, policy, user)
+        self._known[key] = found
+        while len(self._known) > self._keep:
+            self._known.popitem(last=False)
+        return found
+
+    def _policies(self, user: OperationsUser) -> list[Policy]:
+        rules = self.rules.operations
+        names = {policy.name: policy for operation in Operation for policy in active(rules, user, operation)}
+        return [policy for policy in names.values() if bindable(policy, self.key_of)]
+
+    async def _with(self, found: _Umbrellas, policy: Policy, user: OperationsUser) -> _Umbrellas:
+        if policy.name not in self._statements:
+            select = umbrella(policy, self.key_of)
+            witness = Witness(select, f"witness.{policy.name}")
+            self._statements[policy.name] = (compile_witness(select, self._catalog), witness)
+        statement, witness = self._statements[policy.name]
+        texts, mark = await witnessed(self._database, statement, _user_values(user))
+        size = padded(len(texts))
+        columns = umbrella_columns(policy, self.key_of)
+        readers = [self._reader(policy, column) for column in columns]
+        if size is None or None in readers:
+            return dataclasses.replace(found, sizes=(*found.sizes, (policy.name, None)))
+        rows = [
+            tuple(None if text is None else read(text) for read, text in zip(readers, row, strict=True) if read)
+            for row in texts
+        ]
+        return _Umbrellas(
+            sizes=(*found.sizes, (policy.name, size)),
+            values=(*found.values, *values(policy, columns, rows), (witness.param, mark)),
+            witnesses=(*found.witnesses, witness),
+        )
+
+    def _reader(self, policy: Policy, column: str) -> Callable[[str], object] | None:
+        """How a column's text becomes the value to bind; None where no text does so exactly."""
+        found = self._catalog.column(policy.primary, column)
+        return None if found is None else READERS.get(found.kind)
+
+
+async def witnessed(
+    database: Database, statement: ReadStatement, values: Mapping[str, object]
+) -> tuple[list[tuple[str | None, ...]], str]:
+    """The distinct rows that a witness finds, as text, in order, with their fingerprint."""
+    result = await database.read(statement, (), values)
+    rows = [tuple(row) for row in result.rows]
+    return sorted(set(rows), key=lambda row: tuple(value or "" for value in row)), fingerprint(rows)
+
+
+def _user_values(user: OperationsUser) -> Mapping[str, object]:
+    return {
+        "user.id": user.id,
+        "user.email": user.email,
+        "user.company": user.company,
+        **{f"user.{name}": value for name, value in user.attributes},
+    }
+
+
+def _person_values(principal: Principal) -> Mapping[str, object]:
+    contact = principal.contact
+    if contact is None:
+        return _NOBODY
+    return _Person(
+        {
+            **{f"contact.{name}": value for name, value in contact.columns},
+            "contact.contactid": contact.id,
+            **{f"account.{name}": value for name, value in contact.account_columns},
+            "account.accountid": contact.account,
+        }
+    )
+
+
+class _Person(dict[str, object]):
+    """Values of a person; a column that the person's rows do not have is null, which matches nothing."""
+
+    def __missing__(self, name: str) -> object:
+        return None
+
+
+_NOBODY = _Person()

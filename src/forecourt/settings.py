@@ -1,0 +1,63 @@
+"""Settings: one record, every option documented. Environment variables ``FORECOURT_<NAME>`` override the defaults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from forecourt.kernel.errors import ForecourtError
+
+
+class SettingError(ForecourtError):
+    """A setting has a value that it cannot have."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a server runs. What it serves is in the solution."""
+
+    host: str = field(default="127.0.0.1", metadata={"help": "Address to listen on."})
+    port: int = field(default=8000, metadata={"help": "Port to listen on."})
+    base_url: str = field(
+        default="", metadata={"help": "Public origin of the server, in tokens' issuer; default http://<host>:<port>."}
+    )
+    password_grant: bool = field(
+        default=False,
+        metadata={
+            "help": "Let contacts get tokens with user name and password (client id forecourt-cli): local use only."
+        },
+    )
+    secure_cookies: bool = field(default=False, metadata={"help": "Send cookies over HTTPS only."})
+    trusted_proxies: str = field(
+        default="",
+        metadata={"help": "Addresses, separated by commas, whose X-Forwarded-For and -Proto are believed; * for all."},
+    )
+    server_timing: bool = field(default=False, metadata={"help": "Add a Server-Timing header to OData answers."})
+    lane_size: int = field(default=8, metadata={"help": "Database connections per lane (key reads, lists)."})
+    statement_timeout: float = field(default=30.0, metadata={"help": "Seconds that a request's statement may run."})
+
+    @property
+    def origin(self) -> str:
+        return self.base_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+
+def from_environment(environment: Mapping[str, str] = os.environ, **given: object) -> Settings:
+    """Settings from ``FORECOURT_*`` variables, ``given`` winning. Raises SettingError for an unfit value."""
+    values: dict[str, object] = {}
+    for item in fields(Settings):
+        name = f"FORECOURT_{item.name.upper()}"
+        if name in environment:
+            values[item.name] = _read(name, environment[name], type(item.default))
+    values.update({name: value for name, value in given.items() if value is not None})
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _read(name: str, text: str, kind: type) -> object:
+    try:
+        if kind is bool:
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
+        return kind(text)
+    except (ValueError, KeyError):
+        wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "text")
+        raise SettingError(f"{name} must be {wanted}, not '{text}'.") from None

@@ -1,0 +1,168 @@
+"""The physical tables of a database, read from its own catalogue in one query.
+
+Decides what a definition may name and how a bound value has to look beside a column: the base type of a column (a
+domain stands for the type under it), whether it may hold null, its greatest length, the table's keys.
+
+Leaves out: views' origins, defaults, generated columns, everything that only a writer of DDL needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from forecourt.kernel.plan import SystemPlan
+from forecourt.kernel.relation import TableName
+from forecourt.kernel.types import Kind
+
+if TYPE_CHECKING:
+    from forecourt.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """``type``: PostgreSQL's name of the base type (``int4``, ``varchar``, ``timestamptz``). ``length``: characters."""
+
+    name: str
+    type: str
+    nullable: bool = True
+    length: int | None = None
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.type)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """``columns`` of this table refer to ``target_columns`` of ``target``, in this order."""
+
+    columns: tuple[str, ...]
+    target: TableName
+    target_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table or view. ``primary`` is () without a primary key; ``unique`` lists the other unique keys."""
+
+    name: TableName
+    columns: Mapping[str, TableColumn]
+    primary: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    foreign: tuple[ForeignKey, ...] = ()
+    view: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The tables of one database. ``version``: the server's, as a number (180004 is 18.4)."""
+
+    tables: Mapping[TableName, Table] = field(default_factory=dict)
+    version: int = 180000
+
+    def column(self, table: TableName, name: str) -> TableColumn | None:
+        found = self.tables.get(table)
+        return None if found is None else found.columns.get(name)
+
+
+_KINDS = {
+    "int2": Kind.INT32,
+    "int4": Kind.INT32,
+    "int8": Kind.INT64,
+    "numeric": Kind.DECIMAL,
+    "float4": Kind.DOUBLE,
+    "float8": Kind.DOUBLE,
+    "bool": Kind.BOOLEAN,
+    "date": Kind.DATE,
+    "timestamp": Kind.DATETIME,
+    "timestamptz": Kind.DATETIME,
+    "uuid": Kind.GUID,
+}
+
+
+def kind_of(type_name: str) -> Kind:
+    """The kind of a column of this base type; what has no kind of its own crosses as text.
+
+    >>> kind_of("timestamptz").value, kind_of("varchar").value, kind_of("inet").value
+    ('datetime', 'string', 'string')
+    """
+    return _KINDS.get(type_name, Kind.STRING)
+
+
+_QUERY = """
+with recursive base(oid, typmod, origin) as (
+    select oid, -1, oid from pg_type where typtype <> 'd'
+    union all
+    select d.oid, case when d.typtypmod >= 0 then d.typtypmod else base.typmod end, base.origin
+    from base join pg_type d on d.typbasetype = base.oid and d.typtype = 'd'
+),
+named as (
+    select c.oid, n.nspname, c.relname, c.relkind
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
+      and case when $1::text[] is null
+          then n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+          else n.nspname = any($1::text[]) end
+)
+select t.nspname, t.relname, t.relkind in ('v', 'm'),
+    (select json_agg(json_build_array(a.attname, o.typname, not (a.attnotnull or d.typnotnull),
+            case when o.typname in ('varchar', 'bpchar')
+                 then nullif(greatest(case when a.atttypmod >= 0 then a.atttypmod else b.typmod end, 3) - 4, -1)
+            end) order by a.attnum)
+     from pg_attribute a join pg_type d on d.oid = a.atttypid
+          join base b on b.oid = a.atttypid join pg_type o on o.oid = b.origin
+     where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)::text,
+    (select json_agg(json_build_array(i.indisprimary,
+            (select json_agg(a.attname order by k.place)
+             from unnest(i.indkey::int2[]) with ordinality as k(number, place)
+                  join pg_attribute a on a.attrelid = t.oid and a.attnum = k.number
+             where k.place <= i.indnkeyatts)) order by i.indexrelid)
+     from pg_index i
+     where i.indrelid = t.oid and i.indisunique and i.indisvalid and i.indimmediate
+       and i.indpred is null and i.indexprs is null)::text,
+    (select json_agg(json_build_array(
+            (select json_agg(a.attname order by k.place)
+             from unnest(f.conkey) with ordinality as k(number, place)
+                  join pg_attribute a on a.attrelid = f.conrelid and a.attnum = k.number),
+            fn.nspname, fc.relname,
+            (select json_agg(a.attname order by k.place)
+             from unnest(f.confkey) with ordinality as k(number, place)
+                  join pg_attribute a on a.attrelid = f.confrelid and a.attnum = k.number)) order by f.conname)
+     from pg_constraint f join pg_class fc on fc.oid = f.confrelid join pg_namespace fn on fn.oid = fc.relnamespace
+     where f.conrelid = t.oid and f.contype = 'f')::text,
+    current_setting('server_version_num')::int
+from named t
+order by t.nspname, t.relname
+"""
+
+
+async def read_catalog(database: Database, schemas: Sequence[str] | None = None) -> Catalog:
+    """Every table of the database, or of these schemas. System schemas are left out unless named."""
+    wanted = None if schemas is None else list(schemas)
+    rows = await database.system(SystemPlan("read the catalogue", _QUERY, (wanted,)))
+    tables = [
+        _table(TableName(schema, name), view, *map(_decode, (columns, unique, foreign)))
+        for schema, name, view, columns, unique, foreign, _ in rows
+    ]
+    return Catalog({table.name: table for table in tables}, rows[0][6] if rows else Catalog().version)
+
+
+def _decode(text: str | None) -> Any:
+    return () if text is None else msgspec.json.decode(text)
+
+
+def _table(name: TableName, view: bool, columns: Any, unique: Any, foreign: Any) -> Table:
+    return Table(
+        name,
+        {column[0]: TableColumn(*column) for column in columns},
+        primary=next((tuple(key) for primary, key in unique if primary), ()),
+        unique=tuple(tuple(key) for primary, key in unique if not primary),
+        foreign=tuple(
+            ForeignKey(tuple(own), TableName(schema, table), tuple(target)) for own, schema, table, target in foreign
+        ),
+        view=view,
+    )

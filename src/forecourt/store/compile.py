@@ -1,0 +1,268 @@
+"""Secured plans to statements: once per plan shape, the caller's cache keeps the result.
+
+SQLAlchemy Core writes the text; it never sees a connection. A read is one statement, whatever layers its predicates
+come from, and one more for each level of an expand. Nothing of a request is in the text: values are bind parameters,
+names come from the solution and are always quoted.
+
+Null sorts lowest; ``NULLS FIRST`` and ``NULLS LAST`` are written for nullable keys only, since an index in plain order
+cannot serve them (reference: performance, 2).
+
+A witness becomes a condition that names no row of the query. PostgreSQL evaluates such a condition once and before
+anything is read, so that it neither costs per row nor keeps an index from giving the order. A read by key, whose plan
+PostgreSQL keeps, carries its witnesses itself. A list is planned for the values of each run, and planning the witnesses
+with it would cost more than the page: they are a statement of their own there, the guard, which runs beside the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.sql import quoted_name
+
+from forecourt.kernel.plan import SecuredExpand, SecuredPlan, SecuredWrite, Witness
+from forecourt.kernel.predicate import TRUE, Column, Operand, Param
+from forecourt.kernel.relation import ROW_VERSION, Output, Select, TableName
+from forecourt.store.catalog import Catalog
+from forecourt.store.expressions import Expressions, Scope
+from forecourt.store.statements import COUNT, Carried, ChildStatement, Lane, ReadStatement, WriteStatement
+from forecourt.store.storage import Expression, Family, bound, cast, shown
+from forecourt.store.witness import fingerprint_of
+
+_DIALECT = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
+Query = sa.Select[Any]
+
+
+def compile_read(plan: SecuredPlan, catalog: Catalog) -> ReadStatement:
+    """The statement of a read, with the statements of its expands and of its total."""
+    statement = _Statement(catalog)
+    query, _ = statement.query(plan.select, plan.witnesses if plan.single else ())
+    outputs = [output.name for output in plan.select.outputs]
+    if plan.count is not None:
+        total, _ = statement.query(replace(plan.count, count=True))
+        query = query.add_columns(total.scalar_subquery().label(quoted_name(COUNT, True)))
+    read = statement.finish(query, [COUNT] if plan.select.count else outputs, "key" if plan.single else "list")
+    children = tuple(_child(expand, outputs, catalog) for expand in plan.expands)
+    return replace(
+        read,
+        totals=plan.select.count,
+        counted=plan.count is not None,
+        outputs=read.outputs if plan.count is None else (*read.outputs, COUNT),
+        count=None if plan.count is None else compile_select(replace(plan.count, count=True), catalog),
+        children=children,
+        guard=_guard(plan.witnesses, catalog) if plan.witnesses and (children or not plan.single) else None,
+    )
+
+
+def compile_select(select: Select, catalog: Catalog, lane: Lane = "list") -> ReadStatement:
+    """The statement of one select, for work that has no plan around it."""
+    statement = _Statement(catalog)
+    query, _ = statement.query(select)
+    outputs = [COUNT] if select.count else [output.name for output in select.outputs]
+    return replace(statement.finish(query, outputs, lane), totals=select.count)
+
+
+def compile_witness(select: Select, catalog: Catalog) -> ReadStatement:
+    """The rows of a witness, every output as text: from them :func:`~forecourt.store.witness.fingerprint` is made."""
+    statement = _Statement(catalog)
+    return statement.finish(statement.as_text(select), [output.name for output in select.outputs], "key")
+
+
+def compile_write(write: SecuredWrite, catalog: Catalog) -> WriteStatement:
+    """The three statements of an update: find and lock, change, find again."""
+    outputs = [output.name for output in write.read.outputs]
+    statement = _Statement(catalog)
+    query, scope = statement.query(write.read, write.witnesses)
+    _, root = scope.tables[write.read.sources[0].alias]
+    lock = statement.finish(query.with_for_update(of=root), outputs, "key")
+    return WriteStatement(
+        entity=write.entity,
+        lock=lock,
+        update=_update(write, outputs, catalog),
+        check=compile_select(write.check, catalog, lane="key"),
+        version=write.version,
+        row_version=outputs.index(ROW_VERSION) if ROW_VERSION in outputs else None,
+    )
+
+
+def _update(write: SecuredWrite, outputs: Sequence[str], catalog: Catalog) -> ReadStatement:
+    statement = _Statement(catalog)
+    target = statement.table(write.table)
+    scope = Scope({"": (write.table, target)}, frozenset())
+    values: dict[Any, Expression] = {}
+    for name, operand in write.assignments:
+        column = Column("", name)
+        beside = statement.expressions.family(column, scope)
+        value = sa.null() if operand is None else statement.expressions.operand(operand, scope, beside)
+        values[target.c[name]] = value
+    change: Any = sa.update(target).values(values).returning(sa.literal_column("1"))
+    for place, name in enumerate(write.identity):
+        beside = statement.expressions.family(Column("", name), scope)
+        parameter = statement.expressions.binds.parameter(Carried(outputs.index(f"@id{place}")), beside)
+        change = change.where(target.c[name] == bound(parameter, None, beside))
+    return statement.finish(change, (), "key")
+
+
+def _child(expand: SecuredExpand, parent: Sequence[str], catalog: Catalog) -> ChildStatement:
+    statement = _Statement(catalog)
+    names = [output.name for output in expand.select.outputs]
+    keys = [f"@key{place}" for place in range(len(expand.keys))]
+    added = tuple(
+        Output(key, operand, None) for key, operand in zip(keys, expand.keys, strict=True) if key not in names
+    )
+    select = replace(expand.select, outputs=(*expand.select.outputs, *added))
+    names = [output.name for output in select.outputs]
+    query = statement.children(select, expand.keys, expand.limit)
+    read = statement.finish(query, names, "list")
+    nested = tuple(_child(item, names, catalog) for item in expand.expands)
+    return ChildStatement(
+        expand.name,
+        expand.many,
+        expand.entity,
+        replace(read, children=nested),
+        parent=tuple(parent.index(name) for name in expand.parent),
+        keys=tuple(names.index(key) for key in keys),
+    )
+
+
+def _guard(witnesses: Sequence[Witness], catalog: Catalog) -> ReadStatement:
+    statement = _Statement(catalog)
+    query: Query = sa.select(sa.literal_column("1")).where(*statement.gates(witnesses))
+    return statement.finish(query, ["@guard"], "key")
+
+
+class _Statement:
+    """The making of one statement: its tables, its bind parameters."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.expressions = Expressions(catalog, self._exists)
+
+    def finish(self, statement: Any, outputs: Sequence[str], lane: Lane) -> ReadStatement:
+        compiled: Any = statement.compile(dialect=_DIALECT)
+        binds = self.expressions.binds.ordered(compiled.positiontup or ())
+        return ReadStatement(str(compiled), binds, tuple(outputs), lane)
+
+    # ------------------------------------------------------------------------------------------------- selects
+
+    def query(self, select: Select, witnesses: Sequence[Witness] = ()) -> tuple[Query, Scope]:
+        scope, source = self.sources(select, None)
+        gates = self.gates(witnesses)
+        if select.count:
+            query: Query = sa.select(sa.func.count().label("count"))
+        else:
+            query = sa.select(*self._columns(select.outputs, scope)).where(*gates)
+        query = query.select_from(source)
+        if select.where != TRUE:
+            query = query.where(self.expressions.predicate(select.where, scope))
+        if select.count:
+            return query, scope
+        return self._paged(query.order_by(*self._order(select, scope)), select.limit, select.offset, scope), scope
+
+    def as_text(self, select: Select) -> Query:
+        """The outputs of a select as text, in no order."""
+        scope, source = self.sources(select, None)
+        columns = [
+            cast(column, Family.TEXT).label(f"w{place}")
+            for place, column in enumerate(self._shown(output, scope) for output in select.outputs)
+        ]
+        return sa.select(*columns).select_from(source).where(self.expressions.predicate(select.where, scope))
+
+    def gates(self, witnesses: Sequence[Witness]) -> list[Expression]:
+        """Conditions, each evaluated once, that the witnesses still hold."""
+        return [
+            fingerprint_of(self.as_text(witness.select))
+            == self.expressions.operand(Param(witness.param), Scope({}, frozenset()), Family.TEXT)
+            for witness in witnesses
+        ]
+
+    def children(self, select: Select, keys: Sequence[Operand], limit: Operand | None) -> Query:
+        """Rows of all parents at once; with ``limit``, so many for each parent."""
+        scope, source = self.sources(select, None)
+        rendered = [self.expressions.operand(key, scope) for key in keys]
+        listed = [
+            self.expressions.carried(Carried(place), self.expressions.family(key, scope))
+            for place, key in enumerate(keys)
+        ]
+        where = self.expressions.predicate(select.where, scope)
+        order = self._order(select, scope)
+        columns = self._columns(select.outputs, scope)
+        if limit is None and len(keys) == 1:
+            plain: Query = sa.select(*columns).select_from(source)
+            return plain.where(rendered[0] == sa.any_(listed[0]), where).order_by(*order)
+        names = [f"k{place}" for place in range(len(keys))]
+        parents = sa.func.unnest(*listed).table_valued(*names).render_derived(name=quoted_name("@parents", True))
+        same = [key == parents.c[name] for key, name in zip(rendered, names, strict=True)]
+        if limit is None:
+            joined: Query = sa.select(*columns).select_from(parents, source).where(*same, where)
+            return joined.order_by(*order)
+        rank = sa.func.row_number().over(order_by=order or None).label("@rank")
+        each = sa.select(*columns, rank).select_from(source).where(*same, where).order_by(*order).correlate(parents)
+        lateral = self._paged(each, limit, None, scope).lateral(quoted_name("@child", True))
+        shown_columns = [column for column in lateral.c if column.name != "@rank"]
+        outer: Query = sa.select(*shown_columns).select_from(parents.join(lateral, sa.true()))
+        return outer.order_by(lateral.c["@rank"])
+
+    def sources(self, select: Select, outer: Scope | None) -> tuple[Scope, sa.FromClause]:
+        tables = {
+            source.alias: (source.table, self.table(source.table).alias(quoted_name(source.alias, True)))
+            for source in select.sources
+        }
+        scope = Scope(tables, select.nullable, outer)
+        joined: sa.FromClause = tables[select.sources[0].alias][1]
+        for source in select.sources[1:]:
+            on = self.expressions.predicate(source.on, scope)
+            joined = joined.join(tables[source.alias][1], on, isouter=source.join == "left")
+        return scope, joined
+
+    def table(self, name: TableName) -> sa.TableClause:
+        """Raises KeyError for a table that the database lacks."""
+        columns: list[sa.ColumnClause[Any]] = [
+            sa.column(quoted_name(column, True)) for column in self.catalog.tables[name].columns
+        ]
+        return sa.table(
+            quoted_name(name.name, True), *columns, sa.column("xmin"), schema=quoted_name(name.schema, True)
+        )
+
+    def _exists(self, select: Select, outer: Scope) -> sa.Exists:
+        scope, source = self.sources(select, outer)
+        where = self.expressions.predicate(select.where, scope)
+        rows: Query = sa.select(sa.literal_column("1")).select_from(source).where(where)
+        return rows.correlate(*outer.sources()).exists()
+
+    # --------------------------------------------------------------------------------------------------- parts
+
+    def _columns(self, outputs: Sequence[Output], scope: Scope) -> list[Expression]:
+        return [self._shown(output, scope).label(quoted_name(output.name, True)) for output in outputs]
+
+    def _shown(self, output: Output, scope: Scope) -> Expression:
+        operand = output.operand
+        if not isinstance(operand, Column):
+            return self.expressions.operand(operand, scope)
+        column = self.expressions.column(operand, scope)
+        if operand.name == ROW_VERSION:
+            return column
+        family = self.expressions.family(operand, scope)
+        assert family is not None
+        return shown(column, family, output.kind)
+
+    def _order(self, select: Select, scope: Scope) -> list[Expression]:
+        order: list[Any] = []
+        for sort in select.order:
+            key: Any = self.expressions.operand(sort.operand, scope)
+            if sort.descending:
+                order.append(key.desc().nulls_last() if sort.nullable else key.desc())
+            else:
+                order.append(key.asc().nulls_first() if sort.nullable else key.asc())
+        return order
+
+    def _paged(self, query: Query, limit: Operand | None, offset: Operand | None, scope: Scope) -> Query:
+        if limit is not None:
+            query = query.limit(self.expressions.operand(limit, scope, Family.INTEGER))
+        if offset is not None:
+            query = query.offset(self.expressions.operand(offset, scope, Family.INTEGER))
+        return query

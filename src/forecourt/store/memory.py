@@ -1,0 +1,245 @@
+"""The meaning of a select, in Python over rows: the oracle that the SQL is tested against.
+
+Simple and obviously right rather than fast: nested loops, two truth values, no index. Null sorts lowest and a
+comparison with it is false, except ``ne`` with a value; text is compared by code point, matched by its case folding;
+a division by zero is null. Numbers meet as the database makes them meet: beside a ``double`` column as floats, in
+arithmetic as exact decimals, and a bound ``double`` beside another column as the decimal of its 15 digits.
+
+Leaves out: witnesses, locks, and how far a database carries the quotient of two decimals.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, Context, Decimal
+from typing import Any
+
+from forecourt.kernel.predicate import (
+    After,
+    And,
+    Arith,
+    Bool,
+    Column,
+    Compare,
+    Const,
+    Exists,
+    In,
+    InParam,
+    IsNull,
+    Match,
+    Not,
+    Operand,
+    Or,
+    Param,
+    Predicate,
+    Slot,
+)
+from forecourt.kernel.relation import Select, TableName
+from forecourt.kernel.types import INTEGERS
+
+Row = Mapping[str, object]
+Tables = Mapping[TableName, Sequence[Row]]
+
+_EXACT = Context(prec=400)
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+}
+
+
+def evaluate(
+    select: Select, tables: Tables, slots: Sequence[object] = (), params: Mapping[str, object] | None = None
+) -> list[tuple[object, ...]]:
+    """The rows of the select, in its order; of a count, one row with one number."""
+    return _Evaluation(tables, slots, params or {}).rows(select)
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """``sight`` holds the current row of each enclosing source; None where an outer join found none."""
+
+    tables: Tables
+    slots: Sequence[object]
+    params: Mapping[str, object]
+    sight: Mapping[str, Row | None] | None = None
+
+    def rows(self, select: Select) -> list[tuple[object, ...]]:
+        found = self.matching(select)
+        if select.count:
+            return [(len(found),)]
+        for sort in reversed(select.order):  # stable: the last key first
+            found.sort(key=lambda each: _low(each.value(sort.operand)), reverse=sort.descending)
+        start = 0 if select.offset is None else self.number(select.offset)
+        stop = None if select.limit is None else start + self.number(select.limit)
+        return [tuple(each.value(output.operand) for output in select.outputs) for each in found[start:stop]]
+
+    def matching(self, select: Select) -> list[_Evaluation]:
+        combinations = [self]
+        for source in select.sources:
+            joined = []
+            for left in combinations:
+                candidates = [left.seeing(source.alias, row) for row in self.tables[source.table]]
+                fitting = [each for each in candidates if each.holds(source.on)]
+                if not fitting and source.join == "left":
+                    fitting = [left.seeing(source.alias, None)]
+                joined.extend(fitting)
+            combinations = joined
+        return [each for each in combinations if each.holds(select.where)]
+
+    def seeing(self, alias: str, row: Row | None) -> _Evaluation:
+        return replace(self, sight={**(self.sight or {}), alias: row})
+
+    # ------------------------------------------------------------------------------------------------ operands
+
+    def value(self, operand: Operand) -> Any:
+        match operand:
+            case Column(alias, name):
+                row = (self.sight or {})[alias]
+                value = None if row is None else row[name]
+                if isinstance(value, dt.datetime) and value.tzinfo is None:
+                    return value.replace(tzinfo=dt.UTC)
+                return value
+            case Slot(index, _):
+                return self.slots[index]
+            case Param(name):
+                return self.params[name]
+            case Const(value):
+                return value
+            case Arith():
+                return self.arithmetic(operand)
+            case _:
+                raise TypeError(f"{operand!r} has not been secured.")
+
+    def number(self, operand: Operand) -> int:
+        value = self.value(operand)
+        assert isinstance(value, int)
+        return value
+
+    def arithmetic(self, item: Arith) -> Decimal | None:
+        left, right = _decimal(self.value(item.left)), _decimal(self.value(item.right))
+        if left is None or right is None:
+            return None
+        match item.op:
+            case "add":
+                return _EXACT.add(left, right)
+            case "sub":
+                return _EXACT.subtract(left, right)
+            case "mul":
+                return _EXACT.multiply(left, right)
+            case "mod":
+                return _EXACT.remainder(left, right) if right else None
+            case "div" if not right:
+                return None
+            case "div":
+                quotient = _EXACT.divide(left, right)
+                return quotient.to_integral_value(ROUND_DOWN) if self.whole(item) else quotient
+
+    def whole(self, operand: Operand) -> bool:
+        match operand:
+            case Arith(_, left, right):
+                return self.whole(left) and self.whole(right)
+            case Slot(_, kind):
+                return kind in INTEGERS
+            case Column() | Const():
+                return isinstance(self.value(operand), int)
+            case _:
+                return False
+
+    def pair(self, left: Operand, right: Operand) -> tuple[Any, Any] | None:
+        """The two values, made comparable; None if one is null."""
+        first, second = self.value(left), self.value(right)
+        if first is None or second is None:
+            return None
+        if isinstance(left, Arith) or isinstance(right, Arith):
+            return _decimal(first), _decimal(second)
+        if isinstance(first, float) is not isinstance(second, float):
+            as_float = isinstance(left if isinstance(first, float) else right, Column)
+            return (float(first), float(second)) if as_float else (_decimal(first), _decimal(second))
+        if isinstance(first, dt.datetime) is not isinstance(second, dt.datetime):
+            return _moment(first), _moment(second)
+        return first, second
+
+    # ---------------------------------------------------------------------------------------------- predicates
+
+    def holds(self, item: Predicate) -> bool:
+        match item:
+            case Bool(value):
+                return value
+            case And(items):
+                return all(self.holds(child) for child in items)
+            case Or(items):
+                return any(self.holds(child) for child in items)
+            case Not(child):
+                return not self.holds(child)
+            case Compare(op, left, right):
+                pair = self.pair(left, right)
+                if pair is None:
+                    return op == "ne" and (self.value(left) is None) != (self.value(right) is None)
+                return _ORDER[op](*pair)
+            case In(operand, values):
+                return any(self.holds(Compare("eq", operand, value)) for value in values)
+            case InParam(operand, param):
+                listed: Any = self.params[param]
+                return any(
+                    self.holds(Compare("eq", operand, Const(value))) for value in listed or () if value is not None
+                )
+            case Match():
+                return self.matches(item)
+            case IsNull(operand):
+                return self.value(operand) is None
+            case Exists(select):
+                return bool(self.matching(select))
+            case After():
+                return self.after(item)
+            case _:
+                raise TypeError(f"{item!r} has not been secured.")
+
+    def matches(self, item: Match) -> bool:
+        text, pattern = self.value(item.left), self.value(item.right)
+        if text is None or pattern is None:
+            return False
+        text, pattern = str(text).casefold(), str(pattern).casefold()
+        match item.op:
+            case "contains":
+                return pattern in text
+            case "startswith":
+                return bool(text.startswith(pattern))
+            case "endswith":
+                return bool(text.endswith(pattern))
+            case "wildcard":
+                parts = (re.escape(part) for part in pattern.split("*"))
+                return re.fullmatch(".*".join(parts), text, re.DOTALL) is not None
+
+    def after(self, item: After) -> bool:
+        for (operand, descending, _), bound in zip(item.by, item.values, strict=True):
+            pair = None if bound is None else self.pair(operand, bound)
+            mine, theirs = pair or (self.value(operand), None if bound is None else self.value(bound))
+            here, there = _low(mine), _low(theirs)
+            if here != there:
+                return here < there if descending else here > there
+        return False
+
+
+def _low(value: Any) -> tuple[bool, Any]:
+    """A sort key in which null is lowest."""
+    return (value is not None, 0 if value is None else value)
+
+
+def _decimal(value: Any) -> Decimal | None:
+    if value is None or isinstance(value, Decimal):
+        return value
+    return Decimal(f"{value:.15g}") if isinstance(value, float) else Decimal(value)
+
+
+def _moment(value: Any) -> dt.datetime:
+    if isinstance(value, dt.datetime):
+        return value
+    return dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)

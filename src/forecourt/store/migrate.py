@@ -1,0 +1,70 @@
+"""Forward-only migrations of Forecourt's own schema, ``forecourt``.
+
+A migration is a name and a script; the caller gives them all, in order, and the order never changes. Those that the
+bookkeeping table does not name are run, all in one transaction: either the schema is as new as the program, or nothing
+has happened. An advisory lock lets one process at a time do so; the others then find nothing left to do.
+
+A database that knows a migration which the program lacks was written by a newer program, and is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from forecourt.kernel.errors import ForecourtError
+from forecourt.store.database import Database, Transaction
+
+SCHEMA = "forecourt"
+
+#: Any number, as long as nobody else takes the same one.
+_LOCK = 0x464F5245434F5552
+
+_BOOKKEEPING = """
+create schema if not exists forecourt;
+create table if not exists forecourt.migration (
+    place int primary key,
+    name text not null unique,
+    digest text not null,
+    applied_at timestamptz not null default now()
+);
+"""
+
+
+class MigrationError(ForecourtError):
+    """The database was written by another version of the program."""
+
+
+async def migrate(database: Database, scripts: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Brings the schema up to date. ``scripts``: (name, SQL) in order. Returns the names of those that were run.
+
+    Raises MigrationError when the database holds migrations other than the first of ``scripts``.
+    """
+    async with database.transaction("migrate the schema forecourt") as transaction:
+        await transaction.execute("select pg_advisory_xact_lock($1)", _LOCK)
+        await transaction.execute(_BOOKKEEPING)
+        done = await transaction.fetch("select name, digest from forecourt.migration order by place")
+        for (name, sql), row in zip(scripts, done, strict=False):
+            if (name, _digest(sql)) != (row["name"], row["digest"]):
+                raise MigrationError(
+                    f"Migration {row['name']} of the database is not the program's {name}. "
+                    "Use the version of Forecourt that wrote this database, or a later one."
+                )
+        if len(done) > len(scripts):
+            raise MigrationError(
+                f"Migration {done[-1]['name']} of the database is not known. A newer version of Forecourt wrote it."
+            )
+        for place, (name, sql) in list(enumerate(scripts))[len(done) :]:
+            await _apply(transaction, place, name, sql)
+    return tuple(name for name, _ in scripts[len(done) :])
+
+
+async def _apply(transaction: Transaction, place: int, name: str, sql: str) -> None:
+    await transaction.execute(sql)
+    await transaction.execute(
+        "insert into forecourt.migration (place, name, digest) values ($1, $2, $3)", place, name, _digest(sql)
+    )
+
+
+def _digest(sql: str) -> str:
+    return hashlib.sha256(sql.encode()).hexdigest()
