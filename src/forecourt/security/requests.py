@@ -147,7 +147,9 @@ class Requests:
         scope = await self.gate.scope(principal, self.door)
         condition = etag.parse(headers.get("if-match"))
         if condition is not None and len(condition.versions) > 1:
-            raise Refusal("FC1001", "If-Match names more than one version.", hint="Send the ETag of the row as received.")
+            raise Refusal(
+                "FC1001", "If-Match names more than one version.", hint="Send the ETag of the row as received."
+            )
         version = None if condition is None or condition.any else condition.versions[0]
         ieee754 = content_is_json(headers.get("content-type"))
         changes = read_changes(
