@@ -73,12 +73,12 @@ class WritePlan:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """Rows that a decision rests on, looked at again by the very statement that uses the decision.
+    """Rows that a decision rests on, looked at again whenever the decision is used.
 
     ``select`` finds them; its Params are bound like all others. ``param`` names the value that holds their expected
     fingerprint: the distinct rows, outputs as text joined by U+001F (null: U+001D), rows sorted by code point and
-    joined by U+001E. The store compares once per statement, not per row. A mismatch gives no rows, whereupon the
-    caller resolves the decision anew: a change of membership takes effect at once, at no further round trip.
+    joined by U+001E; no row at all is U+001E alone. The store compares once per read, not per row. A mismatch gives no
+    rows, whereupon the caller resolves the decision anew: a change of membership takes effect at once.
     """
 
     select: Select

@@ -4,8 +4,8 @@ The *shape* is what rules look at: door, roles, legal entities, sizes of the bou
 get the same statement; their *values* (user id, account, the umbrella's keys) are bound when it runs. Plans are
 cached by request shape and scope shape.
 
-A scope rests on rows: the user's own and its umbrellas. Each gives a witness, so that a statement which runs under a
-scope that is no longer true gives no row, and the scope is resolved anew.
+A scope rests on rows: the user's own and its umbrellas. Each gives a witness, so that a read under a scope that is no
+longer true gives no row, and the scope is resolved anew.
 """
 
 from __future__ import annotations

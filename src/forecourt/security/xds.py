@@ -89,8 +89,9 @@ def umbrella_columns(policy: Policy, key_of: KeyOf) -> tuple[str, ...]:
 
 
 def bindable(policy: Policy, key_of: KeyOf) -> bool:
-    """Whether the policy's umbrella may be bound as values."""
-    return not policy.not_exists and (not policy.constrain_primary or bool(key_of(policy.primary)))
+    """Whether the policy's umbrella may be bound as values. One that constrains nothing has none to bind."""
+    keyed = not policy.constrain_primary or bool(key_of(policy.primary))
+    return not policy.not_exists and keyed and bool(umbrella_columns(policy, key_of))
 
 
 def umbrella(policy: Policy, key_of: KeyOf) -> Select:

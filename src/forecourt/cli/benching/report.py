@@ -78,8 +78,8 @@ def verdicts(suite: Suite, samples: Samples) -> tuple[Verdict, ...]:
             continue
         name, least = scenario.name, scenario.wanted
         found += [
-            Verdict(name, "rate of /data to pgbench by hand", ratios(taken[data], taken[HAND], _rate), least),
-            Verdict(name, "the same by CPU", ratios(taken[HAND], taken[data], _busiest), least),
+            Verdict(name, "rate of /data to pgbench, the same SQL", ratios(taken[data], taken[SENT], _rate), least),
+            Verdict(name, "rate of /data to pgbench, SQL by hand", ratios(taken[data], taken[HAND], _rate), least),
             Verdict(
                 name,
                 "CPU of a virtual table to /data",
