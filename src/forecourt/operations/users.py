@@ -123,7 +123,9 @@ class Users:
         return user
 
     async def by_email(self, email: str) -> OperationsUser | None:
-        """The one user with this e-mail, ignoring case; None where there is none or more than one."""
+        """The one user with this e-mail, ignoring case; None where there is none or more than one, and for no e-mail."""
+        if not email.strip():
+            return None
         wanted = email.casefold()
         found = [user.id for user in self._declared.values() if user.email.casefold() == wanted]
         if self._tables is not None and self._tables.users.email is not None and "*" not in email:

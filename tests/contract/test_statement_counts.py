@@ -1,0 +1,139 @@
+"""A read costs one statement, and one more for each level of an expand; policies and totals are inside.
+
+Beside a list runs one guard, which looks at the rows that the decision rests on and at nothing that was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from forecourt.dataverse.rows import Query
+from forecourt.store.lanes import Lane
+from support import contoso as sample
+from support.server import Case, Installation, url
+
+#: Statements that look up who asks, and guards.
+OTHERS = ("select c.*", "select to_jsonb(c)", "SELECT 1 ")
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The statements of requests for rows, as they are run; who asks is looked up by statements of its own."""
+    seen: list[str] = []
+    original = Lane.fetch
+
+    async def counted(self: Lane, sql: str, arguments: Sequence[object]) -> Any:
+        if not sql.lstrip().startswith(OTHERS):
+            seen.append(sql)
+        return await original(self, sql, arguments)
+
+    monkeypatch.setattr(Lane, "fetch", counted)
+    yield seen
+
+
+def targets(case: Case, door: str) -> dict[str, tuple[str, int]]:
+    surface = case.surface(door)
+    number = surface.column(case.key[-1])
+    lines, vendor, back = (surface.column(name) for name in (case.to_lines, case.to_vendor, case.to_order))
+    found = {
+        "a page": (surface.orders(_top=5), 1),
+        "a page with filter and order": (surface.orders(_filter=f"{number} ne null", _orderby=f"{number} desc"), 1),
+        "a page with its total": (surface.orders(_count=True, _top=5), 1),
+        "a total": (url(surface.set(case.orders) + "/$count", **surface.options), 1),
+        "a filter along relations": (surface.orders(_filter=f"{lines}/any(l:l/{number} ne null)", _top=5), 1),
+        "an expand of one": (surface.orders(_expand=vendor, _top=5), 2),
+        "an expand of many": (surface.orders(_expand=lines, _top=5), 2),
+        "two expands": (surface.orders(_expand=f"{lines},{vendor}", _top=5), 3),
+    }
+    if door != "data":
+        found["an expand in an expand"] = (surface.orders(_expand=f"{lines}($expand={back})", _top=5), 3)
+    return found
+
+
+@pytest.mark.parametrize("door", ["data", "web", "api"])
+async def test_a_warm_read_is_one_statement_and_one_more_per_expand(
+    case: Case, door: str, statements: list[str]
+) -> None:
+    person, surface = case.person(0), case.surface(door)
+    own = (await case.own(person))[0]
+    rows = {
+        "a row": (url(surface.row(own), **surface.options), 1),
+        "a row with its lines": (url(surface.row(own), _expand=surface.column(case.to_lines), **surface.options), 2),
+        "the lines of a row": (url(f"{surface.row(own)}/{surface.column(case.to_lines)}", **surface.options), 1),
+        "a property": (url(f"{surface.row(own)}/{surface.column(case.writable)}", **surface.options), 1),
+    }
+    for what, (target, expected) in {**targets(case, door), **rows}.items():
+        first = await person.get(target)
+        assert first.status == 200, (what, first.text)
+        statements.clear()
+        assert (await person.get(target)).body == first.body
+        assert len(statements) == expected, (what, statements)
+
+
+async def test_a_list_of_the_portal_is_one_statement_with_its_total(case: Case, statements: list[str]) -> None:
+    person = case.person(0)
+    table = case.surface("web").table(case.orders)
+    column = case.surface("web").column(case.key[-1])
+    principal = await person.principal()
+    query = Query(table, (column,), size=25, total=True)
+    page = await case.site.forecourt.rows.page(principal, query)
+    statements.clear()
+    again = await case.site.forecourt.rows.page(await person.principal(), query)
+    assert len(statements) == 1
+    assert again == page
+    statements.clear()
+    await case.site.forecourt.rows.row(principal, table, page.rows[0].id, (column,))
+    assert len(statements) == 1
+
+
+async def test_a_list_has_one_guard_and_a_row_by_key_none(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    person, surface = case.person(0), case.surface("data")
+    own = (await case.own(person))[0]
+    seen: list[str] = []
+    original = Lane.fetch
+
+    async def counted(self: Lane, sql: str, arguments: Sequence[object]) -> Any:
+        seen.append(sql)
+        return await original(self, sql, arguments)
+
+    monkeypatch.setattr(Lane, "fetch", counted)
+    for target, guards in (
+        (surface.row(own), 0),
+        (surface.orders(_top=3), 1),
+        (surface.orders(_top=3, _expand=f"{case.to_lines},{case.to_vendor}"), 1),
+    ):
+        await person.get(target)
+        seen.clear()
+        assert (await person.get(target)).status == 200
+        assert sum(sql.startswith("SELECT 1 ") for sql in seen) == guards
+
+
+async def test_a_statement_holds_no_value_of_the_request_or_of_the_person(
+    contoso: Installation, statements: list[str]
+) -> None:
+    case = sample.case(contoso)
+    for number in (0, 1):
+        person = case.person(number)
+        await person.get(case.surface("data").orders(_filter="VendorOrderReference eq 'secret-4711'", _top=7))
+    assert statements
+    for sql in statements:
+        assert "secret-4711" not in sql
+        for person in (case.person(0), case.person(1)):
+            assert str(person.operations_user) not in sql
+        assert "US-101" not in sql
+
+
+async def test_people_of_one_shape_share_a_statement(contoso: Installation, statements: list[str]) -> None:
+    case = sample.case(contoso)
+    target = case.surface("data").selecting(_orderby="PurchaseOrderNumber", _top=3)
+    texts = set()
+    for user in ("v-us-101", "v-us-102", "v-us-103"):
+        person = await contoso.contact_of(user)
+        await person.get(target)
+        statements.clear()
+        assert (await person.get(target)).status == 200
+        texts |= set(statements)
+    assert len(texts) == 1

@@ -1,0 +1,87 @@
+"""What roles grant: operations, legal entities, fields."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from security_samples import grant, role, rules, user
+
+from forecourt.kernel.principal import Contact, Principal
+from forecourt.security.grants import granted, union, usable_behind
+from forecourt.security.rules import Operation
+
+READER = role("Reader", grant("Order", "read", read_fields=frozenset({"Id", "Amount"})))
+WRITER = role("Writer", grant("Order", "read", "update", update_fields=frozenset({"Amount"})))
+FREE = role("Free", grant("Order", "read"))
+RULES = rules(roles=(READER, WRITER, FREE))
+
+
+def test_nothing_is_granted_to_who_has_no_role_for_it() -> None:
+    for who in (user(), user("NoSuchRole"), user("Reader", enabled=False), user("-SYSADMIN-", enabled=False)):
+        found = granted(RULES, who, "Order", Operation.READ)
+        assert not found.allowed
+        assert found.companies == frozenset()
+        assert found.fields == frozenset()
+    assert not granted(RULES, user("Reader"), "Line", Operation.READ).allowed
+    assert not granted(RULES, user("Reader"), "Order", Operation.UPDATE).allowed
+    assert not granted(RULES, user("Reader"), "order", Operation.READ).allowed
+
+
+def test_administrators_are_granted_everything() -> None:
+    for operation in Operation:
+        found = granted(RULES, user("-SYSADMIN-"), "Anything", operation)
+        assert found.allowed
+        assert found.companies is None
+        assert found.fields is None
+
+
+def test_fields_are_the_union_over_the_roles() -> None:
+    assert granted(RULES, user("Reader"), "Order", Operation.READ).fields == {"Id", "Amount"}
+    assert granted(RULES, user("Reader", "Free"), "Order", Operation.READ).fields is None
+    assert granted(RULES, user("Writer"), "Order", Operation.UPDATE).fields == {"Amount"}
+    assert granted(RULES, user("Writer", "Reader"), "Order", Operation.READ).fields is None
+
+
+def test_legal_entities_are_the_union_over_the_roles_that_grant() -> None:
+    limited = (("Reader", frozenset({"usmf"})), ("Writer", frozenset({"demf"})), ("Other", frozenset({"frrt"})))
+    both = user("Reader", "Writer", "Other", companies=limited)
+    assert granted(RULES, both, "Order", Operation.READ).companies == {"usmf", "demf"}
+    assert granted(RULES, both, "Order", Operation.UPDATE).companies == {"demf"}
+    free = user("Reader", "Free", companies=limited)
+    assert granted(RULES, free, "Order", Operation.READ).companies is None, "a role without a limit counts everywhere"
+    nowhere = user("Reader", companies=(("Reader", frozenset()),))
+    assert granted(RULES, nowhere, "Order", Operation.READ).companies == frozenset()
+
+
+def test_what_decided_is_told() -> None:
+    found = granted(RULES, user("Writer", "Reader"), "Order", Operation.READ)
+    assert [name for name, _ in found.grants] == ["Reader", "Writer"]
+
+
+@pytest.mark.parametrize(
+    ("sets", "expected"),
+    [
+        ([], frozenset()),
+        ([frozenset({"a"}), frozenset({"b"})], frozenset({"a", "b"})),
+        ([frozenset({"a"}), None], None),
+        ([None], None),
+    ],
+)
+def test_none_stands_for_everything_in_a_union(
+    sets: list[frozenset[str] | None], expected: frozenset[str] | None
+) -> None:
+    assert union(sets) == expected
+
+
+def test_who_came_through_the_portal_acts_as_a_user_with_its_role_and_never_as_an_administrator() -> None:
+    person = Principal(Contact(UUID(int=1), "x", "x"), frozenset({"Vendors"}))
+    visitor = Principal(web_roles=frozenset({"Anonymous Users"}))
+    portal, anonymous = "CDSVirtualEntityAuthenticatedPortalUser", "CDSVirtualEntityAnonymousPortalUser"
+    assert usable_behind(person, user("Vendor", portal))
+    assert usable_behind(visitor, user(anonymous))
+    assert usable_behind(Principal(), user("-SYSADMIN-")), "who acts as himself is what he is"
+    for roles in ((), ("Vendor",), (anonymous,), (portal, "-SYSADMIN-"), (portal, "-sysadmin-")):
+        assert not usable_behind(person, user(*roles)), roles
+    assert not usable_behind(person, user(portal, "SysSecSecurityAdministrator"))
+    assert not usable_behind(visitor, user(portal))
