@@ -123,7 +123,7 @@ class Users:
         return user
 
     async def by_email(self, email: str) -> OperationsUser | None:
-        """The one user with this e-mail, ignoring case; None where there is none or more than one, and for no e-mail."""
+        """The one user with this e-mail, ignoring case; None for none, for more than one, and for an empty e-mail."""
         if not email.strip():
             return None
         wanted = email.casefold()
