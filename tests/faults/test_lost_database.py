@@ -130,7 +130,6 @@ async def test_a_write_whose_connection_had_died_is_done_once_or_told(far: tuple
         assert str((await case.stored(own))[case.column]) == expected
 
 
-@pytest.mark.xfail(reason="the portal looks the session up before it is ready to say that the database is away")
 async def test_the_portal_says_that_the_database_is_away(far: tuple[Installation, Line]) -> None:
     site, line = far
     case = sample.case(site)

@@ -53,7 +53,7 @@ class Directory:
     def __init__(self, *users: OperationsUser) -> None:
         self.users = {item.id: item for item in users}
 
-    async def get(self, user_id: str) -> OperationsUser | None:
+    async def get(self, user_id: str, fresh: bool = False) -> OperationsUser | None:
         return self.users.get(user_id)
 
     async def by_email(self, email: str) -> OperationsUser | None:

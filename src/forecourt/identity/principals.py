@@ -60,9 +60,12 @@ _DOOR = "identity"
 
 
 class UserDirectory(Protocol):
-    """The operations users. Ids compare as the ERP compares them; an e-mail that several users have finds none."""
+    """The operations users. Ids compare as the ERP compares them; an e-mail that several users have finds none.
 
-    async def get(self, user_id: str) -> OperationsUser | None: ...
+    ``fresh``: as the database has the user now, not as it was remembered.
+    """
+
+    async def get(self, user_id: str, fresh: bool = False) -> OperationsUser | None: ...
 
     async def by_email(self, email: str) -> OperationsUser | None: ...
 
@@ -187,6 +190,8 @@ class Principals:
     async def _portal_user(self, user_id: str, needed: str, identity: str) -> OperationsUser | None:
         """The user that a portal may act as; None when there is no such user, or it is disabled."""
         user = await self._users.get(user_id)
+        if user is not None and needed not in user.roles:  # it may have been given the role since
+            user = await self._users.get(user_id, fresh=True)
         if user is None or not user.enabled:
             self._observer(Denied(_DOOR, identity, "FC3002", "the mapped operations user is missing or disabled"))
             return None

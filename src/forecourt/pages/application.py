@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from markupsafe import escape
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -122,7 +122,12 @@ class Portal:
         """The endpoint of a handler: refusals and faults become pages."""
 
         async def endpoint(request: Request) -> Response:
-            visit = await begin(request, self._sessions, self._principals, self._options)
+            try:
+                visit = await begin(request, self._sessions, self._principals, self._options)
+            except Unavailable as error:
+                correlation = str(request.scope.get("forecourt.correlation", ""))
+                self._observer(Fault(correlation, error))
+                return _away(request, correlation)
             request.scope["forecourt.identity"] = visit.principal.label
             try:
                 return await handler(visit)
@@ -170,3 +175,13 @@ def _bare_fault(correlation: str) -> HTMLResponse:
     return HTMLResponse(
         f'<!doctype html><html lang="en"><title>Error</title><p>Something went wrong. Reference: {correlation}</p>', 500
     )
+
+
+def _away(request: Request, correlation: str) -> Response:
+    """The answer while the database that keeps the sessions cannot be reached: nobody is known, no page can be made."""
+    message = CODES["FC5031"][1]
+    headers = {"Retry-After": "5", "Cache-Control": "no-store"}
+    if request.url.path.startswith("/_api"):
+        return JSONResponse({"error": {"code": "FC5031", "message": message}}, 503, headers)
+    page = f"<p>{message} Try again in a moment. Reference: {correlation}</p>"
+    return HTMLResponse(f'<!doctype html><html lang="en"><title>Not available</title>{page}', 503, headers)
