@@ -7,12 +7,12 @@ do next; what it does not foresee is a page with a correlation id, and the excep
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from markupsafe import escape
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,6 +36,7 @@ from forecourt.pages.site_pages import SitePages
 from forecourt.pages.view_filters import view_filters
 from forecourt.pages.visit import Visit, begin, new_correlation, read_form
 from forecourt.pages.web_api import PortalApi
+from forecourt.pages.web_api.errors import from_refusal
 
 Handler = Callable[[Visit], Awaitable[Response]]
 
@@ -172,16 +173,19 @@ class Portal:
 
 def _bare_fault(correlation: str) -> HTMLResponse:
     """The answer where not even an error page could be made."""
-    return HTMLResponse(
-        f'<!doctype html><html lang="en"><title>Error</title><p>Something went wrong. Reference: {correlation}</p>', 500
-    )
+    return _bare("Error", f"Something went wrong. Reference: {correlation}", 500)
 
 
 def _away(request: Request, correlation: str) -> Response:
     """The answer while the database that keeps the sessions cannot be reached: nobody is known, no page can be made."""
-    message = CODES["FC5031"][1]
+    refusal = Refusal("FC5031", CODES["FC5031"][1])
     headers = {"Retry-After": "5", "Cache-Control": "no-store"}
-    if request.url.path.startswith("/_api"):
-        return JSONResponse({"error": {"code": "FC5031", "message": message}}, 503, headers)
-    page = f"<p>{message} Try again in a moment. Reference: {correlation}</p>"
-    return HTMLResponse(f'<!doctype html><html lang="en"><title>Not available</title>{page}', 503, headers)
+    if request.url.path.startswith("/_api/"):
+        failure = from_refusal(refusal, write=False)
+        return Response(failure.body(show_inner=False), failure.status, headers, "application/json")
+    text = f"{refusal.message} Try again in a moment. Reference: {correlation}"
+    return _bare("Not available", text, refusal.status, headers)
+
+
+def _bare(title: str, text: str, status: int, headers: Mapping[str, str] | None = None) -> HTMLResponse:
+    return HTMLResponse(f'<!doctype html><html lang="en"><title>{title}</title><p>{text}</p>', status, headers)
