@@ -122,6 +122,8 @@ def type_name(info: Any) -> str:
             return "yes or no"
         case kinds.IntType():
             return "whole number"
+        case kinds.FloatType():
+            return "number"
         case _:
             raise TypeError(f"no name for {info}")
 

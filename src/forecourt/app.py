@@ -17,12 +17,20 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 
 from forecourt import __version__
+from forecourt.dataverse.cascades import Cascades
 from forecourt.dataverse.definitions import TableFile
-from forecourt.dataverse.schema import LINKS, ddl
+from forecourt.dataverse.design import merged
+from forecourt.dataverse.metadata import Metadata
+from forecourt.dataverse.metadata_query import metadata_services
+from forecourt.dataverse.organization import Enlisting, settle
+from forecourt.dataverse.pipeline import Pipeline
+from forecourt.dataverse.schema_apply import bring_up
 from forecourt.dataverse.service import TableRows
-from forecourt.dataverse.solution import STANDARD, DataverseSolution, check_tables, load_dataverse, relationships
+from forecourt.dataverse.solution import DataverseSolution, check_tables, load_dataverse, read_tables, relationships
+from forecourt.dataverse.stamps import Stamps
 from forecourt.dataverse.tables import Tables
 from forecourt.dataverse.web_api import PortalRequests, web_api_requests
+from forecourt.dataverse.who_am_i import organization_id
 from forecourt.identity.accounts import Accounts
 from forecourt.identity.applications import Applications
 from forecourt.identity.bearer import Bearer
@@ -37,12 +45,25 @@ from forecourt.identity.schema import SCRIPTS
 from forecourt.identity.sessions import Sessions
 from forecourt.identity.throttle import Throttle
 from forecourt.identity.tokens import Tokens
+from forecourt.integration.dual_write.definitions import MapFile
+from forecourt.integration.dual_write.flow import Flow
+from forecourt.integration.dual_write.flow import Plane as SyncPlane
+from forecourt.integration.dual_write.life import DualWrite
+from forecourt.integration.dual_write.live import Live
+from forecourt.integration.dual_write.loader import PATTERN as MAP_FILES
+from forecourt.integration.dual_write.loader import Maps, load_maps
+from forecourt.integration.dual_write.queued import Queue
+from forecourt.integration.dual_write.verify import Verifier
 from forecourt.integration.virtual.catalog import virtual_tables
+from forecourt.kernel.change import SidedLogic
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors, Refusal, Unavailable
 from forecourt.kernel.model import Where
 from forecourt.kernel.observe import Observer, nobody
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.solution import EMBEDDED, SolutionHeader, expand
+from forecourt.kernel.sync import Side
+from forecourt.operations.logic import EntityLogic
+from forecourt.operations.sequences import TABLE as NUMBERS
 from forecourt.operations.service import data_requests
 from forecourt.operations.solution import OperationsSolution, load_operations
 from forecourt.operations.users import Users
@@ -55,12 +76,18 @@ from forecourt.security.http import AsgiScope, ODataDoor, Receive, Send
 from forecourt.security.permissions import faults as permission_faults
 from forecourt.security.rules import PortalRules, Rules
 from forecourt.security.scopes import Scopes
+from forecourt.security.standing import USERS, Standings
 from forecourt.settings import Settings
 from forecourt.store.catalog import Catalog, read_catalog
 from forecourt.store.database import Database
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.folder import Faults, read_file, read_files
 from forecourt.store.migrate import migrate
+from forecourt.store.sync.ends import Ends
+from forecourt.store.sync.outbox import Outbox
+from forecourt.store.sync.registry import Registry as SyncRegistry
+from forecourt.store.work import SCRIPTS as DECISIONS
+from forecourt.store.work import Coordinator
 
 DATABASE = "forecourt"
 
@@ -81,6 +108,7 @@ class Definitions:
     tables: Tables
     site: Site | None
     rules: Rules
+    maps: Maps
 
     @property
     def findings(self) -> tuple[DefinitionError, ...]:
@@ -114,6 +142,9 @@ def load_definitions(root: Path, catalog: Catalog | None = None) -> Definitions:
     virtual, choices = virtual_tables(operations.model, [item.record for item in dataverse.files])
     tables = Tables({**dataverse.native, **virtual}, {**dataverse.enums, **choices})
     check_tables(tables, dataverse.files, faults)
+    maps, wrong = load_maps(read_files(root, MAP_FILES, MapFile, faults), operations.model, tables.model)
+    for fault in wrong:
+        faults.add(fault)
     people = relationships(dataverse.files, faults)
     site = None
     if (root / "site").is_dir():
@@ -127,7 +158,7 @@ def load_definitions(root: Path, catalog: Catalog | None = None) -> Definitions:
         faults.add(fault)
     faults.raise_any()
     rules = Rules(operations.rules, portal, dataverse.rules)
-    return Definitions(header, operations, dataverse, tables, site, rules)
+    return Definitions(header, operations, dataverse, tables, site, rules, maps)
 
 
 @dataclass(frozen=True)
@@ -178,16 +209,25 @@ def _start(data: Path) -> EmbeddedServer:
 
 async def prepare(root: Path, databases: Databases) -> None:
     """Brings Forecourt's own schema and the native Dataverse tables up to date."""
-    await migrate(databases.dataverse, SCRIPTS)
-    faults = Faults()
-    files = [item.record for item in read_files(STANDARD, "*.yaml", TableFile, faults)]
-    files += [item.record for item in read_files(root, "dataverse/tables/*.yaml", TableFile, faults)]
-    faults.raise_any()
+    await migrate(databases.dataverse, (*SCRIPTS, *DECISIONS))
+    header, files = read_header(root), read_table_files(root)
+    await bring_up(databases.dataverse, files, base_currency(header))
     async with databases.dataverse.transaction("bring the Dataverse tables up to date") as tx:
         await tx.execute("select pg_advisory_xact_lock($1)", PREPARING)
-        for statement in ddl(item for item in files if item.virtual is None):
-            await tx.execute(statement)
-        await tx.execute(LINKS)
+        await settle(tx, root, header.title or header.name, merged(files))
+
+
+def read_table_files(root: Path) -> list[TableFile]:
+    """The table files of a solution, built-in ones first. Raises DefinitionErrors."""
+    faults = Faults()
+    files = read_tables(root, faults)
+    faults.raise_any()
+    return [item.record for item in files]
+
+
+def base_currency(header: SolutionHeader) -> str:
+    """The base currency of a new database: that of the first legal entity that has one."""
+    return next((item.currency for item in header.legal_entities if item.currency), "USD")
 
 
 @dataclass(frozen=True)
@@ -199,6 +239,7 @@ class Forecourt:
     databases: Databases
     users: Users
     scopes: Scopes
+    coordinator: Coordinator
     operations_gate: Gate
     dataverse_gate: Gate
     rows: TableRows
@@ -212,6 +253,8 @@ class Forecourt:
     bearer: Bearer
     token_endpoint: TokenEndpoint
     portal: Portal | None
+    dual_write: DualWrite
+    verifier: Verifier
     observer: Observer
 
     @property
@@ -226,11 +269,37 @@ async def build(root: Path, databases: Databases, settings: Settings, observer: 
     found = load_definitions(root, catalog)
     header, rules = found.header, found.rules
     users = Users(found.operations.users, found.operations.user_tables, databases.operations, catalog)
-    scopes = Scopes(rules, users, databases.operations, catalog)
+    standings = None
+    if USERS in native.tables:
+        standings = Standings(rules.dataverse, databases.dataverse, native, Enlisting(databases.dataverse))
+    scopes = Scopes(rules, users, databases.operations, catalog, standings=standings)
     operations_plane, dataverse_plane = Plane(databases.operations, catalog), Plane(databases.dataverse, native)
-    operations_gate = Gate(rules, found.operations.model, scopes, operations_plane, None, observer)
-    dataverse_gate = Gate(rules, found.tables.model, scopes, operations_plane, dataverse_plane, observer)
+    coordinator = Coordinator({"operations": databases.operations, "dataverse": databases.dataverse})
+    logic = EntityLogic(
+        found.operations.hooks, found.operations.sequences, found.operations.fields, databases.operations
+    )
+    if found.operations.sequences.definitions:
+        await databases.operations.script("make the number sequences", NUMBERS.format(lock=PREPARING))
+    operations_gate = Gate(
+        rules, found.operations.model, scopes, operations_plane, None, observer, coordinator, logic=logic
+    )
+    plugins = found.dataverse.plugins
+    dataverse_gate = Gate(
+        rules,
+        found.tables.model,
+        scopes,
+        operations_plane,
+        dataverse_plane,
+        observer,
+        coordinator,
+        logic=SidedLogic(Pipeline(plugins, Cascades(found.tables.model, databases.dataverse, plugins)), logic),
+        behind=operations_gate,
+        stamp=Stamps(found.dataverse.statuses),
+    )
     rows = TableRows(found.tables, dataverse_gate, rules)
+    dual_write, verifier = await _dual_write(
+        found, databases, coordinator, operations_gate, dataverse_gate, (catalog, native), observer
+    )
 
     store = databases.dataverse
     passwords = Passwords()
@@ -261,6 +330,7 @@ async def build(root: Path, databases: Databases, settings: Settings, observer: 
         databases=databases,
         users=users,
         scopes=scopes,
+        coordinator=coordinator,
         operations_gate=operations_gate,
         dataverse_gate=dataverse_gate,
         rows=rows,
@@ -274,8 +344,43 @@ async def build(root: Path, databases: Databases, settings: Settings, observer: 
         bearer=Bearer(tokens, Issuers(header.issuers, fetch, utc_now), principals),
         token_endpoint=TokenEndpoint(tokens, accounts, applications, utc_now, password_grant=settings.password_grant),
         portal=portal,
+        dual_write=dual_write,
+        verifier=verifier,
         observer=observer,
     )
+
+
+async def _dual_write(
+    found: Definitions,
+    databases: Databases,
+    coordinator: Coordinator,
+    operations: Gate,
+    dataverse: Gate,
+    catalogs: tuple[Catalog, Catalog],
+    observer: Observer,
+) -> tuple[DualWrite, Verifier]:
+    """The solution's table maps with their engines; live dual-write takes part in every unit of work."""
+    first = Outbox(Side.OPERATIONS, databases.operations, catalogs[0])
+    second = first if databases.shared else Outbox(Side.DATAVERSE, databases.dataverse, catalogs[1])
+    planes = {
+        Side.OPERATIONS: SyncPlane(Side.OPERATIONS, operations, databases.operations, first),
+        Side.DATAVERSE: SyncPlane(Side.DATAVERSE, dataverse, databases.dataverse, second),
+    }
+
+    def wake() -> None:
+        first.wake()
+        second.wake()
+
+    maps = [item for step in found.maps.steps for item in step.maps]
+    flow = Flow(planes, Ends(*catalogs))
+    registry = SyncRegistry({Side.OPERATIONS: databases.operations, Side.DATAVERSE: databases.dataverse})
+    live = Live(maps, flow, registry, databases.shared, wake)
+    queue = Queue(maps, flow, registry, observer)
+    dual_write = DualWrite(maps, flow, registry, live, queue)
+    if maps:
+        coordinator.partner = live
+        await dual_write.refresh()
+    return dual_write, Verifier(flow, registry, queue)
 
 
 class Server:
@@ -290,7 +395,16 @@ class Server:
         self._forecourt = forecourt
         self._registry = registry
         self._data = ODataDoor(data_requests(forecourt.operations_gate), authenticate, observer, timing)
-        self._web_api = ODataDoor(web_api_requests(forecourt.dataverse_gate), authenticate, observer, timing)
+        self._web_api = ODataDoor(
+            web_api_requests(
+                forecourt.dataverse_gate,
+                organization_id(forecourt.header.name),
+                metadata_services(Metadata(forecourt.definitions.tables, forecourt.definitions.dataverse.design)),
+            ),
+            authenticate,
+            observer,
+            timing,
+        )
         self._tokens = Starlette(routes=forecourt.token_endpoint.routes())
         self._token_prefix = f"/{forecourt.header.tenant}/"
 

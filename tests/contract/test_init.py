@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import subprocess
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -236,7 +237,7 @@ async def read_everything(forecourt: Forecourt, counts: Mapping[str, int]) -> No
                 rows = related if relation.many else [related] if related is not None else []
                 assert isinstance(related, list) == relation.many
                 assert all(row[own] == other[theirs] for own, theirs in relation.on for other in rows)
-    web_api = web_api_requests(forecourt.dataverse_gate)
+    web_api = web_api_requests(forecourt.dataverse_gate, uuid.uuid4())
     tables = forecourt.definitions.tables.by_name.values()
     for table in (table for table in tables if table.virtual):
         view = table.views[0]

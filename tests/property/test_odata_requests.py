@@ -17,7 +17,7 @@ from forecourt.kernel.model import DataSource, Entity, EntityField, Enum, EnumMe
 from forecourt.kernel.relation import TableName
 from forecourt.kernel.types import Kind
 from forecourt.odata import record_id
-from forecourt.odata.body import read_changes
+from forecourt.odata.body import parse_object
 from forecourt.odata.dialect import DATAVERSE, OPERATIONS, Dialect
 from forecourt.odata.errors import render
 from forecourt.odata.etag import parse as parse_etag
@@ -26,6 +26,7 @@ from forecourt.odata.payload import RowWriter
 from forecourt.odata.prefer import accept_json, parse_prefer
 from forecourt.odata.query import plan
 from forecourt.odata.request import analyse
+from forecourt.odata.rows import BodyReader
 
 #: Machines differ in speed: no example has a deadline.
 PATIENT = settings(deadline=None)
@@ -166,7 +167,7 @@ def test_anything_is_a_request_or_a_refusal(path: str | bytes, query: str | byte
 @given(st.one_of(st.binary(), st.text().map(lambda text: text.encode("utf-8", "replace"))))
 def test_any_body_is_changes_or_a_refusal(body: bytes) -> None:
     try:
-        read_changes(body, THING, MODEL, OPERATIONS, key={})
+        BodyReader(MODEL, OPERATIONS).row(parse_object(body), THING, {})
     except Refusal as refusal:
         check_refusal(refusal, OPERATIONS)
 
@@ -182,7 +183,7 @@ json_values = st.recursive(
 @given(st.dictionaries(st.sampled_from(sorted(FIELDS)), json_values), dialects)
 def test_any_values_of_known_columns_are_changes_or_a_refusal(body: dict[str, object], dialect: Dialect) -> None:
     try:
-        changes = read_changes(json.dumps(body).encode(), THING, MODEL, dialect, key=None)
+        changes = BodyReader(MODEL, dialect).row(parse_object(json.dumps(body).encode()), THING).values
     except Refusal as refusal:
         check_refusal(refusal, dialect)
     else:

@@ -50,9 +50,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Person:
-    """``user``: the operations user, '' for somebody who is mapped to none."""
+    """``user``: the operations user, '' for somebody who is mapped to none. ``number``: of the person in the ERP."""
 
     user: str
+    number: int
     first: str
     last: str
     mail: str
@@ -84,31 +85,31 @@ FRIENDLY = Account("8483baae-a01a-4497-bebf-1f193e1d5f34", "Friendly Bike Shop",
 ACCOUNTS = (AUSTRALIA, WHEELS, BIKES, COMPETE, CROWLEY, JON, TRUSTED, FRIENDLY)
 
 PEOPLE = (
-    Person("aw-vendor-1492", "Charlene", "Wojcik", "charlene0@adventure-works.com", VENDORS, AUSTRALIA,
+    Person("aw-vendor-1492", 2054, "Charlene", "Wojcik", "charlene0@adventure-works.com", VENDORS, AUSTRALIA,
            "Australia Bike Retailer, vendor 1492, which has three contacts"),
-    Person("aw-vendor-1650", "Barbara", "Wisnewski", "barbara8@adventure-works.com", VENDORS, WHEELS,
+    Person("aw-vendor-1650", 2052, "Barbara", "Wisnewski", "barbara8@adventure-works.com", VENDORS, WHEELS,
            "American Bicycles and Wheels, vendor 1650; the next in the alphabet is American Bikes"),
-    Person("aw-vendor-1654", "Michael", "Worland", "michael26@adventure-works.com", VENDORS, BIKES,
+    Person("aw-vendor-1654", 2062, "Michael", "Worland", "michael26@adventure-works.com", VENDORS, BIKES,
            "American Bikes, vendor 1654"),
-    Person("aw-vendor-1508", "Sheela", "Word", "sheela1@adventure-works.com", VENDORS, COMPETE,
+    Person("aw-vendor-1508", 2060, "Sheela", "Word", "sheela1@adventure-works.com", VENDORS, COMPETE,
            "Compete Enterprises, Inc, vendor 1508; the purchasing manager has the same name"),
-    Person("aw-vendor-1658", "Arvind", "Rao", "arvind1@adventure-works.com", VENDORS, CROWLEY,
+    Person("aw-vendor-1658", 1657, "Arvind", "Rao", "arvind1@adventure-works.com", VENDORS, CROWLEY,
            "Crowley Sport, vendor 1658; a buyer has the same name"),
-    Person("aw-customer-11000", "Jon", "Yang", "jon24@adventure-works.com", CUSTOMERS, JON,
+    Person("aw-customer-11000", 13531, "Jon", "Yang", "jon24@adventure-works.com", CUSTOMERS, JON,
            "an individual, customer 11000"),
-    Person("aw-store-1018-1017", "Mark", "Hanson", "mark3@adventure-works.com", CUSTOMERS, TRUSTED,
+    Person("aw-store-1018-1017", 1017, "Mark", "Hanson", "mark3@adventure-works.com", CUSTOMERS, TRUSTED,
            "Trusted Catalog Store, store 1018 with the customers 17 and 29811; buys for it"),
-    Person("aw-store-1018-1790", "Jeff", "Stammler", "jeff5@adventure-works.com", CUSTOMERS, TRUSTED,
+    Person("aw-store-1018-1790", 1790, "Jeff", "Stammler", "jeff5@adventure-works.com", CUSTOMERS, TRUSTED,
            "Trusted Catalog Store, store 1018; owns it, sees what Mark Hanson sees"),
-    Person("aw-store-1372-1371", "Denise", "Maccietto", "denise1@adventure-works.com", CUSTOMERS, FRIENDLY,
+    Person("aw-store-1372-1371", 1371, "Denise", "Maccietto", "denise1@adventure-works.com", CUSTOMERS, FRIENDLY,
            "Friendly Bike Shop, store 1372; another store has the same name"),
-    Person("aw-employee-1", "Ken", "Sánchez", "ken0@adventure-works.com", EMPLOYEES, None,
+    Person("aw-employee-1", 1, "Ken", "Sánchez", "ken0@adventure-works.com", EMPLOYEES, None,
            "employee 1"),
-    Person("aw-employee-5", "Gail", "Erickson", "gail0@adventure-works.com", EMPLOYEES, None,
+    Person("aw-employee-5", 5, "Gail", "Erickson", "gail0@adventure-works.com", EMPLOYEES, None,
            "employee 5"),
-    Person("aw-employee-252", "Arvind", "Rao", "arvind0@adventure-works.com", EMPLOYEES, None,
+    Person("aw-employee-252", 252, "Arvind", "Rao", "arvind0@adventure-works.com", EMPLOYEES, None,
            "employee 252; a vendor's contact has the same name"),
-    Person("", "Jo", "Zimmerman", "jo3@adventure-works.com", VENDORS, AUSTRALIA,
+    Person("", 2080, "Jo", "Zimmerman", "jo3@adventure-works.com", VENDORS, AUSTRALIA,
            "has the web role but no user mapping: refused wherever live ERP data is asked for"),
 )  # fmt: skip
 
@@ -123,8 +124,8 @@ def loads(scale: int) -> Iterator[Load]:
     )
     yield _load(
         "dataverse.contact",
-        "contactid firstname lastname fullname emailaddress1 parentcustomerid",
-        [(p.contact, p.first, p.last, p.name, p.mail, p.account.id if p.account else None) for p in PEOPLE],
+        "contactid firstname lastname fullname emailaddress1 parentcustomerid aw_personid",
+        [(p.contact, p.first, p.last, p.name, p.mail, p.account.id if p.account else None, p.number) for p in PEOPLE],
     )
     yield _load(
         "dataverse.msdyn_externalportalusermapping",

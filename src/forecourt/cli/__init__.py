@@ -14,6 +14,8 @@ from forecourt.cli.check import check
 from forecourt.cli.init import init
 from forecourt.cli.schema import schema
 from forecourt.cli.serve import demo, serve
+from forecourt.cli.sync import sync
+from forecourt.cli.tables import tables
 from forecourt.cli.user import user
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors, ForecourtError, Refusal
 
@@ -35,7 +37,7 @@ def forecourt() -> None:
     """
 
 
-for command in (demo, serve, check, audit, explain, init, user, schema, bench):
+for command in (demo, serve, check, audit, explain, init, user, schema, sync, tables, bench):
     forecourt.add_command(command)
 
 

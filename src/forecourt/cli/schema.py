@@ -16,6 +16,7 @@ import click
 import msgspec
 
 from forecourt.dataverse import definitions as dv
+from forecourt.integration.dual_write import definitions as dw
 from forecourt.kernel import solution as head
 from forecourt.operations import definitions as ops
 
@@ -36,10 +37,12 @@ KINDS: Final[tuple[FileKind, ...]] = (
     FileKind("solution", "solution.yaml", head.SolutionHeader),
     FileKind("entity", "operations/entities/*.yaml", ops.EntityFile),
     FileKind("enums", "operations/enums.yaml", ops.EnumsFile),
+    FileKind("number-sequences", "operations/number_sequences.yaml", ops.NumberSequencesFile),
     FileKind("roles", "operations/roles.yaml", ops.RolesFile),
     FileKind("policy", "operations/policies/*.yaml", ops.PolicyFile),
     FileKind("table", "dataverse/tables/*.yaml", dv.TableFile),
     FileKind("dataverse-roles", "dataverse/roles.yaml", dv.DataverseRoles),
+    FileKind("map", "maps/*.yaml", dw.MapFile),
 )
 
 #: What each field says, by shape. A test holds it against the shapes: nothing missing, nothing left over.
@@ -111,6 +114,7 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
         "on": "Own column -> Alias.column of an earlier source, or a column of the root.",
         "alias": "Name of the data source; left out: the table's name.",
         "outer": "Keep rows of the root that have no match here.",
+        "writable": "A write of the entity creates, changes and deletes its row, which must belong to it alone.",
     },
     ops.FieldDefinition: {
         "column": "Alias.column, or a column of the root.",
@@ -119,7 +123,11 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
         "label": "Name of the field, for people.",
         "length": "Greatest length of a text; left out: the one of the database's column.",
         "memo": "A text of several lines.",
-        "editable": "Whether it can be changed; fields of joined tables and of the key never can.",
+        "editable": "Whether it can be changed; fields of the key and of joins that are not writable never can.",
+        "creatable": "Whether a new row may bring it; left out: as `editable`, and always for the key.",
+        "required": "A row needs a value here.",
+        "default": "Value of a new row that brings none.",
+        "number_sequence": "Name of the number sequence that numbers new rows which bring no value.",
         "currency": "Field that holds the currency of this amount.",
     },
     ops.RelationDefinition: {
@@ -133,6 +141,14 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
         "label": "Name for people.",
     },
     ops.EnumsFile: {"enums": "Enums by name: {Symbol: value}, or a list of members with labels."},
+    ops.NumberSequenceDefinition: {
+        "format": "How a number is written: PO-{number:6}, {company}-{number}.",
+        "start": "The first number.",
+        "step": "What the next number is more.",
+        "largest": "The last number; left out: there is none.",
+        "per_company": "Each legal entity counts for itself.",
+    },
+    ops.NumberSequencesFile: {"sequences": "Number sequences by name."},
     ops.FieldGrants: {
         "read": "Fields that the grant opens to reading; left out: all.",
         "update": "Fields that the grant opens to change; left out: all.",
@@ -240,10 +256,37 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
     dv.ColumnDefinition: {
         "type": "Type of the column.",
         "label": "Name for people.",
-        "length": "Greatest length of a text; left out: 100.",
+        "description": "What the column is for.",
+        "schema_name": "The column's name in mixed case, and of a lookup's navigation property; left out: the name.",
+        "length": "Greatest length of a text; left out: 100, of a memo none.",
+        "precision": "Digits after the point, of a decimal 0 to 12 (left out: 2), of money shown only.",
+        "min": "Least value of a number; the database checks it.",
+        "max": "Greatest value of a number; the database checks it.",
         "required": "Forms ask for a value.",
-        "target": "Table that a lookup leads to.",
+        "default": "Value of a new row that brings none.",
+        "behavior": "Of a datetime: user_local is a moment, shown in the person's time zone; time_zone_independent is "
+        "what clocks show anywhere; date_only is a day.",
         "options": "The options of a choice.",
+        "target": "Table that a lookup leads to.",
+        "targets": "Tables that a polymorphic lookup leads to.",
+        "relationship": "Schema name of the one-to-many relationship, or one for each table: the name of the "
+        "collection on the other table. Left out: <target>_<table>_<column>.",
+        "on_delete": "What becomes of this table's rows when the row goes that they lead to: clear empties the lookup, "
+        "cascade deletes them, restrict refuses, none leaves the lookup as it is.",
+        "format": "Format of an autonumber: {SEQNUM:n}, {RANDSTRING:n}, {DATETIMEUTC:yyyyMMdd} and text.",
+        "seed": "First number of an autonumber.",
+    },
+    dv.StateDefinition: {
+        "value": "Number of the state.",
+        "label": "Name for people.",
+        "reasons": "Status reasons of the state; the first one is what the state brings.",
+    },
+    dv.ReasonDefinition: {"value": "Number of the status reason.", "label": "Name for people."},
+    dv.ManyToManyDefinition: {
+        "name": "Schema name, and the name of the collection on both tables.",
+        "target": "The other table.",
+        "table": "Table that holds the pairs; left out: the schema name in lower case.",
+        "set": "Entity set name of the pairs; left out: the plural of the table's name.",
     },
     dv.RelationshipDefinition: {
         "name": "Schema name: what table permissions name.",
@@ -280,24 +323,77 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
     dv.TableFile: {
         "table": "Logical name, in lower case; of a virtual table: mserp_ and the entity's name in lower case.",
         "virtual": "Physical name of the data entity, for a virtual table.",
+        "extends": "The file adds columns, keys, relationships, views and forms to a table that is built in.",
         "set": "Entity set name; left out: the plural of the table's name.",
+        "schema_name": "The table's name in mixed case; left out: the name.",
         "label": "Name of one row, for people.",
         "label_plural": "Name of many rows, for people.",
+        "description": "What the table is for.",
+        "ownership": "user: each row belongs to a user or team; organization: rows belong to all.",
         "primary_id": "Column of the row id; left out: <table>id.",
         "primary_name": "Column whose value names a row.",
+        "states": "States with their status reasons; a new row has the first. Left out: Active and Inactive; []: none.",
+        "notes": "Rows can have notes.",
         "columns": "Columns by name, for a native table.",
         "keys": "Alternate keys: name -> columns.",
-        "relationships": "Relationships to contact and account, for table permissions.",
+        "relationships": "Relationships to contact and account by values, for table permissions. Lookups make theirs.",
+        "many_to_many": "Many-to-many relationships to other native tables.",
         "views": "Views: what lists of the site show.",
         "forms": "Forms: what pages of one row show.",
     },
     dv.SecurityRole: {
         "label": "Name for people.",
-        "tables": "Privileges by table, at organisation depth; '*' is every virtual table.",
+        "tables": "Privileges with their depth, by table; a list: organization depth. '*' is every virtual table.",
     },
     dv.DataverseRoles: {
         "roles": "Security roles by name.",
-        "users": "Security roles by operations user id or client id.",
+        "users": "Security roles by operations user id.",
+    },
+    dw.ColumnMap: {
+        "dataverse": "Column of the table. A lookup by natural key: customerid_account.accountnumber.",
+        "direction": "Which way values go; left out: the map's direction.",
+        "values": "Value map: operations value -> Dataverse value. An enum by its symbol, a choice by number or label.",
+        "dataverse_default": "What Dataverse gets where operations has no value.",
+        "operations_default": "What operations gets where Dataverse has no value.",
+    },
+    dw.Constants: {
+        "operations": "Fields of the data entity that get a value of their own: name -> value.",
+        "dataverse": "Columns of the table that get a value of their own: name -> value.",
+    },
+    dw.Filters: {
+        "operations": "Condition in OData syntax over fields of the data entity.",
+        "dataverse": "Condition in OData syntax over columns of the table.",
+    },
+    dw.Conflict: {
+        "detect": "version: the target's row was changed since it was last in step. old_data: it holds other values. "
+        "key: never, a row with the key is overwritten.",
+        "resolve": "Whose values stand: one side's, those changed last, or nobody's until a person decides.",
+    },
+    dw.Initial: {
+        "master": "The side whose values stand where both have a row.",
+        "order": "Among maps that do not depend on one another, lower ones are filled first.",
+        "skip": "Start without copying the rows that are there already.",
+    },
+    dw.MapFile: {
+        "name": "Name of the map, for commands and for other maps.",
+        "entity": "Physical name of the data entity.",
+        "table": "Logical name of the Dataverse table, a native one.",
+        "columns": "Operations field -> column. Short form: Field: column. A list where a field goes to several.",
+        "version": "Version of the map: two to four numbers. The highest of a name counts until one is chosen.",
+        "label": "Name for people.",
+        "publisher": "Who makes this version.",
+        "mode": "live: both sides in one unit of work. queued: afterwards, in the order of the changes.",
+        "direction": "Direction of the columns that name none.",
+        "key": "Integration key, as columns of the table; left out: an alternate key of which all columns are mapped. "
+        "The company belongs to it by itself.",
+        "company": "The table's lookup to cdm_company, where it has several.",
+        "constants": "Values for columns that have no source.",
+        "filter": "Rows that travel, on either side.",
+        "on_outage": "Of a live map, when the other side is away: queue the change, or refuse the write.",
+        "conflict": "Rows that both sides have changed.",
+        "versions": "Of a queued map: latest, or every version of a row in turn.",
+        "initial": "How the rows that are there already are copied.",
+        "depends_on": "Maps that come first, beside those that lookups lead to.",
     },
 }
 

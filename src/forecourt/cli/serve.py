@@ -20,6 +20,7 @@ from forecourt.cli.workspace import data_folder, example, opened, solution_argum
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.observe import Fault, fan_out
 from forecourt.settings import Settings, from_environment
+from forecourt.store.recovery import watch
 
 
 @click.command()
@@ -93,11 +94,15 @@ async def _run(
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn raises what it caught once more when it is done; what is open here must be closed after that.
             signal.signal(number, lambda *_: None)
-        upkeep = asyncio.create_task(_upkeep(forecourt))
+        tasks = [asyncio.create_task(_upkeep(forecourt)), asyncio.create_task(watch(forecourt.coordinator))]
+        if forecourt.dual_write.maps:
+            tasks += [asyncio.create_task(forecourt.dual_write.queue.run()), asyncio.create_task(_copies(forecourt))]
         try:
             await server.serve()
         finally:
-            upkeep.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _upkeep(forecourt: Forecourt) -> None:
@@ -110,6 +115,17 @@ async def _upkeep(forecourt: Forecourt) -> None:
             await forecourt.throttle.purge()
         except (Refusal, Unavailable) as error:
             forecourt.observer(Fault("upkeep", error))
+
+
+async def _copies(forecourt: Forecourt) -> None:
+    """Follows which maps are started, by whichever process, and tidies the outboxes."""
+    while True:
+        try:
+            await forecourt.dual_write.refresh()
+            await forecourt.dual_write.tidy()
+        except (Refusal, Unavailable) as error:
+            forecourt.observer(Fault("copies", error))
+        await asyncio.sleep(2)
 
 
 def _require_free(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from forecourt.kernel.model import DeleteAction
 from forecourt.kernel.solution import Record
 
 ColumnType = Literal[
@@ -24,8 +25,12 @@ ColumnType = Literal[
     "choice",
     "yesno",
     "lookup",
+    "customer",
+    "owner",
     "uniqueid",
+    "autonumber",
 ]
+Behavior = Literal["user_local", "date_only", "time_zone_independent"]
 
 
 class Option(Record, frozen=True):
@@ -34,14 +39,54 @@ class Option(Record, frozen=True):
 
 
 class ColumnDefinition(Record, frozen=True):
-    """A column of a native table. A lookup is stored as the id of a row of ``target``."""
+    """A column of a native table.
+
+    A lookup holds the id of a row of ``target``, or of one of ``targets``; a customer that of an account or contact.
+    An autonumber fills a row that brings no value: ``SO-{SEQNUM:5}-{RANDSTRING:3}-{DATETIMEUTC:yyyyMM}``.
+    """
 
     type: ColumnType
     label: str = ""
+    description: str = ""
+    schema_name: str = ""
     length: int | None = None
+    precision: int | None = None
+    min: int | float | None = None
+    max: int | float | None = None
     required: bool = False
-    target: str | None = None
+    default: bool | int | float | str | None = None
+    behavior: Behavior = "user_local"
     options: tuple[Option, ...] = ()
+    target: str | None = None
+    targets: tuple[str, ...] = ()
+    relationship: str | dict[str, str] = ""
+    on_delete: DeleteAction = "clear"
+    format: str = ""
+    seed: int = 1000
+
+
+class ReasonDefinition(Record, frozen=True):
+    """A status reason: a value of ``statuscode``."""
+
+    value: int
+    label: str
+
+
+class StateDefinition(Record, frozen=True):
+    """A value of ``statecode`` with its status reasons. The first reason is the one that the state brings."""
+
+    value: int
+    label: str
+    reasons: tuple[ReasonDefinition, ...]
+
+
+class ManyToManyDefinition(Record, frozen=True):
+    """A many-to-many relationship to another table: pairs of ids in a table of their own."""
+
+    name: str
+    target: str
+    table: str = ""
+    set: str = ""
 
 
 class RelationshipDefinition(Record, frozen=True):
@@ -105,31 +150,44 @@ class Form(Record, frozen=True):
 
 
 class TableFile(Record, frozen=True):
-    """One table. Exactly one of ``virtual`` and ``columns`` is given."""
+    """One table: a native one, or with ``virtual`` a virtual one. ``extends`` adds to a table that is built in."""
 
     table: str
     virtual: str | None = None
+    extends: bool = False
     set: str | None = None
+    schema_name: str = ""
     label: str = ""
     label_plural: str = ""
+    description: str = ""
+    ownership: Literal["user", "organization"] = "user"
     primary_id: str | None = None
     primary_name: str | None = None
+    states: tuple[StateDefinition, ...] | None = None
+    notes: bool = False
     columns: dict[str, ColumnDefinition] = {}
     keys: dict[str, tuple[str, ...]] = {}
     relationships: tuple[RelationshipDefinition, ...] = ()
+    many_to_many: tuple[ManyToManyDefinition, ...] = ()
     views: tuple[View, ...] = ()
     forms: tuple[Form, ...] = ()
 
 
+PrivilegeName = Literal["read", "create", "write", "delete", "append", "append_to", "assign"]
+DepthName = Literal["none", "user", "business_unit", "parent_child", "organization"]
+
+
 class SecurityRole(Record, frozen=True):
-    """Privileges per table at organisation depth: ``{account: [read, write]}``; '*' for every virtual table."""
+    """Privileges per table, '*' for every virtual table: ``account: {read: business_unit, write: user}``, or a list of
+    privileges at organization depth, ``account: [read, write]``."""
 
     label: str = ""
-    tables: dict[str, tuple[Literal["read", "create", "write", "delete"], ...]] = {}
+    tables: dict[str, tuple[PrivilegeName, ...] | dict[PrivilegeName, DepthName]] = {}
 
 
 class DataverseRoles(Record, frozen=True):
-    """``roles.yaml``: security roles, and who holds them (operations user ids or application client ids)."""
+    """``roles.yaml``: security roles, and who holds them from the start, by operations user id. Rows of the tables
+    ``systemuserroles`` and ``teamroles`` give further ones."""
 
     roles: dict[str, SecurityRole] = {}
     users: dict[str, tuple[str, ...]] = {}

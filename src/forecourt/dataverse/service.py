@@ -16,9 +16,10 @@ from uuid import UUID
 
 from forecourt.dataverse.rows import Page, Query, Row
 from forecourt.dataverse.tables import Table, Tables
+from forecourt.kernel.change import Write
 from forecourt.kernel.errors import Refusal, not_found
 from forecourt.kernel.model import Entity, EntityField
-from forecourt.kernel.plan import OrderBy, ReadPlan, SecuredPlan, WritePlan
+from forecourt.kernel.plan import OrderBy, ReadPlan, SecuredPlan
 from forecourt.kernel.predicate import TRUE, Compare, Field, Predicate, Slot, all_of
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.types import EMPTY_DATE, Kind, is_empty_date
@@ -146,25 +147,15 @@ class TableRows:
     ) -> None:
         """Changes columns of one row; values are Dataverse's."""
         found = self._table(table)
-        values: list[object] = [self._key_value(found, row_id)]
-        pairs: list[tuple[str, Slot | None]] = []
+        values: list[tuple[str, object]] = []
         for name, value in changes.items():
             field = found.entity.fields.get(name)
             if field is None:
                 raise Refusal("FC1002", f"{found.name} has no column '{name}'.", source=name)
-            stored = self._stored(found.entity, field, value)
-            if stored is None:
-                pairs.append((name, None))
-            else:
-                pairs.append((name, Slot(len(values), slot_kind(field))))
-                values.append(stored)
-        checked = None
-        if version is not None:
-            checked = Slot(len(values), Kind.STRING)
-            values.append(version)
-        key = ((found.primary_id, Slot(0, slot_kind(found.entity.fields[found.primary_id]))),)
+            values.append((name, self._stored(found.entity, field, value)))
+        key = ((found.primary_id, self._key_value(found, row_id)),)
         scope = await self._gate.scope(principal, door)
-        await self._gate.update(scope, WritePlan(found.name, key, tuple(pairs), version=checked), values)
+        await self._gate.change(scope, Write(found.name, "update", key, tuple(values), version))
 
     def may(self, principal: Principal, table: str, right: str) -> bool:
         """Whether a table permission of the person's web roles grants the right at all."""

@@ -1,4 +1,5 @@
-"""The Dataverse part of a solution: table files, the built-in ones first, and security roles, loaded and checked."""
+"""The Dataverse part of a solution: table files, the built-in ones first, security roles and plug-ins, loaded and
+checked."""
 
 from __future__ import annotations
 
@@ -6,76 +7,141 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from forecourt.dataverse.definitions import DataverseRoles, TableFile
-from forecourt.dataverse.schema import native_table
+from forecourt.dataverse.definitions import TableFile
+from forecourt.dataverse.design import Design, design, targets_of
+from forecourt.dataverse.design_checks import check_native
+from forecourt.dataverse.entities import native_tables, person_relationships, statuses
+from forecourt.dataverse.plugins import Plugins, load_plugins
+from forecourt.dataverse.roles import load_roles
+from forecourt.dataverse.stamps import Status
 from forecourt.dataverse.tables import Table, Tables
 from forecourt.kernel.document import Document, suggest
 from forecourt.kernel.model import Enum
-from forecourt.security.rules import (
-    BASIC_USER,
-    DataverseRules,
-    Operation,
-    PersonRelationship,
-    SecurityRole,
-)
-from forecourt.store.folder import Faults, Loaded, read_file, read_files
+from forecourt.security.rules import DataverseRules, PersonRelationship
+from forecourt.store.folder import Faults, Loaded, read_files
 
 STANDARD = Path(__file__).parent / "standard"
-SYSTEM_ADMIN_ROLE = "System Administrator"
-
-OPERATIONS = {
-    "read": Operation.READ,
-    "create": Operation.CREATE,
-    "write": Operation.UPDATE,
-    "delete": Operation.DELETE,
-}
 
 
 @dataclass(frozen=True)
 class DataverseSolution:
-    """``files``: all table files, built-in ones first; ``native``: tables of schema ``dataverse``."""
+    """``files``: all table files, built-in ones first; ``native``: tables of schema ``dataverse``; ``statuses``: which
+    status reason belongs to which state, by table; ``design``: the native tables with all their columns."""
 
     files: tuple[Loaded[TableFile], ...]
     native: Mapping[str, Table]
     enums: Mapping[str, Enum] = field(default_factory=dict)
     rules: DataverseRules = field(default_factory=DataverseRules)
+    plugins: Plugins = field(default_factory=Plugins)
+    statuses: Mapping[str, Status] = field(default_factory=dict)
+    design: Design = field(default_factory=lambda: Design({}))
+
+
+def read_tables(root: Path, faults: Faults) -> tuple[Loaded[TableFile], ...]:
+    """All table files, built-in ones first. Faults of native tables are noted; what is not sound is left out."""
+    found: list[Loaded[TableFile]] = []
+    known: set[str] = set()
+    for item in read_files(STANDARD, "*.yaml", TableFile, faults):
+        known.add(item.record.table)
+        found.append(item)
+    before = len(faults.errors)
+    extending = []
+    for item in read_files(root, "dataverse/tables/*.yaml", TableFile, faults):
+        if item.record.extends:
+            extending.append(item)
+        elif _sound(item, known, faults):
+            known.add(item.record.table)
+            found.append(item)
+    built_in = built_in_tables()
+    found += [item for item in extending if _extends(item, built_in, faults)]
+    if len(faults.errors) == before:
+        check_native(found, faults)
+    return tuple(found)
+
+
+def built_in_tables() -> frozenset[str]:
+    """The native tables that every solution has."""
+    return frozenset(path.stem for path in STANDARD.glob("*.yaml"))
 
 
 def load_dataverse(root: Path, entities: frozenset[str], faults: Faults) -> DataverseSolution:
     """Reads ``dataverse/``. ``entities``: names of the data entities that virtual tables may stand on."""
-    files: dict[str, Loaded[TableFile]] = {}
-    for item in read_files(STANDARD, "*.yaml", TableFile, faults):
-        files[item.record.table] = item
-    for item in read_files(root, "dataverse/tables/*.yaml", TableFile, faults):
-        if _sound(item, files, entities, faults):
-            files[item.record.table] = item
-    native: dict[str, Table] = {}
-    enums: dict[str, Enum] = {}
-    for item in files.values():
-        if item.record.virtual is None:
-            table, choices = native_table(item.record)
-            native[table.name] = table
-            enums |= choices
-    path = root / "dataverse" / "roles.yaml"
-    roles = read_file(root, path, DataverseRoles, faults) if path.exists() else None
-    return DataverseSolution(tuple(files.values()), native, enums, _rules(roles, files, faults))
+    files = _coherent(read_tables(root, faults), faults)
+    for item in files:
+        virtual = item.record.virtual
+        if virtual is not None and virtual not in entities:
+            hint = suggest(virtual, entities)
+            faults.add(
+                item.document.error(f"data entity '{virtual}' is not known.", "virtual", hint=hint, code="FC6002")
+            )
+    files = tuple(item for item in files if item.record.virtual is None or item.record.virtual in entities)
+    found = design((item.record for item in files), built_in_tables())
+    native, enums = native_tables(found)
+    entities_of = {name: table.entity for name, table in native.items()}
+    names = frozenset(item.record.table for item in files) | frozenset(native)
+    rules = load_roles(root, names, entities_of, faults)
+    plugins = load_plugins(root, entities_of, faults)
+    return DataverseSolution(files, native, enums, rules, plugins, statuses(found), found)
 
 
-def _sound(
-    item: Loaded[TableFile], known: Mapping[str, Loaded[TableFile]], entities: frozenset[str], faults: Faults
-) -> bool:
+def _coherent(files: tuple[Loaded[TableFile], ...], faults: Faults) -> tuple[Loaded[TableFile], ...]:
+    """The files without faults that lead to no table of a file with faults."""
+    faulty = {error.file for error in faults.errors}
+    kept = [item for item in files if item.document.file not in faulty]
+    while True:
+        tables = {item.record.table for item in kept}
+        sound = [
+            item
+            for item in kept
+            if item.record.virtual is not None
+            or tables.issuperset(
+                (
+                    *(target for column in item.record.columns.values() for target in targets_of(column)),
+                    *(pair.target for pair in item.record.many_to_many),
+                )
+            )
+        ]
+        if len(sound) == len(kept):
+            return tuple(kept)
+        kept = sound
+
+
+def _sound(item: Loaded[TableFile], known: set[str], faults: Faults) -> bool:
     file, document = item.record, item.document
     if file.table in known:
-        faults.add(document.error(f"table {file.table} is defined twice or built in.", "table", code="FC6003"))
+        hint = "Write 'extends: true' to add to a table that is built in." if file.table in built_in_tables() else ""
+        message = f"table {file.table} is defined twice or built in."
+        faults.add(document.error(message, "table", hint=hint, code="FC6003"))
         return False
     if (file.virtual is None) == (not file.columns):
         faults.add(document.error("a table has either 'virtual' or 'columns'.", "table"))
         return False
-    if file.virtual is not None and file.virtual not in entities:
-        hint = suggest(file.virtual, entities)
-        faults.add(document.error(f"data entity '{file.virtual}' is not known.", "virtual", hint=hint, code="FC6002"))
-        return False
     return True
+
+
+#: What a file that extends a table leaves to it.
+_FIXED = ("virtual", "set", "primary_id", "primary_name", "states", "schema_name")
+
+
+def _extends(item: Loaded[TableFile], built_in: frozenset[str], faults: Faults) -> bool:
+    file, document = item.record, item.document
+    if file.table not in built_in:
+        hint = suggest(file.table, built_in)
+        message = f"table '{file.table}' is not built in."
+        faults.add(document.error(message, "table", hint=hint, code="FC6002"))
+        return False
+    base = next(i.record for i in read_files(STANDARD, f"{file.table}.yaml", TableFile, faults))
+    sound = True
+    for name in _FIXED:
+        if getattr(file, name) is not None and getattr(file, name) != "":
+            faults.add(document.error(f"'{name}' of {file.table} is built in.", name, hint="Leave it out."))
+            sound = False
+    for kind in ("columns", "keys"):
+        for name in getattr(file, kind):
+            if name in getattr(base, kind):
+                faults.add(document.error(f"{file.table} has '{name}' already.", kind, name, code="FC6003"))
+                sound = False
+    return sound
 
 
 def check_tables(tables: Tables, files: tuple[Loaded[TableFile], ...], faults: Faults) -> None:
@@ -142,8 +208,11 @@ def _known(document: Document, name: str, table: Table, faults: Faults, *path: s
 
 
 def relationships(files: tuple[Loaded[TableFile], ...], faults: Faults) -> dict[tuple[str, str], PersonRelationship]:
-    """Relationships to contact and account, by (table, name): what table permissions stand on."""
-    found: dict[tuple[str, str], PersonRelationship] = {}
+    """Relationships to contact and account, by (table, name): what table permissions stand on.
+
+    Those that lookups make, and those that a file defines by values.
+    """
+    found = dict(person_relationships(design(item.record for item in files)))
     for item in files:
         for position, definition in enumerate(item.record.relationships):
             if definition.target not in ("contact", "account"):
@@ -161,43 +230,3 @@ def relationships(files: tuple[Loaded[TableFile], ...], faults: Faults) -> dict[
             key = (item.record.table, definition.name)
             found[key] = PersonRelationship(definition.name, item.record.table, definition.target, match)
     return found
-
-
-def _rules(
-    loaded: Loaded[DataverseRoles] | None, files: Mapping[str, Loaded[TableFile]], faults: Faults
-) -> DataverseRules:
-    everything = frozenset(Operation)
-    native = tuple((name, everything) for name, item in files.items() if item.record.virtual is None)
-    roles = {
-        BASIC_USER: SecurityRole(BASIC_USER, (("*", everything),)),
-        SYSTEM_ADMIN_ROLE: SecurityRole(SYSTEM_ADMIN_ROLE, (("*", everything), *native)),
-    }
-    if loaded is None:
-        return DataverseRules(roles, {})
-    for name, definition in loaded.record.roles.items():
-        for table in definition.tables:
-            if table != "*" and table not in files:
-                faults.add(
-                    loaded.document.error(
-                        f"table '{table}' is not known.",
-                        "roles",
-                        name,
-                        "tables",
-                        table,
-                        hint=suggest(table, files),
-                        code="FC6002",
-                    )
-                )
-        roles[name] = SecurityRole(
-            name,
-            tuple((table, frozenset(OPERATIONS[item] for item in given)) for table, given in definition.tables.items()),
-        )
-    for user, given in loaded.record.users.items():
-        for name in given:
-            if name not in roles:
-                faults.add(
-                    loaded.document.error(
-                        f"security role '{name}' is not known.", "users", user, hint=suggest(name, roles), code="FC6002"
-                    )
-                )
-    return DataverseRules(roles, {user: frozenset(given) for user, given in loaded.record.users.items()})

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID
 
+from forecourt.dataverse.changes import ChangeTracking
+from forecourt.dataverse.who_am_i import WhoAmI
 from forecourt.kernel.principal import Door, Principal
 from forecourt.odata.dialect import DATAVERSE, PORTAL
+from forecourt.security.changes import Changes
 from forecourt.security.gate import Gate
 from forecourt.security.requests import Headers, Requests
+from forecourt.security.services import Service
 
 ROOT = "/api/data/v9.2"
 
 
-def web_api_requests(gate: Gate) -> Requests:
-    """The requests of the Web API."""
-    return Requests(gate, DATAVERSE, Door.DATAVERSE, ROOT)
+def web_api_requests(gate: Gate, organization: UUID, services: Mapping[str, Service] | None = None) -> Requests:
+    """The requests of the Web API. ``organization``: the organization's id; ``services``: further ones, by name."""
+    return Requests(
+        gate,
+        DATAVERSE,
+        Door.DATAVERSE,
+        ROOT,
+        services={"WhoAmI": WhoAmI(organization), **(services or {})},
+        readers=(ChangeTracking(gate, ROOT),),
+    )
 
 
 class PortalRequests:
@@ -22,6 +34,7 @@ class PortalRequests:
 
     def __init__(self, gate: Gate) -> None:
         self._requests = Requests(gate, PORTAL, Door.PORTAL_API, "/_api")
+        self._changes = Changes(self._requests)
 
     async def get(
         self, principal: Principal, raw_path: bytes, raw_query: bytes, headers: Mapping[str, str], door: Door
@@ -35,5 +48,5 @@ class PortalRequests:
         self, principal: Principal, raw_path: bytes, headers: Mapping[str, str], body: bytes, door: Door
     ) -> tuple[int, Headers, bytes]:
         """An update of one row."""
-        answer = await self._requests.patch(principal, raw_path.decode("latin-1"), "", headers, body)
+        answer = await self._changes.change(principal, "PATCH", raw_path.decode("latin-1"), "", headers, body)
         return answer.status, answer.headers, answer.body

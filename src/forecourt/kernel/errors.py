@@ -38,11 +38,17 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC3003": (403, "The mapped operations user may not be used from a portal."),
     "FC3004": (403, "A column is not open to this identity."),
     "FC3005": (403, "The change would move the row out of the identity's reach."),
+    "FC3006": (403, "The row is within the identity's reach, but not for this operation."),
+    "FC4003": (400, "Business logic caused writes that cause writes, without end."),
+    "FC4005": (400, "A plug-in of the solution turned the write down."),
+    "FC4006": (400, "A change-tracking token has expired, or the table keeps no track: read all rows again."),
     "FC4041": (404, "The row does not exist, or not for this identity."),
     "FC4042": (404, "The resource does not exist."),
+    "FC4051": (405, "The row cannot be deleted: others refer to it."),
     "FC4121": (412, "The row has been changed by somebody else since it was read."),
     "FC4091": (409, "The database refuses the change: a rule of its own is violated."),
     "FC5000": (500, "An unexpected error; the correlation id finds it in the log."),
+    "FC4092": (409, "A row with the same key exists already."),
     "FC5031": (503, "A database cannot be reached now."),
     "FC6001": (0, "A definition file is not valid."),
     "FC6002": (0, "A name in a definition file is not known."),
@@ -65,7 +71,8 @@ class ForecourtError(Exception):
 class Refusal(ForecourtError):
     """A request turned down. ``hint`` says what to write or do instead; ``source`` is the option or column at fault.
 
-    ``headers`` are added to an HTTP answer (``WWW-Authenticate``, ``Retry-After``).
+    ``headers`` are added to an HTTP answer (``WWW-Authenticate``, ``Retry-After``). ``surface``: Dataverse's code where
+    it says more than the one that stands for ``code`` (pages-and-dataverse B2.10).
     """
 
     code: str
@@ -75,6 +82,7 @@ class Refusal(ForecourtError):
     hint: str = ""
     source: str = ""
     headers: tuple[tuple[str, str], ...] = field(default=())
+    surface: str = ""
 
     def __post_init__(self) -> None:
         if not self.status:

@@ -60,12 +60,17 @@ class Enum:
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """A table of an entity. ``on``: pairs (alias.column of an earlier source, column of this table)."""
+    """A table of an entity. ``on``: pairs (alias.column of an earlier source, column of this table).
+
+    ``writable``: a write of the entity may change this table. The root always is; a joined table only where the
+    solution says so, since others may share its rows.
+    """
 
     alias: str
     table: TableName
     join: Literal["root", "inner", "left"] = "root"
     on: tuple[tuple[tuple[str, str], str], ...] = ()
+    writable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +78,16 @@ class EntityField:
     """A field of an entity: one column of one source.
 
     ``nullable``: the answer may hold null (the column, or an outer-joined source). ``storage``: the database's own
-    type name (``int4``, ``timestamp``, …) or ''. ``editable``: writable at all; grants may narrow it per user.
+    type name (``int4``, ``timestamp``, …) or ''. ``editable``: an update may set it; ``creatable``: a create may;
+    grants may narrow both per user. ``required``: a row needs a value (null or '' is refused). ``filled``: a new row
+    that brings no value gets one, from a default or a number sequence.
 
     Virtual tables (reference 2.5, 2.7) use the rest: ``base`` is the data entity's field that this one stands for;
     ``choice``: an enum whose values cross the protocol as choice numbers; ``empty_date``: the day 1900-01-01 in the
     column means null; ``record_of``: the column is a record id, shown as the GUID made of this entity id and it.
+
+    Lookups of native tables: ``targets`` are the tables whose rows the field may name; ``target_column`` is the column
+    beside it that holds which of them it is, '' where there is one.
     """
 
     name: str
@@ -96,16 +106,42 @@ class EntityField:
     choice: bool = False
     empty_date: bool = False
     record_of: int | None = None
+    creatable: bool = True
+    required: bool = False
+    targets: tuple[str, ...] = ()
+    target_column: str = ""
+    filled: bool = False
+
+
+DeleteAction = Literal["none", "restrict", "cascade", "clear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """The intersect table of a many-to-many relation: pairs (field of an end, column of the table)."""
+
+    table: TableName
+    own: tuple[tuple[str, str], ...]
+    theirs: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A navigation from an entity to another: ``on`` pairs (own field, target field)."""
+    """A navigation from an entity to another: ``on`` pairs (own field, target field); () where ``through`` is given.
+
+    ``column``: the lookup column behind a many-to-one relation of a native table, '' elsewhere. ``on_delete``: what
+    becomes of the rows of a collection when the row above them is deleted. ``others``: further tables whose rows it may
+    be bound to (an owner is a user, or a team).
+    """
 
     name: str
     target: str
     many: bool
     on: tuple[tuple[str, str], ...]
+    column: str = ""
+    on_delete: DeleteAction = "none"
+    through: Through | None = None
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +152,8 @@ class Entity:
     ``collection``: entity set name. ``key``: field names in order. ``company``: the field that holds the legal
     entity, or None for a shared entity. ``record_id``: (alias, column) of a unique 64-bit number of the root table,
     needed for a virtual table, or None. ``virtual_of``: the data entity behind a virtual table, whose security decides.
+    ``version``: column of the root table that holds a row's version, '' where the database's own row version is used.
+    ``alternate_keys``: further unique keys, name -> field names. ``primary_name``: field whose value names a row.
     """
 
     name: str
@@ -133,6 +171,9 @@ class Entity:
     declared_id: int | None = None
     virtual_of: str | None = None
     where: Where = NOWHERE
+    version: str = ""
+    alternate_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    primary_name: str = ""
 
     @cached_property
     def entity_id(self) -> int:

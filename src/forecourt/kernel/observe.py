@@ -63,7 +63,18 @@ class PlanCompiled:
     entity: str
 
 
-Observation = RequestDone | Denied | Fault | SystemWork | SignIn | PlanCompiled
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A table map has moved changes that started on ``side``: rows written, deleted, and set aside in error."""
+
+    map: str
+    side: str
+    rows: int
+    deleted: int
+    errors: int
+
+
+Observation = RequestDone | Denied | Fault | SystemWork | SignIn | PlanCompiled | Synced
 Observer = Callable[[Observation], None]
 
 

@@ -17,6 +17,8 @@ from typing import Literal
 from forecourt.kernel.predicate import Operand, Predicate, Slot
 from forecourt.kernel.relation import Select, TableName
 
+WriteOperation = Literal["create", "update", "delete"]
+
 
 @dataclass(frozen=True, slots=True)
 class OrderBy:
@@ -62,13 +64,20 @@ class ReadPlan:
 
 @dataclass(frozen=True, slots=True)
 class WritePlan:
-    """An update of one row: ``changes`` are pairs (field, slot), None for null. ``version``: If-Match, or None."""
+    """A write of one row.
+
+    ``key``: pairs (field, slot) that find the row, of any unique key; () for a create. ``changes``: pairs (field,
+    slot), None for null, that the asker sets and must be allowed to. ``computed``: the same, set by business logic or
+    by the system, which no grant limits. ``version``: If-Match, or None.
+    """
 
     entity: str
     key: tuple[tuple[str, Slot], ...]
     changes: tuple[tuple[str, Slot | None], ...]
     cross_company: bool = True
     version: Slot | None = None
+    operation: WriteOperation = "update"
+    computed: tuple[tuple[str, Slot | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +87,13 @@ class Witness:
     ``select`` finds them; its Params are bound like all others. ``param`` names the value that holds their expected
     fingerprint: the distinct rows, outputs as text joined by U+001F (null: U+001D), rows sorted by code point and
     joined by U+001E; no row at all is U+001E alone. The store compares once per read, not per row. A mismatch gives no
-    rows, whereupon the caller resolves the decision anew: a change of membership takes effect at once.
+    rows, whereupon the caller resolves the decision anew: a change of membership takes effect at once. ``plane``: whose
+    database has the rows.
     """
 
     select: Select
     param: str
+    plane: Literal["operations", "dataverse"] = "operations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +136,44 @@ class SecuredPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class SecuredWrite:
-    """An update that security has decided. Made by ``security/enforce.py`` only.
+class TableChange:
+    """What one table of an entity receives.
 
-    In one transaction the store locks the row of the root table that ``read`` finds (none: it does not exist for this
-    person), compares output ``@version`` with ``version``, updates ``table`` where the ``identity`` columns equal the
-    row's outputs ``@id0``…, and runs ``check``, the same row under the rules for what a row may become: no row means
-    that the change would move it out of reach, and everything is undone.
+    ``assignments``: pairs (column, operand or None for null). ``identity``: columns that identify the row: for an
+    update or delete they equal the outputs ``@id.<alias>.<n>`` of the row that was found; after an insert the store
+    has their values. ``carried``: for an insert, pairs (column, (alias, column)) filled from the row of a table that
+    was written before.
+    """
+
+    alias: str
+    table: TableName
+    operation: WriteOperation
+    identity: tuple[str, ...]
+    assignments: tuple[tuple[str, Operand | None], ...] = ()
+    carried: tuple[tuple[str, tuple[str, str]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecuredWrite:
+    """A write of one row that security has decided. Made by ``security/enforce.py`` only.
+
+    In the transaction of a unit of work the store
+
+    1. update, delete: locks the row of the root table that ``find`` finds (none: it does not exist for this person)
+       and compares output ``@version`` with ``version``;
+    2. changes ``tables``, in their order;
+    3. create, update: runs ``check``, the row under the rules for what a row may become, keyed by the root's identity
+       (bound to Params ``@id.<n>``): no row means that the change would move it out of reach, and all is undone.
+
+    ``find`` and ``check`` give ``@version``, ``@id.<alias>.<n>`` and every field of the entity, by name: the row before
+    and after.
     """
 
     entity: str
-    read: Select
-    table: TableName
-    identity: tuple[str, ...]
-    assignments: tuple[tuple[str, Operand | None], ...]
-    check: Select
+    operation: WriteOperation
+    tables: tuple[TableChange, ...]
+    find: Select | None = None
+    check: Select | None = None
     witnesses: tuple[Witness, ...] = ()
     version: Slot | None = None
 
@@ -161,6 +195,8 @@ __all__ = [
     "SecuredPlan",
     "SecuredWrite",
     "SystemPlan",
+    "TableChange",
     "Witness",
+    "WriteOperation",
     "WritePlan",
 ]

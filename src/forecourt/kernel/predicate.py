@@ -156,7 +156,19 @@ class After:
     values: tuple[Operand | None, ...]
 
 
-Predicate = Bool | Compare | In | InParam | Match | IsNull | And | Or | Not | Any | Exists | After
+@dataclass(frozen=True, slots=True)
+class ChangedSince:
+    """The row's version, the number of the transaction that wrote it last, is not yet seen by a snapshot.
+
+    ``snapshot`` is text: ``xmin:xmax:running,…`` (PostgreSQL, 9.28, ``pg_snapshot``). A row whose transaction was
+    running when the snapshot was taken has changed since, whenever it committed.
+    """
+
+    operand: Operand
+    snapshot: Operand
+
+
+Predicate = Bool | Compare | In | InParam | Match | IsNull | And | Or | Not | Any | Exists | After | ChangedSince
 
 TRUE = Bool(True)
 FALSE = Bool(False)
@@ -244,6 +256,8 @@ def map_operands(item: Predicate, change: Callable[[Operand], Operand]) -> Predi
                 tuple((operand(key), descending, nullable) for key, descending, nullable in by),
                 tuple(None if value is None else operand(value) for value in values),
             )
+        case ChangedSince(left, snapshot):
+            return ChangedSince(operand(left), operand(snapshot))
         case _:
             return item
 

@@ -54,11 +54,21 @@ class Contact:
     account_columns: tuple[tuple[str, object], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class DataverseUser:
+    """A row of table systemuser: its id, its business unit, and the teams that it is a member of."""
+
+    id: UUID
+    business_unit: UUID
+    teams: tuple[UUID, ...] = ()
+
+
 @dataclass(frozen=True)
 class Principal:
     """The asking identity. ``web_roles``: names, the authenticated or anonymous ones included.
 
-    ``security_roles``: names of Dataverse roles.
+    ``security_roles``: names of Dataverse roles, of the user and of its teams. ``dataverse_user``: at the Dataverse
+    door, as whom rows are made.
     """
 
     contact: Contact | None = None
@@ -66,6 +76,7 @@ class Principal:
     operations_user: OperationsUser | None = None
     security_roles: frozenset[str] = frozenset()
     claims: Mapping[str, str] = field(default_factory=dict)
+    dataverse_user: DataverseUser | None = None
 
     @property
     def label(self) -> str:
@@ -78,3 +89,20 @@ class Principal:
 
 
 ANONYMOUS = Principal()
+
+#: The operations role that passes every check, and its counterpart in Dataverse.
+SYSTEM_ADMINISTRATOR = "-SYSADMIN-"
+SYSTEM_ADMIN_ROLE = "System Administrator"
+
+#: As whom the integration engines and the rows of business logic are written: an administrator that nobody can sign in
+#: as (operations-and-integration 1.15). Never a person: what it does is observed and logged as its own.
+INTEGRATION = Principal(
+    operations_user=OperationsUser(
+        id="forecourt.integration",
+        name="Integration",
+        email="",
+        company="dat",
+        roles=frozenset({SYSTEM_ADMINISTRATOR}),
+    ),
+    security_roles=frozenset({SYSTEM_ADMIN_ROLE}),
+)

@@ -1,10 +1,9 @@
-"""The JSON body of a write: bytes to pairs (field, value), names and types checked.
+"""The JSON body of a write: bytes to an object, JSON values to what is bound for a field (``slots``).
 
-Values are what is bound for the field (``slots``); null is None, or 1900-01-01 where that day means null. What is
-refused: more than 1 MB (FC1005), anything but one JSON object or a property given twice (FC1006), unknown properties
-(FC1002), read-only fields, values of another type, text longer than the column, null where the column has none
-(FC1003), a key that contradicts the URL's (FC1003), nested rows and ``@odata.bind`` (FC1004). Other annotations are
-ignored. Sources: operations-and-integration 2.5, 2.7, 5.2; pages-and-dataverse B2.1, B2.2.
+Null is None, or 1900-01-01 where that day means null. What is refused: more than 1 MB (FC1005), anything but one JSON
+object or a property given twice (FC1006), values of another type, text longer than the column, null where the column
+has none (FC1003). Leaves out names and relations (``rows``).
+Sources: operations-and-integration 2.5, 2.7, 5.2; pages-and-dataverse B2.1, B2.2.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from forecourt.kernel.document import suggest
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.model import Entity, EntityField, Model
+from forecourt.kernel.model import EntityField, Model
 from forecourt.kernel.types import EMPTY_DATE, Kind
 from forecourt.odata import slots
 from forecourt.odata.dialect import Dialect
@@ -26,6 +24,10 @@ from forecourt.odata.record_id import NO_RECORD
 
 MAX_BODY = 1_000_000
 MAX_PROPERTIES = 2_000
+
+#: Dataverse's codes for a text that is too long and for a choice that is none (pages-and-dataverse B2.10).
+TOO_LONG = "0x80044331"
+NO_CHOICE = "0x8004431A"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -43,10 +45,13 @@ def _no_constant(name: str) -> Any:
     raise Refusal("FC1006", f"{name} is not a JSON number.", source="body")
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """The body as one JSON object; numbers with a point or an exponent are Decimals. Raises Refusal FC1005, FC1006."""
-    if len(body) > MAX_BODY:
-        raise Refusal("FC1005", f"The body is larger than {MAX_BODY} bytes.", source="body")
+def parse_object(body: bytes, limit: int = MAX_BODY) -> dict[str, Any]:
+    """The body as one JSON object; numbers with a point or an exponent are Decimals. ``limit``: in bytes.
+
+    Raises Refusal FC1005, FC1006.
+    """
+    if len(body) > limit:
+        raise Refusal("FC1005", f"The body is larger than {limit} bytes.", source="body")
     try:
         data = json.loads(
             body.decode("utf-8-sig"), object_pairs_hook=_object, parse_float=Decimal, parse_constant=_no_constant
@@ -58,52 +63,6 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if len(data) > MAX_PROPERTIES:
         raise Refusal("FC1006", f"The body has more than {MAX_PROPERTIES} properties.", source="body")
     return data
-
-
-def read_changes(
-    body: bytes,
-    entity: Entity,
-    model: Model,
-    dialect: Dialect,
-    *,
-    key: Mapping[str, object] | None = None,
-    ieee754: bool = False,
-) -> tuple[tuple[str, object], ...]:
-    """The fields of a body with their bound values, in the order of the body.
-
-    ``key``: bound values of the row's key, for an update: key fields that repeat it are left out, others are refused.
-    None: a new row, whose key fields are fields like others. ``ieee754``: 64-bit integers and decimals may be strings.
-    """
-    changes: list[tuple[str, object]] = []
-    for name, value in parse_object(body).items():
-        if "@" in name:
-            if name.endswith("@odata.bind"):
-                raise Refusal(
-                    "FC1004",
-                    f"'{printable(name[:100])}': relations cannot be bound here.",
-                    hint="Write the columns of the relation.",
-                    source="body",
-                )
-            continue
-        field = entity.fields.get(name)
-        if field is None:
-            if name in entity.relations:
-                raise Refusal("FC1004", f"'{name}': rows cannot be written through a relation.", source="body")
-            raise Refusal(
-                "FC1002",
-                f"Could not find a property named '{printable(name[:100])}' on type '{entity.public_name}'.",
-                hint=suggest(printable(name[:100]), entity.fields),
-                source="body",
-            )
-        bound = read_value(value, field, model, dialect, ieee754=ieee754)
-        if key is not None and name in entity.key:
-            if key.get(name) != bound:
-                raise Refusal("FC1003", f"'{name}' is part of the key and cannot be changed.", source=name)
-            continue
-        if not field.editable or (key is not None and entity.read_only):
-            raise Refusal("FC1003", f"'{name}' is read-only.", hint="Leave it out.", source=name)
-        changes.append((name, bound))
-    return tuple(changes)
 
 
 def read_value(value: Any, field: EntityField, model: Model, dialect: Dialect, *, ieee754: bool = False) -> object:
@@ -119,6 +78,7 @@ def read_value(value: Any, field: EntityField, model: Model, dialect: Dialect, *
                     f"The value for '{target}' is longer than {field.length} characters.",
                     hint=f"It has {len(value)}.",
                     source=target,
+                    surface=TOO_LONG,
                 )
             return slots.to_string(target)(value)
         case Kind.INT32 | Kind.INT64 if isinstance(value, int) and not isinstance(value, bool):
@@ -140,7 +100,7 @@ def read_value(value: Any, field: EntityField, model: Model, dialect: Dialect, *
         case Kind.DATETIME if isinstance(value, str):
             return slots.to_datetime(target)(value)
         case Kind.ENUM if field.choice and isinstance(value, int) and not isinstance(value, bool):
-            return slots.to_choice(target, slots.enum_of(field, model))(_digits(field, value))
+            return _choice(field, value, model)
         case Kind.ENUM if not field.choice and isinstance(value, str):
             return slots.to_symbol(target, slots.enum_of(field, model))(value)
     raise slots.misfit(target, _JSON_FORMS[field.kind] if not field.choice else "a choice number")
@@ -175,6 +135,14 @@ def _integer(field: EntityField, value: int) -> int:
     if value not in limits:
         raise slots.misfit(field.name, f"a whole number from {limits.start} to {limits.stop - 1}")
     return value
+
+
+def _choice(field: EntityField, value: int, model: Model) -> object:
+    try:
+        return slots.to_choice(field.name, slots.enum_of(field, model))(_digits(field, value))
+    except Refusal as refusal:
+        refusal.surface = NO_CHOICE
+        raise
 
 
 def _digits(field: EntityField, value: Decimal | int) -> str:

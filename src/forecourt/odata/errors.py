@@ -53,6 +53,12 @@ DATAVERSE_CODES: Final[Mapping[str, str]] = {
     "FC4042": "0x8006088a",
     "FC4121": "0x80060882",
     "FC4091": "0x80040265",
+    "FC4092": "0x80040237",
+    "FC3006": "0x80048306",
+    "FC4003": "0x80044182",
+    "FC4005": "0x80040265",
+    "FC4006": "0x80044352",
+    "FC4051": "0x80040227",
     "FC5000": "0x80040216",
     "FC5031": "0x80040216",
 }
@@ -80,6 +86,9 @@ PORTAL_CODES: Final[Mapping[str, str]] = {
 _PORTAL_PASSED_ON: Final = "9004010D"
 _PORTAL_WRITE_DENIED: Final = "90040102"
 
+#: Statuses in which Dataverse differs: a duplicate is a failed precondition there (reference B2.4, B2.10).
+_DATAVERSE_STATUS: Final[Mapping[str, int]] = {"FC4092": 412}
+
 #: Statuses in which the portal differs: a failed anti-forgery check is 401 there.
 _PORTAL_STATUS: Final[Mapping[str, int]] = {"FC2005": 401}
 
@@ -88,7 +97,7 @@ def render(
     refusal: Refusal, dialect: Dialect, *, writing: bool = False, inner: bool = False
 ) -> tuple[int, Headers, bytes]:
     """The answer to a refused request. ``writing``: it had a body; ``inner``: the site shows inner errors."""
-    status = refusal.status
+    status = _DATAVERSE_STATUS.get(refusal.code, refusal.status) if dialect.name != "operations" else refusal.status
     match dialect.name:
         case "operations":
             error = _operations(refusal)
@@ -113,6 +122,8 @@ def _operations(refusal: Refusal) -> dict[str, Any]:
 
 
 def _dataverse_code(refusal: Refusal, writing: bool) -> str:
+    if refusal.surface:
+        return refusal.surface
     if writing and refusal.code in _BODY_CODES:
         return _BODY_CODES[refusal.code]
     return DATAVERSE_CODES.get(refusal.code, "0x80040216")

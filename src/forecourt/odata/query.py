@@ -22,8 +22,7 @@ from typing import Literal as Choice
 from forecourt.kernel import predicate as p
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity, Model, Relation
-from forecourt.kernel.plan import Expand, OrderBy, ReadPlan, WritePlan
-from forecourt.kernel.types import Kind
+from forecourt.kernel.plan import Expand, OrderBy, ReadPlan
 from forecourt.odata.cursor import Cursor, Slots
 from forecourt.odata.dialect import Dialect
 from forecourt.odata.expand import ExpandParser, parse_count_literal, parse_orderby, parse_select
@@ -60,21 +59,16 @@ class Parsed:
 
 
 @dataclass(frozen=True)
-class ParsedWrite:
-    """An update, parsed. Values are the request's literals, then the new values that aren't null, then the version."""
+class RowKey:
+    """A key in a URL, parsed: pairs (field, slot)."""
 
-    plan: WritePlan
+    fields: tuple[tuple[str, p.Slot], ...]
     slots: tuple[SlotSpec, ...]
-    entity: Entity
 
-    def bind(
-        self, literals: Sequence[Literal], changes: Sequence[tuple[str, object]], version: object = None
-    ) -> tuple[object, ...]:
-        """The bound values. ``changes``: as ``body`` returned them. ``version``: where the plan has one."""
-        values = [*bind(self.slots, literals), *(value for _, value in changes if value is not None)]
-        if self.plan.version is not None:
-            values.append(version)
-        return tuple(values)
+    def bind(self, literals: Sequence[Literal]) -> tuple[tuple[str, object], ...]:
+        """Pairs (field, bound value). Raises Refusal FC1003."""
+        values = bind(self.slots, literals)
+        return tuple((name, values[slot.index]) for name, slot in self.fields)
 
 
 def plan(request: Request, model: Model, dialect: Dialect, page_size: int | None = None) -> Parsed:
@@ -111,39 +105,12 @@ def plan(request: Request, model: Model, dialect: Dialect, page_size: int | None
     )
 
 
-def plan_write(
-    request: Request,
-    model: Model,
-    dialect: Dialect,
-    changes: Sequence[tuple[str, object]],
-    *,
-    versioned: bool = False,
-) -> ParsedWrite:
-    """The update of ``Set(key)``. ``changes``: fields with their new values, of which only being null matters here.
-
-    ``versioned``: an If-Match names the version that the row must still have.
-    """
-    path = request.path
-    if path.kind is not PathKind.ROW:
-        raise Refusal("FC1008", "Only a single row can be changed: Set(key).", source="path")
-    entity = entity_of(model, path.set)
-    if request.options:
-        unknown = [item.name for item in request.options if item.name not in ("$select", "$expand")]
-        if unknown:
-            raise Refusal("FC1004", f"{unknown[0]} has no use in an update.", source=unknown[0])
+def row_key(request: Request, model: Model, dialect: Dialect) -> tuple[Entity, RowKey]:
+    """The row that ``Set(key)`` and what is below it names. Raises Refusal FC1001-FC1003, FC4042."""
+    entity = entity_of(model, request.path.set)
     slots = Slots(request.literals, model)
-    key = _key(path.key, entity, slots, dialect)
-    index = len(request.literals)
-    pairs: list[tuple[str, p.Slot | None]] = []
-    for name, value in changes:
-        if value is None:
-            pairs.append((name, None))
-            continue
-        field = entity.fields[name]
-        pairs.append((name, p.Slot(index, Kind.INT64 if field.record_of is not None else field.kind)))
-        index += 1
-    version = p.Slot(index, Kind.STRING) if versioned else None
-    return ParsedWrite(WritePlan(entity.name, key, tuple(pairs), version=version), slots.done(), entity)
+    key = _key(request.path.key, entity, slots, dialect)
+    return entity, RowKey(key, slots.done())
 
 
 _READS = (PathKind.SET, PathKind.COUNT, PathKind.ROW, PathKind.MEMBER, PathKind.MEMBER_COUNT)
@@ -152,11 +119,13 @@ _SET_OPTIONS = _ROW_OPTIONS | {"$filter", "$orderby", "$top", "$skip", "$count",
 
 
 def _key(parts: tuple[KeyPart, ...], entity: Entity, slots: Slots, dialect: Dialect) -> tuple[tuple[str, p.Slot], ...]:
-    """The key's fields in the entity's order, with their slots."""
+    """The fields of the key or of an alternate key, in its order, with their slots."""
     given = {part.name: part for part in parts}
     if len(parts) == 1 and parts[0].name == "" and len(entity.key) == 1:
         given = {entity.key[0]: parts[0]}
-    if set(given) != set(entity.key):
+    keys = (entity.key, *entity.alternate_keys.values())
+    fields = next((names for names in keys if set(names) == set(given)), None)
+    if fields is None:
         form = ",".join(f"{name}=..." for name in entity.key) if len(entity.key) > 1 else "..."
         raise Refusal(
             "FC1001",
@@ -165,7 +134,7 @@ def _key(parts: tuple[KeyPart, ...], entity: Entity, slots: Slots, dialect: Dial
             source="key",
         )
     pairs = []
-    for name in entity.key:
+    for name in fields:
         token = given[name].token
         literal = LiteralKind("e" if token.type == "enum" else token.text)
         enum_type = token.text if token.type == "enum" else ""

@@ -6,7 +6,8 @@ expressions not parsed: that is ``query.plan``, which depends on nothing but :at
 per shape. What a single option gives is remembered (bounded), since clients repeat themselves.
 
 Options that begin with ``$`` and aren't known are refused, as are options given twice; other names are handed on in
-``custom`` (``fetchXml``, ``sql``, ``tag``) and ignored by all who don't know them (OData 4.0 Part 1, 11.2.1).
+``custom`` (``fetchXml``, ``sql``, ``tag``) and ignored by all who don't know them (OData 4.0 Part 1, 11.2.1). The shape
+of ``$id``, the address of a row, is its text.
 Limits: URL 32,768 characters, 1,000 literals.
 Sources: performance 5, 12; pages-and-dataverse B1.1; operations-and-integration 5.3, 5.4.
 """
@@ -229,6 +230,8 @@ def _option(part: str, dialect: Dialect, aliases: dict[str, str] | None) -> tupl
             value = value.lower()
             if value not in ("true", "false"):
                 raise Refusal("FC1001", "cross-company is true or false.", source=name)
+        return name, value, ()
+    if name == "$id":
         return name, value, ()
     if name not in dialect.options:
         shown = printable(name[:40])

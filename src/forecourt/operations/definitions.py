@@ -26,12 +26,14 @@ class Root(Record, frozen=True):
 
 
 class Join(Record, frozen=True):
-    """A joined table. ``on``: own column -> ``Alias.column`` of an earlier source (alias left out: the root)."""
+    """A joined table. ``on``: own column -> ``Alias.column`` of an earlier source (alias left out: the root).
+    ``writable``: a write of the entity may create, change and delete its row, which must be the entity's own."""
 
     table: str
     on: dict[str, str]
     alias: str | None = None
     outer: bool = False
+    writable: bool = False
 
 
 class FieldDefinition(Record, frozen=True):
@@ -44,6 +46,10 @@ class FieldDefinition(Record, frozen=True):
     length: int | None = None
     memo: bool = False
     editable: bool = True
+    creatable: bool | None = None
+    required: bool = False
+    default: str | int | float | bool | None = None
+    number_sequence: str | None = None
     currency: str | None = None
 
 
@@ -88,6 +94,22 @@ class EnumsFile(Record, frozen=True):
     """Enums that several entities share."""
 
     enums: dict[str, EnumDefinition]
+
+
+class NumberSequenceDefinition(Record, frozen=True):
+    """A number sequence. ``format``: with ``{number}`` or ``{number:6}`` (digits), and ``{company}``."""
+
+    format: str
+    start: int = 1
+    step: int = 1
+    largest: int | None = None
+    per_company: bool = True
+
+
+class NumberSequencesFile(Record, frozen=True):
+    """``number_sequences.yaml``: sequences by name."""
+
+    sequences: dict[str, NumberSequenceDefinition]
 
 
 class FieldGrants(Record, frozen=True):

@@ -14,7 +14,7 @@ from forecourt.kernel.errors import DefinitionError
 from forecourt.kernel.model import DataSource, Entity, EntityField, Enum, EnumMember, Relation
 from forecourt.kernel.relation import TableName
 from forecourt.kernel.types import Kind
-from forecourt.operations.definitions import EntityFile, EnumDefinition, EnumsFile, FieldDefinition
+from forecourt.operations.definitions import EntityFile, EnumDefinition, EnumsFile, FieldDefinition, Join
 from forecourt.store.catalog import Catalog
 from forecourt.store.folder import Faults, Loaded
 
@@ -149,8 +149,21 @@ class EntityBuilder:
                 pairs.append((self._reference(above, sources, *path, "on", own), own))
             if not pairs:
                 raise self.document.error("a join needs at least one pair of columns.", *path, "on")
-            sources[name] = DataSource(name, table, "left" if join.outer else "inner", tuple(pairs))
+            if join.writable:
+                self._check_own(table, join, *path)
+            sources[name] = DataSource(name, table, "left" if join.outer else "inner", tuple(pairs), join.writable)
         return sources
+
+    def _check_own(self, table: TableName, join: Join, *path: str | int) -> None:
+        """A join that is written to leads to at most one row."""
+        found = self.catalog.tables.get(table) if self.catalog is not None else None
+        if found is not None and not any(set(key) <= set(join.on) for key in (found.primary, *found.unique) if key):
+            raise self.document.error(
+                f"a writable join must name a unique key of {table}.",
+                *path,
+                "on",
+                hint="Join by its primary key, or leave 'writable' out.",
+            )
 
     def _reference(self, text: str, sources: Mapping[str, DataSource], *path: str | int) -> tuple[str, str]:
         """``Alias.column`` or a column of the root."""
@@ -182,6 +195,9 @@ class EntityBuilder:
         if definition.currency is not None and definition.currency not in self.file.fields:
             raise self._unknown_field(definition.currency, self.file.fields, *path, "currency")
         outer = sources[alias].join == "left"
+        written = alias == next(iter(sources)) or sources[alias].writable
+        filled = physical is not None and physical.generated != ""
+        creatable = definition.editable if definition.creatable is None else definition.creatable
         return EntityField(
             name=name,
             source=alias,
@@ -189,12 +205,15 @@ class EntityBuilder:
             kind=kind,
             nullable=outer or physical is None or physical.nullable,
             enum=definition.enum,
-            editable=definition.editable and alias == next(iter(sources)),
+            editable=definition.editable and written and not filled,
             label=definition.label or name,
             length=definition.length if definition.length is not None else (physical.length if physical else None),
             memo=definition.memo,
             currency=definition.currency,
             storage=physical.type if physical is not None else "",
+            creatable=(creatable or name in self.file.key) and written and not filled,
+            required=definition.required,
+            filled=definition.default is not None or definition.number_sequence is not None,
         )
 
     def _kind(self, definition: FieldDefinition, table: TableName, column: str, known: bool, *path: str | int) -> Kind:

@@ -10,10 +10,20 @@ from forecourt.kernel.errors import DefinitionError
 from forecourt.kernel.model import LegalEntity, Model
 from forecourt.kernel.principal import OperationsUser
 from forecourt.kernel.solution import SolutionHeader
-from forecourt.operations.definitions import EntityFile, EnumsFile, PolicyFile, RolesFile, UserTables
+from forecourt.operations.definitions import (
+    EntityFile,
+    EnumsFile,
+    NumberSequencesFile,
+    PolicyFile,
+    RolesFile,
+    UserTables,
+)
 from forecourt.operations.entities import build_entities, enums
+from forecourt.operations.hooks import Hooks, load_hooks
+from forecourt.operations.logic import FieldRules, field_rules
 from forecourt.operations.policies import build_policies, findings
 from forecourt.operations.roles import build_roles, build_users
+from forecourt.operations.sequences import NumberSequences, load_sequences
 from forecourt.security.rules import OperationsRules
 from forecourt.store.catalog import Catalog
 from forecourt.store.folder import Faults, read_file, read_files
@@ -28,6 +38,9 @@ class OperationsSolution:
     users: Mapping[str, OperationsUser] = field(default_factory=dict)
     user_tables: UserTables | None = None
     findings: tuple[DefinitionError, ...] = ()
+    hooks: Hooks = field(default_factory=Hooks)
+    sequences: NumberSequences = field(default_factory=lambda: NumberSequences({}))
+    fields: Mapping[str, FieldRules] = field(default_factory=dict)
 
 
 def load_operations(root: Path, header: SolutionHeader, catalog: Catalog | None, faults: Faults) -> OperationsSolution:
@@ -43,6 +56,8 @@ def load_operations(root: Path, header: SolutionHeader, catalog: Catalog | None,
     attributes = frozenset(name for user in users.values() for name, _ in user.attributes)
     policy_files = read_files(root, "operations/policies/*.yaml", PolicyFile, faults)
     policies = build_policies(policy_files, catalog, attributes, faults)
+    numbers = read_files(root, "operations/number_sequences.yaml", NumberSequencesFile, faults)
+    sequences = load_sequences(list(numbers), faults)
     return OperationsSolution(
         model=Model(
             entities,
@@ -53,4 +68,7 @@ def load_operations(root: Path, header: SolutionHeader, catalog: Catalog | None,
         users=users,
         user_tables=roles_file.record.user_tables if roles_file is not None else None,
         findings=tuple(findings(policies, roles, entities)),
+        hooks=load_hooks(root, entities, faults),
+        sequences=sequences,
+        fields=field_rules(entity_files, entities, all_enums, sequences, faults),
     )

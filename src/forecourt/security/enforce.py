@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity, Model
@@ -35,16 +36,21 @@ from forecourt.kernel.predicate import (
     Operand,
     Param,
     Predicate,
+    Slot,
     all_of,
 )
 from forecourt.kernel.relation import ROW_VERSION, Output, Select, Sort, aliases_of
 from forecourt.odata.paging import effective_order
+from forecourt.security import ownership
 from forecourt.security.grants import Granted
-from forecourt.security.lowering import Lowering, hidden
+from forecourt.security.lowering import RIGHTS, Lowering, hidden
 from forecourt.security.permissions import nodes
 from forecourt.security.rules import Operation, Right, Rules
 from forecourt.security.scope import Scope
+from forecourt.security.writing import Writing, no_columns
 from forecourt.security.xds import KeyOf
+
+OPERATIONS = {"create": Operation.CREATE, "update": Operation.UPDATE, "delete": Operation.DELETE}
 
 #: Bound at run time: the rows to fetch (one more than a page) and to skip.
 LIMIT = Param("page.limit")
@@ -58,6 +64,12 @@ class Enforcer:
     rules: Rules
     model: Model
     key_of: KeyOf
+    generated_of: KeyOf = no_columns
+
+    @cached_property
+    def writing(self) -> Writing:
+        """How writes meet tables."""
+        return Writing(self.key_of, self.generated_of)
 
     def read(self, plan: ReadPlan, scope: Scope) -> SecuredPlan:
         """Decides a read. Raises Refusal FC3001-FC3004; rows out of reach are simply not among the rows."""
@@ -105,36 +117,65 @@ class Enforcer:
             page_size=plan.page_size,
         )
 
-    def update(self, plan: WritePlan, scope: Scope) -> SecuredWrite:
-        """Decides an update: the row must be within reach to read and to change, before and after."""
+    def write(self, plan: WritePlan, scope: Scope) -> SecuredWrite:
+        """Decides a write: the row must be within reach as it is and as it will be. Raises Refusal FC3001-FC3004."""
         entity = self.model.entities[plan.entity]
+        operation = OPERATIONS[plan.operation]
         lowering = Lowering(self.rules, self.model, scope, self.key_of)
-        self._permitted(entity, scope, Right.WRITE)
-        reading = lowering.require(entity, Operation.READ)
-        writing = lowering.require(entity, Operation.UPDATE)
-        assignments = tuple((self._writable(lowering, entity, name, writing), value) for name, value in plan.changes)
-        reach = all_of(
-            self._company(entity, scope, plan),
-            lowering.rows(entity, "", Operation.READ, reading, permissions=False),
-            lowering.rows(entity, "", Operation.UPDATE, writing),
-        )
-        identity = self.key_of(entity.root.table) or tuple(entity.fields[name].column for name in entity.key)
-        root = entity.root.alias
-        keys = all_of(*(Compare("eq", lowering.column(entity, "", name), slot) for name, slot in plan.key))
-        sources = lowering.sources(entity, "", Operation.UPDATE, aliases_of(all_of(reach, keys)))
-        nullable = lowering.nullable(entity, "")
-        ids = tuple(Output(f"@id{i}", Column(root, name), None) for i, name in enumerate(identity))
-        version = Output("@version", Column(root, ROW_VERSION), None)
+        self._permitted(entity, scope, RIGHTS[operation])
+        grant = lowering.require(entity, operation)
+        ties = ownership.ties(lowering, entity, plan)
+        reach = [self._company(entity, scope, plan), lowering.rows(entity, "", operation, grant)]
+        kept = reach if not ties.leaves else [reach[0], lowering.rows(entity, "", operation, grant, owned=False)]
+        if operation is not Operation.CREATE:
+            reading = lowering.require(entity, Operation.READ)
+            reach = [*reach, lowering.rows(entity, "", Operation.READ, reading, permissions=False)]
+            kept = [
+                *kept,
+                lowering.rows(entity, "", Operation.READ, reading, permissions=False, owned=not ties.leaves),
+            ]
+        before, after = all_of(*reach, ties.before), all_of(*kept, ties.after)
+        assignments = self.writing.assignments(lowering, entity, plan, grant)
+        tables = self.writing.tables(entity, plan.operation, assignments)
         return SecuredWrite(
             entity=entity.name,
-            read=Select(sources, all_of(reach, keys), (version, *ids), nullable=nullable),
-            table=entity.root.table,
-            identity=identity,
-            assignments=assignments,
-            check=Select(sources, all_of(reach, keys), ids, nullable=nullable),
+            operation=plan.operation,
+            tables=tables,
+            find=None if operation is Operation.CREATE else self._row(lowering, entity, operation, before, plan.key),
+            check=None if operation is Operation.DELETE else self._row(lowering, entity, operation, after),
             witnesses=scope.witnesses,
             version=plan.version,
         )
+
+    def _row(
+        self,
+        lowering: Lowering,
+        entity: Entity,
+        operation: Operation,
+        reach: Predicate,
+        key: tuple[tuple[str, Slot], ...] | None = None,
+    ) -> Select:
+        """One row of an entity under rules: by ``key``, or by the root's identity as it has been written."""
+        identities = self.writing.identities(entity)
+        root = entity.root.alias
+        if key is None:
+            found = [
+                Compare("eq", Column(root, name), Param(f"@id.{place}")) for place, name in enumerate(identities[root])
+            ]
+        else:
+            found = [Compare("eq", lowering.column(entity, "", name), slot) for name, slot in key]
+        outputs = (
+            Output("@version", version_of(entity), None),
+            *(
+                Output(f"@id.{alias}.{place}", Column(alias, name), None)
+                for alias, names in identities.items()
+                for place, name in enumerate(names)
+            ),
+            *(Output(name, lowering.column(entity, "", name), field.kind) for name, field in entity.fields.items()),
+        )
+        where = all_of(*found, reach)
+        sources = lowering.sources(entity, "", operation, aliases_of(where) | _shown(outputs))
+        return Select(sources, where, outputs, nullable=lowering.nullable(entity, ""))
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -182,7 +223,7 @@ class Enforcer:
         plan: ReadPlan,
     ) -> tuple[Output, ...]:
         outputs = [
-            Output("@version", Column(entity.root.alias, ROW_VERSION), None),
+            Output("@version", version_of(entity), None),
             *(Output(name, lowering.column(entity, "", name), entity.fields[name].kind) for name in names),
         ]
         for name in dict.fromkeys(links):
@@ -226,16 +267,6 @@ class Enforcer:
         found = entity.fields[entity.company]
         return Compare("eq", Column(found.source, found.column), Const(user.company))
 
-    def _writable(self, lowering: Lowering, entity: Entity, name: str, grant: Granted) -> str:
-        found = entity.fields[name]
-        if entity.read_only or not found.editable or name in entity.key or found.source != entity.root.alias:
-            raise Refusal("FC1003", f"Column {name} of {entity.collection} cannot be changed.", source=name)
-        opened = lowering.scope.columns(self.rules, entity.name)
-        base = found.base or name
-        if (grant.fields is not None and base not in grant.fields) or (opened is not None and name not in opened):
-            raise Refusal("FC3004", f"Column {name} of {entity.collection} may not be changed by you.", source=name)
-        return found.column
-
     def _expand(
         self, lowering: Lowering, entity: Entity, above: tuple[str, ...], item: Expand, scope: Scope
     ) -> SecuredExpand:
@@ -275,6 +306,11 @@ class Enforcer:
             limit=item.top,
             expands=tuple(self._expand(lowering, target, names, child, scope) for child in item.expand),
         )
+
+
+def version_of(entity: Entity) -> Column:
+    """The column with a row's version: the table's own, or the database's."""
+    return Column(entity.root.alias, entity.version or ROW_VERSION)
 
 
 def _shown(outputs: Iterable[Output]) -> set[str]:

@@ -8,25 +8,30 @@ once. A read that the scope refuses is decided again in the same way, so that a 
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from forecourt.kernel.change import Logic, NoLogic, Stamp, Write, Written
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity, Model
 from forecourt.kernel.observe import Denied, Observer, PlanCompiled, nobody
-from forecourt.kernel.plan import ReadPlan, SecuredPlan, WritePlan
+from forecourt.kernel.plan import ReadPlan, SecuredPlan, Witness
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.relation import Select
 from forecourt.security.enforce import LIMIT, OFFSET, Enforcer
 from forecourt.security.rules import Rules
 from forecourt.security.scope import Scope
 from forecourt.security.scopes import Scopes
+from forecourt.security.writes import Writer
 from forecourt.store.catalog import Catalog
-from forecourt.store.compile import compile_read, compile_select, compile_write
+from forecourt.store.compile import PLANES, compile_guard, compile_read, compile_select
 from forecourt.store.database import Database, ReadResult
 from forecourt.store.statements import ReadStatement
+from forecourt.store.unit import Unit
+from forecourt.store.work import Coordinator, Work
 
 T = TypeVar("T")
 
@@ -47,11 +52,13 @@ class Plane:
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Generic[T]):
-    """A secured and compiled read, and what the door made of it (its row writer)."""
+    """A secured and compiled read, and what the door made of it (its row writer). ``elsewhere``: the guard of the
+    witnesses that the other plane's database has."""
 
     secured: SecuredPlan
     statement: ReadStatement
     extra: T
+    elsewhere: ReadStatement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,9 @@ class Window:
 class Gate:
     """Runs plans over one model for whoever asks.
 
-    ``native`` tells the entities of the Dataverse plane's own tables; all others are read from ``operations``.
+    Entities of the Dataverse plane's own tables are in ``dataverse``, all others in ``operations``. ``logic``: the
+    business logic around writes; ``behind``: the gate of the data entities behind virtual tables; ``stamp``: what the
+    system sets in each row.
     """
 
     def __init__(
@@ -76,10 +85,19 @@ class Gate:
         operations: Plane,
         dataverse: Plane | None = None,
         observer: Observer = nobody,
+        coordinator: Coordinator | None = None,
+        logic: Logic | None = None,
+        behind: Gate | None = None,
+        stamp: Stamp | None = None,
     ) -> None:
         self.model = model
         self.scopes = scopes
-        self.enforcer = Enforcer(rules, model, self.key_of)
+        self.enforcer = Enforcer(rules, model, self.key_of, self.generated_of)
+        databases = {"operations": operations.database}
+        if dataverse is not None:
+            databases["dataverse"] = dataverse.database
+        self.coordinator = coordinator or Coordinator(databases)
+        self.writer = Writer(self, logic or NoLogic(), behind, stamp)
         self._operations = operations
         self._dataverse = dataverse
         self._observer = observer
@@ -93,10 +111,38 @@ class Gate:
                 return tuple(found.primary)
         return ()
 
+    def generated_of(self, table: object) -> tuple[str, ...]:
+        """Columns of a table of either plane that the database fills by itself."""
+        for plane in (self._operations, self._dataverse):
+            if plane is not None and (found := plane.catalog.tables.get(table)) is not None:  # type: ignore[call-overload]
+                return tuple(name for name, column in found.columns.items() if column.generated)
+        return ()
+
+    @property
+    def direct(self) -> bool:
+        """Whether this gate serves the data entities themselves."""
+        return self._dataverse is None
+
     def plane_of(self, entity: Entity) -> Plane:
         """The database that holds an entity's tables."""
         native = entity.virtual_of is None and self._dataverse is not None
         return self._dataverse if native and self._dataverse is not None else self._operations
+
+    def planes_of(self, entity: Entity) -> frozenset[str]:
+        """The planes that are in the database of an entity's tables."""
+        if self._dataverse is None or self._dataverse.database is self._operations.database:
+            return PLANES
+        return frozenset({"dataverse" if self.plane_of(entity) is self._dataverse else "operations"})
+
+    def _elsewhere(self, entity: Entity, witnesses: Sequence[Witness]) -> ReadStatement | None:
+        """The guard of witnesses that are not in the database of the entity's tables."""
+        here = self.planes_of(entity)
+        others = [witness for witness in witnesses if witness.plane not in here]
+        return compile_guard(others, self._other(entity).catalog) if others else None
+
+    def _other(self, entity: Entity) -> Plane:
+        assert self._dataverse is not None
+        return self._operations if self.plane_of(entity) is self._dataverse else self._dataverse
 
     async def scope(self, principal: Principal, door: Door, fresh: bool = False) -> Scope:
         return await self.scopes.resolve(principal, door, fresh)
@@ -147,18 +193,34 @@ class Gate:
             result = await self._run(prepared, scope, slots, window)
         return prepared, result
 
-    async def update(self, scope: Scope, plan: WritePlan, slots: Sequence[object]) -> None:
-        """Changes one row. Raises Refusal FC4041, FC4121, FC3001, FC3004, FC3005, FC4091, FC1003."""
-        entity = self.model.entities[plan.entity]
-        plane = self.plane_of(entity)
-        fresh = await self.scope(scope.principal, scope.door, fresh=True)
+    async def write(self, work: Work, scope: Scope, write: Write) -> Written:
+        """Writes one row in a unit of work. Raises Refusal; nothing of the unit of work may then be kept."""
         try:
-            secured = self.enforcer.update(plan, fresh)
-            statement = compile_write(secured, plane.catalog)
-            await plane.database.update(statement, slots, fresh.values)
+            return await self.writer.write(work, scope, write)
         except Refusal as refusal:
-            self._note(scope, refusal, entity)
+            self.note(scope, refusal, self.model.entities[write.entity])
             raise
+
+    async def unit(self, work: Work, entity: Entity) -> Unit:
+        """The part of a unit of work that an entity's rows are in."""
+        return await work.unit(self.plane_of(entity).database)
+
+    async def change(self, scope: Scope, write: Write) -> Written:
+        """Writes one row in a unit of work of its own."""
+        return await self.coordinator.run(lambda work: self.write(work, scope, write), f"write {write.entity}")
+
+    async def read_in(
+        self, work: Work, scope: Scope, plan: ReadPlan, slots: Sequence[object]
+    ) -> list[Mapping[str, object]]:
+        """Rows inside of a unit of work, as it sees them: every field by name."""
+
+        def names(secured: SecuredPlan, statement: ReadStatement) -> tuple[str, ...]:
+            return tuple(output.name for output in secured.select.outputs)
+
+        prepared = self._prepare(scope, ("within", plan), lambda: plan, names)
+        unit = await work.unit(self.plane_of(self.model.entities[plan.entity]).database)
+        result = await unit.read(prepared.statement, slots, _Window(scope.values, None, 0))
+        return [dict(zip(prepared.extra, row, strict=False)) for row in result.rows]
 
     async def look(self, entity: Entity, select: Select, values: Mapping[str, object]) -> ReadResult:
         """A select of audit or explain, which look at rows for an administrator, never for the person asked about."""
@@ -189,10 +251,11 @@ class Gate:
         try:
             secured = self.enforcer.read(wanted, scope)
         except Refusal as refusal:
-            self._note(scope, refusal, entity)
+            self.note(scope, refusal, entity)
             raise
-        statement = compile_read(secured, self.plane_of(entity).catalog)
-        prepared = Prepared(secured, statement, finish(secured, statement))
+        statement = compile_read(secured, self.plane_of(entity).catalog, self.planes_of(entity))
+        guard = self._elsewhere(entity, secured.witnesses)
+        prepared = Prepared(secured, statement, finish(secured, statement), guard)
         self._plans[key] = prepared  # type: ignore[assignment]
         if len(self._plans) > CACHE_SIZE:
             self._plans.popitem(last=False)
@@ -206,9 +269,14 @@ class Gate:
             limit = page + 1 if limit is None else min(limit, page + 1)
         values: Mapping[str, object] = _Window(scope.values, limit, window.offset)
         entity = self.model.entities[prepared.secured.entity]
-        return await self.plane_of(entity).database.read(prepared.statement, slots, values)
+        read = self.plane_of(entity).database.read(prepared.statement, slots, values)
+        if prepared.elsewhere is None:
+            return await read
+        guard = self._other(entity).database.read(prepared.elsewhere, slots, values)
+        result, held = await asyncio.gather(read, guard)
+        return result if held.rows else ReadResult([])
 
-    def _note(self, scope: Scope, refusal: Refusal, entity: Entity) -> None:
+    def note(self, scope: Scope, refusal: Refusal, entity: Entity) -> None:
         if refusal.status in (401, 403):
             self._observer(Denied(scope.door.value, scope.principal.label, refusal.code, entity.collection))
 

@@ -14,8 +14,12 @@ from typing import Any
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone
 from forecourt.kernel.principal import Principal
+from forecourt.odata.batch import MAX_BYTES
 from forecourt.odata.errors import render
-from forecourt.security.requests import Answer, Requests
+from forecourt.security.batches import Batches
+from forecourt.security.changes import Changes
+from forecourt.security.requests import Requests
+from forecourt.security.services import Answer
 
 AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -25,7 +29,14 @@ Authenticate = Callable[[str | None], Awaitable[Principal]]
 #: Bytes of a body that are read at most; more is a 413.
 MAX_BODY = 1024 * 1024
 
-ALLOWED = ("GET", "HEAD", "PATCH")
+#: Header that says under which id a fault is logged.
+CORRELATION = "x-ms-service-request-id"
+
+WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
+
+#: Last segments of requests that hold many rows, and so may be larger.
+MANY = ("$batch", "Microsoft.")
+ALLOWED = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
 
 
 class ODataDoor:
@@ -35,6 +46,8 @@ class ODataDoor:
         self, requests: Requests, authenticate: Authenticate, observer: Observer, timing: bool = False
     ) -> None:
         self._requests = requests
+        self._changes = Changes(requests)
+        self._batches = Batches(requests, self._changes, self._failed)
         self._authenticate = authenticate
         self._observer = observer
         self._timing = timing
@@ -50,22 +63,13 @@ class ODataDoor:
             principal = await self._authenticate(headers.get("authorization"))
             identity = principal.label
             answer = await self._answer(principal, method, scope, headers, receive)
-        except Refusal as refusal:
-            answer = Answer(*render(refusal, self._requests.dialect))
-            if refusal.status in (401, 403):
-                self._observer(Denied(self._requests.door.value, identity, refusal.code, scope["path"]))
-        except Unavailable as error:
-            correlation = str(uuid.uuid4())
-            self._observer(Fault(correlation, error))
-            down = Refusal("FC5031", "A database cannot be reached now.", headers=(("Retry-After", "5"),))
-            answer = Answer(*render(down, self._requests.dialect))
         except Exception as error:
-            correlation = str(uuid.uuid4())
-            self._observer(Fault(correlation, error))
-            fault = Refusal("FC5000", f"An unexpected error occurred. Correlation id: {correlation}.")
-            answer = Answer(*render(fault, self._requests.dialect))
+            answer = self._failed(error, method in WRITES)
+            if isinstance(error, Refusal) and error.status in (401, 403):
+                self._observer(Denied(self._requests.door.value, identity, error.code, scope["path"]))
+            correlation = dict(answer.headers).get(CORRELATION, "")
         seconds = time.perf_counter() - started
-        await self._send(send, answer, method, correlation, seconds)
+        await self._send(send, answer, method, seconds)
         self._observer(RequestDone(self._requests.door.value, method, answer.status, seconds, identity, correlation))
 
     async def _answer(
@@ -75,24 +79,40 @@ class ODataDoor:
         query = scope["query_string"].decode("latin-1")
         if method in ("GET", "HEAD"):
             return await self._requests.get(principal, path, query, headers)
-        if method == "PATCH":
-            body = await read_body(receive, headers)
-            return await self._requests.patch(principal, path, query, headers, body)
+        if method in WRITES:
+            many = method == "POST" and path.rpartition("/")[2].startswith(MANY)
+            body = await read_body(receive, headers, MAX_BYTES if many else MAX_BODY)
+            if method == "POST" and path.strip("/") == "$batch":
+                return await self._batches.batch(principal, headers, body)
+            return await self._changes.change(principal, method, path, query, headers, body)
         raise Refusal(
             "FC1008",
             f"{method[:20]} is not supported on this resource.",
-            hint="Use GET or PATCH.",
+            hint="Use GET, POST, PATCH, PUT or DELETE.",
             headers=(("Allow", ", ".join(ALLOWED)),),
         )
 
-    async def _send(self, send: Send, answer: Answer, method: str, correlation: str, seconds: float) -> None:
+    def _failed(self, error: Exception, writing: bool) -> Answer:
+        """The answer to a request that could not be done; of a fault it holds no more than its correlation id."""
+        dialect = self._requests.dialect
+        if isinstance(error, Refusal):
+            return Answer(*render(error, dialect, writing=writing))
+        correlation = str(uuid.uuid4())
+        self._observer(Fault(correlation, error))
+        headers = ((CORRELATION, correlation),)
+        if isinstance(error, Unavailable):
+            refusal = Refusal("FC5031", "A database cannot be reached now.", headers=(("Retry-After", "5"), *headers))
+        else:
+            text = f"An unexpected error occurred. Correlation id: {correlation}."
+            refusal = Refusal("FC5000", text, headers=headers)
+        return Answer(*render(refusal, dialect, writing=writing))
+
+    async def _send(self, send: Send, answer: Answer, method: str, seconds: float) -> None:
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers
         ]
         headers.append((b"cache-control", b"no-store"))
         headers.append((b"content-length", str(len(answer.body)).encode()))
-        if correlation:
-            headers.append((b"x-ms-service-request-id", correlation.encode()))
         if self._timing:
             headers.append((b"server-timing", f"total;dur={seconds * 1000:.2f}".encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})

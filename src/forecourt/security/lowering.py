@@ -23,6 +23,7 @@ from forecourt.kernel.predicate import (
     And,
     Any,
     Arith,
+    ChangedSince,
     Column,
     Compare,
     Const,
@@ -45,6 +46,7 @@ from forecourt.kernel.predicate import (
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.relation import Select, Source, aliases_of
 from forecourt.kernel.types import EMPTY_DATE, Kind
+from forecourt.security import ownership
 from forecourt.security.grants import DENIED, Granted, granted
 from forecourt.security.permissions import admits
 from forecourt.security.rules import SYSTEM_ADMINISTRATOR, Operation, Right, Rules
@@ -109,12 +111,7 @@ class Lowering:
         opened = self.rules.portal.columns
         if self.scope.door is Door.PORTAL_API and not self._in_rule and entity.name not in opened:
             raise Refusal("FC4042", f"Resource not found for the segment '{entity.collection}'.", source=entity.name)
-        if self.scope.door is Door.DATAVERSE and not self._security_role(entity, operation):
-            raise Refusal(
-                "FC3001",
-                f"You have no security role with the privilege to {operation.value} {entity.name}.",
-                source=entity.collection,
-            )
+        ownership.require(self, entity, ownership.PRIVILEGES[operation])
         found = self.grant(entity, operation)
         if not found.allowed:
             raise Refusal(
@@ -123,15 +120,6 @@ class Lowering:
                 source=entity.collection,
             )
         return found
-
-    def _security_role(self, entity: Entity, operation: Operation) -> bool:
-        for name in self.scope.principal.security_roles:
-            role = self.rules.dataverse.roles.get(name)
-            for table, operations in role.tables if role is not None else ():
-                matches = table == entity.name or (table == "*" and entity.virtual_of is not None)
-                if matches and operation in operations:
-                    return True
-        return False
 
     def readable(self, entity: Entity, grant: Granted) -> frozenset[str]:
         """The fields that a request may name: the grant's, and what the door opens."""
@@ -173,13 +161,22 @@ class Lowering:
         return tuple(result)
 
     def rows(
-        self, entity: Entity, prefix: str, operation: Operation, grant: Granted, permissions: bool = True
+        self,
+        entity: Entity,
+        prefix: str,
+        operation: Operation,
+        grant: Granted,
+        permissions: bool = True,
+        owned: bool = True,
     ) -> Predicate:
         """The rows of the entity that all layers admit, its outer joins' policies left to their ON.
 
         ``permissions`` False leaves the portal's table permissions out: a Write permission does not need a Read one.
+        ``owned`` False leaves out the depth of security roles: a row may be given away.
         """
         conditions = [self._open(entity, operation), self._companies(entity, prefix, grant)]
+        if owned:
+            conditions.append(ownership.rows(self, entity, prefix, ownership.PRIVILEGES[operation]))
         for source in entity.sources:
             if source.join != "left":
                 conditions.append(self._policies(entity, source.alias, prefix + source.alias, operation))
@@ -245,6 +242,8 @@ class Lowering:
             case After(by, values):
                 keys = tuple((self._operand(key, entity, prefix), down, null) for key, down, null in by)
                 return After(keys, values)
+            case ChangedSince(operand, snapshot):
+                return ChangedSince(self._operand(operand, entity, prefix), snapshot)
             case _:
                 return item
 

@@ -7,17 +7,14 @@ runs where a plan is prepared; a request of a known shape binds its literals, ru
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import cast
 
 from forecourt.kernel.errors import Refusal, not_found
-from forecourt.kernel.model import Entity
 from forecourt.kernel.plan import ReadPlan, SecuredPlan
 from forecourt.kernel.principal import Door, Principal
 from forecourt.odata import etag
-from forecourt.odata.body import read_changes
 from forecourt.odata.csdl import metadata, service_document
 from forecourt.odata.dialect import Dialect
 from forecourt.odata.paging import make_token, next_link
@@ -33,25 +30,28 @@ from forecourt.odata.payload import (
     single,
     writer_for,
 )
-from forecourt.odata.prefer import Preferences, accept_any, accept_json, content_is_json, parse_prefer
-from forecourt.odata.query import Parsed, plan, plan_write
+from forecourt.odata.prefer import Preferences, accept_any, accept_json, parse_prefer
+from forecourt.odata.query import Parsed, plan
 from forecourt.odata.request import Request, analyse
 from forecourt.security.gate import Gate, Prepared, Window
 from forecourt.security.scope import Scope
+from forecourt.security.services import (
+    JSON,
+    VERSION,
+    Answer,
+    Call,
+    Headers,
+    Reader,
+    Service,
+    Services,
+    base_url,
+    json_answer,
+)
 from forecourt.store.database import ChildResult, ReadResult
 from forecourt.store.statements import ReadStatement
+from forecourt.store.work import Work
 
-Headers = tuple[tuple[str, str], ...]
-JSON = "application/json; odata.metadata={}"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer."""
-
-    status: int
-    headers: Headers
-    body: bytes = b""
+__all__ = ["VERSION", "Answer", "Headers", "Requests", "base_url"]
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,24 @@ class _Kept:
 
 
 class Requests:
-    """Answers reads and updates of one door. ``root``: path of the service root, ``/data``."""
+    """Answers reads of one door. ``root``: path of the service root, ``/data``. ``services``: by name, what is answered
+    beside rows; ``readers``: who takes over reads that ask for it."""
 
-    def __init__(self, gate: Gate, dialect: Dialect, door: Door, root: str) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        dialect: Dialect,
+        door: Door,
+        root: str,
+        services: Mapping[str, Service] | None = None,
+        readers: Sequence[Reader] = (),
+    ) -> None:
         self.gate = gate
         self.dialect = dialect
         self.door = door
         self.root = root
+        self.services = Services(services or {})
+        self.readers = tuple(readers)
         self._metadata: bytes | None = None
 
     async def get(self, principal: Principal, raw_path: str, raw_query: str, headers: Mapping[str, str]) -> Answer:
@@ -79,13 +90,20 @@ class Requests:
 
         Raises Refusal with the status of its code.
         """
+        service = self.services.find(raw_path)
+        if service is not None:
+            scope = await self.gate.scope(principal, self.door)
+            return await service(self.call(scope, "GET", raw_path, raw_query, headers, b""))
+        for reader in self.readers:
+            if reader.concerns(raw_query, headers):
+                return await reader.get(principal, raw_path, raw_query, headers)
         request = analyse(raw_path, raw_query, self.dialect)
         for name, _ in request.custom:
             if name.lower() in OTHER_LANGUAGES:
                 raise Refusal("FC1004", f"{name[:20]} is not supported here.", hint="Use $filter.", source=name[:20])
         kind = request.path.kind
         base = base_url(headers) + self.root
-        self._check_open(request)
+        self.check_open(request)
         if kind is PathKind.SERVICE:
             return Answer(200, (_json("minimal"), VERSION), service_document(self.gate.model, base))
         if kind is PathKind.METADATA:
@@ -133,45 +151,36 @@ class Requests:
             answer = dataclasses.replace(answer, headers=(*answer.headers, ("Preference-Applied", applied)))
         return answer
 
-    async def patch(
-        self, principal: Principal, raw_path: str, raw_query: str, headers: Mapping[str, str], body: bytes
-    ) -> Answer:
-        """An update of one row: 204. Raises Refusal; nothing is changed then."""
-        request = analyse(raw_path, raw_query, self.dialect)
-        if request.path.kind is not PathKind.ROW:
-            raise Refusal("FC1008", "Only a single row can be changed.", hint="Write Set(key).")
-        self._check_open(request)
-        entity = self.gate.model.by_collection.get(request.path.set)
-        if entity is None:
-            raise Refusal("FC4042", f"Resource not found for the segment '{request.path.set[:100]}'.", source="path")
-        scope = await self.gate.scope(principal, self.door)
-        condition = etag.parse(headers.get("if-match"))
-        if condition is not None and len(condition.versions) > 1:
-            raise Refusal(
-                "FC1001", "If-Match names more than one version.", hint="Send the ETag of the row as received."
-            )
-        version = None if condition is None or condition.any else condition.versions[0]
-        ieee754 = content_is_json(headers.get("content-type"))
-        changes = read_changes(
-            body, entity, self.gate.model, self.dialect, key=self._key(request, entity), ieee754=ieee754
+    def call(
+        self,
+        scope: Scope,
+        method: str,
+        raw_path: str,
+        raw_query: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        work: Work | None = None,
+    ) -> Call:
+        """A request as services get it."""
+        return Call(
+            method=method,
+            path=raw_path,
+            query=raw_query,
+            headers=headers,
+            body=body,
+            principal=scope.principal,
+            scope=scope,
+            gate=self.gate,
+            dialect=self.dialect,
+            root=self.root,
+            work=work,
         )
-        parsed = plan_write(request, self.gate.model, self.dialect, changes, versioned=version is not None)
-        if not parsed.plan.changes:
-            raise Refusal("FC1006", "The body changes no column.", hint='Write {"Column": value}.', source="body")
-        plan_ = dataclasses.replace(parsed.plan, cross_company=True)
-        await self.gate.update(scope, plan_, parsed.bind(request.literals, changes, version))
-        if parse_prefer(headers.get("prefer"), self.dialect).representation:
-            unconditional = {name: value for name, value in headers.items() if name != "if-none-match"}
-            return await self.get(principal, raw_path, raw_query, unconditional)
-        return Answer(204, (VERSION,))
 
-    def _key(self, request: Request, entity: Entity) -> Mapping[str, object]:
-        """Bound values of the row's key, to compare with key fields that a body repeats."""
-        parsed = plan_write(request, self.gate.model, self.dialect, ())
-        values = parsed.bind(request.literals, ())
-        return {name: values[slot.index] for name, slot in parsed.plan.key}
+    def value(self, headers: Mapping[str, str], name: str, value: Mapping[str, object]) -> Answer:
+        """The result of an operation that is no row: ``name`` is its type."""
+        return json_answer({"@odata.context": f"{base_url(headers)}{self.root}/$metadata#{name}", **value})
 
-    def _check_open(self, request: Request) -> None:
+    def check_open(self, request: Request) -> None:
         """A table that ``/_api`` does not open looks as if it did not exist (reference A2.3)."""
         if self.door is not Door.PORTAL_API:
             return
@@ -267,8 +276,6 @@ class Requests:
         return Answer(200, (_json(level), VERSION, ("ETag", tag)), body)
 
 
-VERSION = ("OData-Version", "4.0")
-
 #: Options that would be a query of another language: passing them over would give all rows instead of the asked ones.
 OTHER_LANGUAGES = frozenset({"fetchxml", "sql", "savedquery", "userquery"})
 
@@ -289,16 +296,3 @@ def _window(read: ReadPlan, values: tuple[object, ...]) -> Window:
     limit = values[read.top.index] if read.top is not None else None
     offset = values[read.skip.index] if read.skip is not None else 0
     return Window(int(str(limit)) if limit is not None else None, int(str(offset)))
-
-
-def base_url(headers: Mapping[str, str]) -> str:
-    """The origin that a client called, from Host and X-Forwarded-Proto, as Microsoft's clients expect it."""
-    return _origin(headers.get("host", ""), headers.get("x-forwarded-proto", ""))
-
-
-@lru_cache(maxsize=256)
-def _origin(host: str, protocol: str) -> str:
-    scheme = "https" if protocol.lower() == "https" else "http"
-    if not host or not all(c.isalnum() or c in ".-:[]" for c in host):
-        host = "localhost"
-    return f"{scheme}://{host}"

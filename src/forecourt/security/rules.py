@@ -15,10 +15,11 @@ from uuid import UUID
 
 from forecourt.kernel.model import NOWHERE, Where
 from forecourt.kernel.predicate import Predicate
+from forecourt.kernel.principal import SYSTEM_ADMIN_ROLE as SYSTEM_ADMIN_ROLE
+from forecourt.kernel.principal import SYSTEM_ADMINISTRATOR as SYSTEM_ADMINISTRATOR
 from forecourt.kernel.relation import Source, TableName
 
 #: Roles with a fixed meaning (operations-and-integration 3.1, 6).
-SYSTEM_ADMINISTRATOR = "-SYSADMIN-"
 SECURITY_ADMINISTRATOR = "SysSecSecurityAdministrator"
 EXTERNAL_USER = "SystemExternalUser"
 PORTAL_USER = "CDSVirtualEntityAuthenticatedPortalUser"
@@ -163,12 +164,39 @@ class PersonRelationship:
     match: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+class Privilege(StrEnum):
+    """What a Dataverse security role allows on a table (pages-and-dataverse B4)."""
+
+    CREATE = "create"
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
+    APPEND = "append"
+    APPEND_TO = "append_to"
+    ASSIGN = "assign"
+
+
+class Depth(IntEnum):
+    """How far a privilege reaches; the numbers are Dataverse's depth masks. A deeper one includes the shallower.
+
+    ``USER``: rows of the user's own and of its teams; ``BUSINESS_UNIT``: rows of the unit in which the role is held;
+    ``PARENT_CHILD``: those of the units beneath it, too.
+    """
+
+    NONE = 0
+    USER = 1
+    BUSINESS_UNIT = 2
+    PARENT_CHILD = 4
+    ORGANIZATION = 8
+
+
+@dataclass(frozen=True)
 class SecurityRole:
-    """A Dataverse security role at organisation depth. Table ``*`` stands for every virtual table."""
+    """A Dataverse security role: table -> privilege -> depth. Table ``*`` stands for every virtual table."""
 
     name: str
-    tables: tuple[tuple[str, frozenset[Operation]], ...]
+    tables: Mapping[str, Mapping[Privilege, Depth]] = field(default_factory=dict)
+    where: Where = NOWHERE
 
 
 @dataclass(frozen=True)
@@ -194,7 +222,8 @@ class PortalRules:
 
 @dataclass(frozen=True)
 class DataverseRules:
-    """``users``: security roles by operations user id or client id, beside the one that every user holds."""
+    """``users``: security roles by operations user id, beside the one that every user holds and those that rows of the
+    tables give (``standing``). The role System Administrator passes every check and is never among ``roles``."""
 
     roles: Mapping[str, SecurityRole] = field(default_factory=dict)
     users: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -1,4 +1,5 @@
-"""Resolving scopes: the umbrellas of a user's policies, read once and kept while their witnesses hold.
+"""Resolving scopes: the umbrellas of a user's policies and its standing in Dataverse, read once and kept while their
+witnesses hold.
 
 The cache is bounded and is never trusted on its own: each statement that uses a cached umbrella checks the rows it
 was made from (see :class:`~forecourt.kernel.plan.Witness`).
@@ -16,11 +17,12 @@ from typing import Protocol
 from uuid import UUID
 
 from forecourt.kernel.plan import Witness
-from forecourt.kernel.principal import Door, OperationsUser, Principal
+from forecourt.kernel.principal import INTEGRATION, Door, OperationsUser, Principal
 from forecourt.kernel.types import Kind
 from forecourt.security.grants import usable_behind
 from forecourt.security.rules import BASIC_USER, Operation, Policy, Rules
 from forecourt.security.scope import Scope
+from forecourt.security.standing import Standing, Standings
 from forecourt.security.xds import active, bindable, padded, umbrella, umbrella_columns, values
 from forecourt.store.catalog import Catalog
 from forecourt.store.compile import compile_witness
@@ -56,8 +58,17 @@ class _Umbrellas:
 class Scopes:
     """Resolves scopes against the operations database."""
 
-    def __init__(self, rules: Rules, users: UserBook, database: Database, catalog: Catalog, keep: int = 20_000) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        users: UserBook,
+        database: Database,
+        catalog: Catalog,
+        keep: int = 20_000,
+        standings: Standings | None = None,
+    ) -> None:
         self.rules = rules
+        self.standings = standings
         self._users = users
         self._database = database
         self._catalog = catalog
@@ -76,6 +87,8 @@ class Scopes:
         user = principal.operations_user
         if user is None:
             return Scope(principal, door, values=_person_values(principal))
+        if principal is INTEGRATION:
+            return Scope(principal, door)
         direct = (user.id, user.fingerprint, door)
         if principal.contact is None and not fresh and direct in self._scopes:
             self._scopes.move_to_end(direct)
@@ -93,9 +106,10 @@ class Scopes:
             usable = again is not None and usable_behind(principal, again)
             user = again if again is not None and usable else dataclasses.replace(user, enabled=False)
             principal = dataclasses.replace(principal, operations_user=user)
+        standing = Standing()
         if door is Door.DATAVERSE:
-            given = self.rules.dataverse.users.get(user.id, frozenset())
-            principal = dataclasses.replace(principal, security_roles=given | {BASIC_USER})
+            standing = await self._standing(user, fresh)
+            principal = dataclasses.replace(principal, security_roles=standing.roles, dataverse_user=standing.user)
         found = await self._umbrellas(user, fresh)
         witness = self._users.witness(user)
         return Scope(
@@ -107,11 +121,21 @@ class Scopes:
                     **_person_values(principal),
                     **_user_values(user),
                     **dict(found.values),
+                    **standing.values,
                     **({witness.param: user.fingerprint} if witness is not None else {}),
                 }
             ),
-            witnesses=(*found.witnesses, *((witness,) if witness is not None else ())),
+            witnesses=(*found.witnesses, *((witness,) if witness is not None else ()), *standing.witnesses),
         )
+
+    async def _standing(self, user: OperationsUser, fresh: bool) -> Standing:
+        """What the user is in Dataverse; without its tables, what the solution gives to the user's id. Somebody who is
+        disabled on the operations side is nobody here."""
+        if not user.enabled:
+            return Standing()
+        if self.standings is not None:
+            return await self.standings.get(user, fresh)
+        return Standing(roles=self.rules.dataverse.users.get(user.id, frozenset()) | {BASIC_USER})
 
     async def _umbrellas(self, user: OperationsUser, fresh: bool) -> _Umbrellas:
         key = (user.id, user.fingerprint)

@@ -3,14 +3,14 @@
 Decides what a definition may name and how a bound value has to look beside a column: the base type of a column (a
 domain stands for the type under it), whether it may hold null, its greatest length, the table's keys.
 
-Leaves out: views' origins, defaults, generated columns, everything that only a writer of DDL needs.
+Leaves out: views' origins, the texts of defaults, everything that only a writer of DDL needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -24,12 +24,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """``type``: PostgreSQL's name of the base type (``int4``, ``varchar``, ``timestamptz``). ``length``: characters."""
+    """``type``: PostgreSQL's name of the base type (``int4``, ``varchar``, ``timestamptz``). ``length``: characters.
+
+    ``generated``: what the database fills by itself: numbers of an identity or a sequence, or a computed column, which
+    nothing may set. ``default``: a row may leave it out. ``digits``: of a numeric, in all; ``scale``: those behind the
+    point, of a numeric or of a moment's seconds; None where the type does not say.
+    """
 
     name: str
     type: str
     nullable: bool = True
     length: int | None = None
+    generated: Literal["", "identity", "computed"] = ""
+    default: bool = False
+    digits: int | None = None
+    scale: int | None = None
 
     @property
     def kind(self) -> Kind:
@@ -112,9 +121,19 @@ select t.nspname, t.relname, t.relkind in ('v', 'm'),
     (select json_agg(json_build_array(a.attname, o.typname, not (a.attnotnull or d.typnotnull),
             case when o.typname in ('varchar', 'bpchar')
                  then nullif(greatest(case when a.atttypmod >= 0 then a.atttypmod else b.typmod end, 3) - 4, -1)
-            end) order by a.attnum)
+            end,
+            case when a.attgenerated <> '' then 'computed'
+                 when a.attidentity <> '' or pg_get_expr(e.adbin, e.adrelid) like 'nextval(%' then 'identity'
+                 else '' end,
+            a.atthasdef or a.attidentity <> '',
+            case when o.typname = 'numeric' and m.typmod >= 4 then (m.typmod - 4) >> 16 & 65535 end,
+            case when m.typmod < 0 then null
+                 when o.typname = 'numeric' then ((m.typmod - 4) & 2047 # 1024) - 1024
+                 when o.typname in ('timestamp', 'timestamptz') then m.typmod end) order by a.attnum)
      from pg_attribute a join pg_type d on d.oid = a.atttypid
           join base b on b.oid = a.atttypid join pg_type o on o.oid = b.origin
+          cross join lateral (values (case when a.atttypmod >= 0 then a.atttypmod else b.typmod end)) as m(typmod)
+          left join pg_attrdef e on e.adrelid = a.attrelid and e.adnum = a.attnum
      where a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped)::text,
     (select json_agg(json_build_array(i.indisprimary,
             (select json_agg(a.attname order by k.place)

@@ -23,13 +23,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import quoted_name
 
-from forecourt.kernel.plan import SecuredExpand, SecuredPlan, SecuredWrite, Witness
-from forecourt.kernel.predicate import TRUE, Column, Operand, Param
+from forecourt.kernel.plan import SecuredExpand, SecuredPlan, Witness
+from forecourt.kernel.predicate import TRUE, Column, Operand, Param, Predicate
 from forecourt.kernel.relation import ROW_VERSION, Output, Select, TableName
 from forecourt.store.catalog import Catalog
 from forecourt.store.expressions import Expressions, Scope
-from forecourt.store.statements import COUNT, Carried, ChildStatement, Lane, ReadStatement, WriteStatement
-from forecourt.store.storage import Expression, Family, bound, cast, shown
+from forecourt.store.statements import COUNT, Carried, ChildStatement, Lane, ReadStatement
+from forecourt.store.storage import Expression, Family, cast, shown
 from forecourt.store.witness import fingerprint_of
 
 _DIALECT = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
@@ -37,10 +37,18 @@ _DIALECT = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-cal
 Query = sa.Select[Any]
 
 
-def compile_read(plan: SecuredPlan, catalog: Catalog) -> ReadStatement:
-    """The statement of a read, with the statements of its expands and of its total."""
-    statement = _Statement(catalog)
-    query, _ = statement.query(plan.select, plan.witnesses if plan.single else ())
+#: Planes of the logical model; a database holds one of them or both.
+PLANES = frozenset({"operations", "dataverse"})
+
+
+def compile_read(plan: SecuredPlan, catalog: Catalog, planes: frozenset[str] = PLANES) -> ReadStatement:
+    """The statement of a read, with the statements of its expands and of its total.
+
+    ``planes``: those that the database holds; witnesses of others are left to :func:`compile_guard` of theirs.
+    """
+    statement = Statement(catalog)
+    witnesses = tuple(witness for witness in plan.witnesses if witness.plane in planes)
+    query, _ = statement.query(plan.select, witnesses if plan.single else ())
     outputs = [output.name for output in plan.select.outputs]
     if plan.count is not None:
         total, _ = statement.query(replace(plan.count, count=True))
@@ -54,13 +62,13 @@ def compile_read(plan: SecuredPlan, catalog: Catalog) -> ReadStatement:
         outputs=read.outputs if plan.count is None else (*read.outputs, COUNT),
         count=None if plan.count is None else compile_select(replace(plan.count, count=True), catalog),
         children=children,
-        guard=_guard(plan.witnesses, catalog) if plan.witnesses and (children or not plan.single) else None,
+        guard=compile_guard(witnesses, catalog) if witnesses and (children or not plan.single) else None,
     )
 
 
 def compile_select(select: Select, catalog: Catalog, lane: Lane = "list") -> ReadStatement:
     """The statement of one select, for work that has no plan around it."""
-    statement = _Statement(catalog)
+    statement = Statement(catalog)
     query, _ = statement.query(select)
     outputs = [COUNT] if select.count else [output.name for output in select.outputs]
     return replace(statement.finish(query, outputs, lane), totals=select.count)
@@ -68,47 +76,12 @@ def compile_select(select: Select, catalog: Catalog, lane: Lane = "list") -> Rea
 
 def compile_witness(select: Select, catalog: Catalog) -> ReadStatement:
     """The rows of a witness, every output as text: from them :func:`~forecourt.store.witness.fingerprint` is made."""
-    statement = _Statement(catalog)
+    statement = Statement(catalog)
     return statement.finish(statement.as_text(select), [output.name for output in select.outputs], "key")
 
 
-def compile_write(write: SecuredWrite, catalog: Catalog) -> WriteStatement:
-    """The three statements of an update: find and lock, change, find again."""
-    outputs = [output.name for output in write.read.outputs]
-    statement = _Statement(catalog)
-    query, scope = statement.query(write.read, write.witnesses)
-    _, root = scope.tables[write.read.sources[0].alias]
-    lock = statement.finish(query.with_for_update(of=root), outputs, "key")
-    return WriteStatement(
-        entity=write.entity,
-        lock=lock,
-        update=_update(write, outputs, catalog),
-        check=compile_select(write.check, catalog, lane="key"),
-        version=write.version,
-        row_version=outputs.index(ROW_VERSION) if ROW_VERSION in outputs else None,
-    )
-
-
-def _update(write: SecuredWrite, outputs: Sequence[str], catalog: Catalog) -> ReadStatement:
-    statement = _Statement(catalog)
-    target = statement.table(write.table)
-    scope = Scope({"": (write.table, target)}, frozenset())
-    values: dict[Any, Expression] = {}
-    for name, operand in write.assignments:
-        column = Column("", name)
-        beside = statement.expressions.family(column, scope)
-        value = sa.null() if operand is None else statement.expressions.operand(operand, scope, beside)
-        values[target.c[name]] = value
-    change: Any = sa.update(target).values(values).returning(sa.literal_column("1"))
-    for place, name in enumerate(write.identity):
-        beside = statement.expressions.family(Column("", name), scope)
-        parameter = statement.expressions.binds.parameter(Carried(outputs.index(f"@id{place}")), beside)
-        change = change.where(target.c[name] == bound(parameter, None, beside))
-    return statement.finish(change, (), "key")
-
-
 def _child(expand: SecuredExpand, parent: Sequence[str], catalog: Catalog) -> ChildStatement:
-    statement = _Statement(catalog)
+    statement = Statement(catalog)
     names = [output.name for output in expand.select.outputs]
     keys = [f"@key{place}" for place in range(len(expand.keys))]
     added = tuple(
@@ -129,13 +102,14 @@ def _child(expand: SecuredExpand, parent: Sequence[str], catalog: Catalog) -> Ch
     )
 
 
-def _guard(witnesses: Sequence[Witness], catalog: Catalog) -> ReadStatement:
-    statement = _Statement(catalog)
+def compile_guard(witnesses: Sequence[Witness], catalog: Catalog) -> ReadStatement:
+    """A statement that gives one row as long as the witnesses hold."""
+    statement = Statement(catalog)
     query: Query = sa.select(sa.literal_column("1")).where(*statement.gates(witnesses))
     return statement.finish(query, ["@guard"], "key")
 
 
-class _Statement:
+class Statement:
     """The making of one statement: its tables, its bind parameters."""
 
     def __init__(self, catalog: Catalog) -> None:
@@ -146,6 +120,10 @@ class _Statement:
         compiled: Any = statement.compile(dialect=_DIALECT)
         binds = self.expressions.binds.ordered(compiled.positiontup or ())
         return ReadStatement(str(compiled), binds, tuple(outputs), lane)
+
+    def condition(self, predicate: Predicate, scope: Scope) -> ReadStatement:
+        """A predicate alone, to stand in a statement that is made elsewhere."""
+        return self.finish(self.expressions.predicate(predicate, scope), (), "list")
 
     # ------------------------------------------------------------------------------------------------- selects
 

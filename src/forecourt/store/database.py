@@ -1,10 +1,11 @@
 """A PostgreSQL database: runs compiled statements and the system's own work. The only module that talks to one.
 
-Four lanes of connections, so that each kind of work runs under its own session settings at no round trip:
+Five lanes of connections, so that each kind of work runs under its own session settings at no round trip:
 
     key    reads by key: ``plan_cache_mode=auto``, PostgreSQL soon stops planning them
     list   lists: ``force_custom_plan``, planned for the very values (reference: performance, 2)
-    write  updates of one row
+    write  units of work: rows created, updated, deleted
+    finish the end of prepared transactions: ``synchronous_commit=off``
     work   the system's own work: migrations, loads, catalogue; no time limit
 
 The first two are read-only sessions. All run in UTC. A value comes back as the driver gives it: ``Decimal``, ``UUID``
@@ -18,19 +19,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
+from asyncpg import exceptions as pg
 
-from forecourt.kernel.errors import Refusal, Unavailable, not_found
+from forecourt.kernel.errors import Unavailable
 from forecourt.kernel.observe import Observer, SystemWork, nobody
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.relation import TableName
-from forecourt.store.failures import ATTEMPTS, is_collision, is_gone, refuse
+from forecourt.store.failures import ATTEMPTS, is_gone, refuse
 from forecourt.store.lanes import Connection, Lane, Record
-from forecourt.store.statements import Carried, ChildStatement, ReadStatement, WriteStatement
+from forecourt.store.statements import Carried, ChildStatement, ReadStatement
 
 #: The oldest server that is supported.
 OLDEST = 160000
@@ -104,11 +106,12 @@ class Transaction:
 class Database:
     """Connections to one database. Made by :meth:`open`; belongs to the event loop that opened it."""
 
-    def __init__(self, lanes: Mapping[str, Lane], observer: Observer, version: int = OLDEST) -> None:
+    def __init__(self, lanes: Mapping[str, Lane], observer: Observer, version: int = OLDEST, url: str = "") -> None:
+        self.url = url
         self._lanes = dict(lanes)
         self._key, self._list = lanes["key"], lanes["list"]
-        self._write, self._work = lanes["write"], lanes["work"]
-        self._observer = observer
+        self._write, self._work, self._finish = lanes["write"], lanes["work"], lanes["finish"]
+        self.observer = observer
         self.version = version
 
     @classmethod
@@ -130,9 +133,10 @@ class Database:
             "key": _lane(url, read | {"plan_cache_mode": "auto"}, lane_size, patience),
             "list": _lane(url, read | {"plan_cache_mode": "force_custom_plan"}, lane_size, patience),
             "write": _lane(url, {"statement_timeout": limit}, max(2, lane_size // 2), patience),
+            "finish": _lane(url, {"synchronous_commit": "off"}, max(2, lane_size // 2), patience),
             "work": _lane(url, {"statement_timeout": "0"}, max(2, lane_size // 2), patience),
         }
-        database = cls(lanes, observer)
+        database = cls(lanes, observer, url=url)
         version = (await database._fetch(database._work, "select current_setting('server_version_num')::int", ()))[0][0]
         if version < OLDEST:
             await database.close()
@@ -224,58 +228,37 @@ class Database:
                 arguments[place] = values[bind.index]
         return await self._fetch(self._list, statement.read.sql, arguments)
 
-    async def update(
-        self, statement: WriteStatement, slots: Sequence[object], params: Mapping[str, object]
-    ) -> Literal["done"]:
-        """Updates one row, in one transaction.
+    def connection(self, slow: bool = False) -> AbstractAsyncContextManager[Connection]:
+        """A connection for a unit of work (``unit``). ``slow``: its statements have no time limit."""
+        return (self._work if slow else self._write).connection()
 
-        Refusals: FC4041 no such row for this person (or a witness has changed), FC4121 changed by somebody else,
-        FC3005 out of the person's reach afterwards, FC4091 against a rule of the database, FC1003 values that do not
-        fit.
+    async def finish(self, command: str) -> bool:
+        """``COMMIT PREPARED`` or ``ROLLBACK PREPARED``. False: no such transaction, or another session is at it.
+
+        It need not be on disk when this returns: after a crash the transaction is prepared again, and finished again.
         """
         for attempt in range(ATTEMPTS):
             try:
-                async with self._write.connection() as connection, connection.transaction():
-                    await self._change(connection, statement, slots, params)
+                async with self._finish.connection(fresh=attempt > 0) as connection:
+                    await connection.execute(command)
+                return True
+            except (pg.UndefinedObjectError, pg.ObjectNotInPrerequisiteStateError):
+                return False
             except Exception as error:
-                if is_collision(error) and attempt < ATTEMPTS - 1:
-                    continue
-                refuse(error)
-            return "done"
+                if attempt == ATTEMPTS - 1 or not is_gone(error):
+                    refuse(error)
         raise AssertionError("unreachable")
-
-    @staticmethod
-    async def _change(
-        connection: Connection, statement: WriteStatement, slots: Sequence[object], params: Mapping[str, object]
-    ) -> None:
-        lock, update, check = statement.lock, statement.update, statement.check
-        rows = await connection.fetch(lock.sql, *lock.collect(slots, params))
-        if not rows:
-            raise not_found()
-        if statement.version is not None and statement.row_version is not None:
-            found, expected = rows[0][statement.row_version], slots[statement.version.index]
-            if str(found) != str(expected):
-                message = "The row has been changed by somebody else."
-                raise Refusal("FC4121", message, hint="Read it again, then repeat the change.")
-        arguments = update.collect(slots, params)
-        for place, bind in enumerate(update.binds):
-            if isinstance(bind, Carried):
-                arguments[place] = rows[0][bind.index]
-        if len(await connection.fetch(update.sql, *arguments)) != 1:
-            raise Refusal("FC4091", "The database refuses the change: a rule of its own is violated.")
-        if not await connection.fetch(check.sql, *check.collect(slots, params)):
-            raise Refusal("FC3005", "The change would move the row out of your reach.")
 
     # --------------------------------------------------------------------------------------- for the system itself
 
     async def lookup(self, plan: SystemPlan) -> list[Record]:
         """One read of the system's own that requests wait for: a session, a contact. Raises Refusal, Unavailable."""
-        self._observer(SystemWork(plan.reason))
+        self.observer(SystemWork(plan.reason))
         return await self._fetch(self._key, plan.sql, plan.args)
 
     async def system(self, plan: SystemPlan) -> list[Record]:
         """One statement of the system's own."""
-        self._observer(SystemWork(plan.reason))
+        self.observer(SystemWork(plan.reason))
         try:
             async with self._work.connection() as connection:
                 return list(await connection.fetch(plan.sql, *plan.args))
@@ -287,7 +270,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self, reason: str) -> AsyncIterator[Transaction]:
         """A transaction of the system's own, undone if the block raises."""
-        self._observer(SystemWork(reason))
+        self.observer(SystemWork(reason))
         try:
             async with self._work.connection() as connection, connection.transaction():
                 yield Transaction(connection)

@@ -16,14 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.types import UserDefinedType
 
 from forecourt.kernel.predicate import (
     After,
     And,
     Arith,
     Bool,
+    ChangedSince,
     Column,
     Compare,
     Const,
@@ -66,6 +69,20 @@ _COMPLEMENT = {"eq": "ne", "ne": "eq", "lt": "ge", "le": "gt", "gt": "le", "ge":
 
 #: First server version with ``casefold`` and the collation pg_unicode_fast.
 _CASEFOLD = 180000
+
+
+class _Snapshot(UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "pg_snapshot"
+
+
+class _Transaction(UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
 
 
 class Binds:
@@ -247,6 +264,8 @@ class Expressions:
             case After(by, _):
                 nullable = any(nullable for _, _, nullable in by)
                 return _turn(self._after(item, scope), negated, nullable)
+            case ChangedSince(operand, _):
+                return _turn(self._changed(item, scope), negated, self.may_be_null(operand, scope))
             case _:
                 raise TypeError(f"{item!r} has not been secured.")
 
@@ -326,6 +345,14 @@ class Expressions:
         # Implied by the cases, but a bound that an index on the first key can start from.
         start = _COMPARE["le" if descending else "ge"](keys[0], values[0])
         return sa.and_(start, sa.or_(sa.false(), *cases))
+
+    def _changed(self, item: ChangedSince, scope: Scope) -> Expression:
+        """No index serves this; ``xmin`` of the snapshot is a bound that an index on the version can start from."""
+        version = self.operand(item.operand, scope)
+        snapshot = sa.cast(self.operand(item.snapshot, scope, Family.TEXT), _Snapshot())
+        oldest = cast(cast(sa.func.pg_snapshot_xmin(snapshot), Family.TEXT), Family.INTEGER)
+        seen = sa.func.pg_visible_in_snapshot(sa.cast(cast(version, Family.TEXT), _Transaction()), snapshot)
+        return sa.and_(version >= oldest, sa.not_(seen))
 
     def _key(self, operand: Operand, scope: Scope) -> Expression:
         return self._number(operand, scope) if isinstance(operand, Arith) else self.operand(operand, scope)

@@ -4,6 +4,7 @@
 
     22xxx, and values that the driver cannot encode   a value does not fit               FC1003
     28xxx, 3D000                                      cannot be entered                  Unavailable
+    23505, 23P01                                      the key is taken                   FC4092
     23xxx, raised by a trigger, 42501, 25006, 44000   the database refuses the change    FC4091
     54xxx                                             too complex                        FC1005
     57014, 55P03                                      took too long                      FC5031
@@ -51,6 +52,11 @@ def is_collision(error: BaseException) -> bool:
     return isinstance(error, pg.SerializationError | pg.DeadlockDetectedError)
 
 
+def contended(error: BaseException) -> bool:
+    """A concurrent transaction was in the way; the same unit of work may succeed next time."""
+    return is_collision(error) or isinstance(error, pg.LockNotAvailableError)
+
+
 def translated(error: Exception) -> Exception:
     """The refusal that stands for the error, or the error itself."""
     match error:
@@ -64,6 +70,8 @@ def translated(error: Exception) -> Exception:
             )
         case pg.ProgramLimitExceededError():
             return Refusal("FC1005", "The request is too complex for the database.", hint="Simplify the filter.")
+        case pg.UniqueViolationError() | pg.ExclusionViolationError():
+            return Refusal("FC4092", "A row with this key exists already.")
         case _ if isinstance(error, _REFUSED):
             return Refusal("FC4091", "The database refuses the change: a rule of its own is violated.")
         case pg.InvalidAuthorizationSpecificationError():

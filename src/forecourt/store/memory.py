@@ -23,6 +23,7 @@ from forecourt.kernel.predicate import (
     And,
     Arith,
     Bool,
+    ChangedSince,
     Column,
     Compare,
     Const,
@@ -199,6 +200,9 @@ class _Evaluation:
                 return bool(self.matching(select))
             case After():
                 return self.after(item)
+            case ChangedSince(operand, snapshot):
+                version = self.value(operand)
+                return version is not None and not _visible(int(version), self.value(snapshot))
             case _:
                 raise TypeError(f"{item!r} has not been secured.")
 
@@ -226,6 +230,14 @@ class _Evaluation:
             if here != there:
                 return here < there if descending else here > there
         return False
+
+
+def _visible(transaction: int, snapshot: str) -> bool:
+    """Whether a transaction had ended when the snapshot was taken."""
+    oldest, end, running = snapshot.split(":")
+    if int(oldest) <= transaction < int(end):
+        return str(transaction) not in running.split(",")
+    return transaction < int(oldest)
 
 
 def _low(value: Any) -> tuple[bool, Any]:

@@ -5,7 +5,7 @@ Running one is: collect the values, fetch. A value comes from one of four places
     Slot      the request's n-th literal
     Param     the asking identity, by name
     Const     the solution's author
-    Carried   the n-th output of an earlier statement: of the parents of an expand, as a list; of a locked row
+    Carried   the n-th output of an earlier statement: of the parents of an expand, as a list
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from forecourt.kernel.plan import WriteOperation
 from forecourt.kernel.predicate import Const, Param, Slot
 
 Lane = Literal["key", "list"]
@@ -71,17 +72,37 @@ class ChildStatement:
 
 
 @dataclass(frozen=True)
+class TableStatement:
+    """What one table of an entity receives. Parameters ``@id.<alias>.<n>`` and ``<alias>.<column>`` are values of the
+    row that was found, or of a row written before; ``outputs`` are those that this one gives for later ones.
+    """
+
+    alias: str
+    operation: WriteOperation
+    sql: str
+    binds: tuple[Bind, ...]
+    identity: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
+    root: bool = False
+    collect: Collect = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "collect", collector(self.binds))
+
+
+@dataclass(frozen=True)
 class WriteStatement:
-    """An update of one row: ``lock`` finds it, ``update`` changes it (its Carried binds are outputs of ``lock``),
-    ``check`` finds it again under the rules for what it may become. ``row_version``: place of ``@version`` in ``lock``.
+    """A write of one row: ``find`` locks it, ``tables`` change it in order, ``check`` finds it again under the rules
+    for what it may become. ``identity``: where the root's identity is. ``version``: what its row version must be.
     """
 
     entity: str
-    lock: ReadStatement
-    update: ReadStatement
-    check: ReadStatement
+    operation: WriteOperation
+    find: ReadStatement | None
+    tables: tuple[TableStatement, ...]
+    check: ReadStatement | None
+    identity: tuple[str, ...]
     version: Slot | None = None
-    row_version: int | None = None
 
 
 def collector(binds: Sequence[Bind]) -> Collect:

@@ -13,16 +13,22 @@ from odata_model import CONTACT, DATAVERSE_MODEL, HEADER, OPERATIONS_MODEL, V_HE
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
 from forecourt.odata import record_id
-from forecourt.odata.body import MAX_BODY, read_changes
+from forecourt.odata.body import MAX_BODY, parse_object
 from forecourt.odata.dialect import DATAVERSE, OPERATIONS
+from forecourt.odata.rows import DEEPEST, MOST, BodyReader, RowBody
 
 KEY = {"dataAreaId": "usmf", "PurchaseOrderNumber": "PO-1"}
 
 
 def read(text: str, entity: Entity = HEADER, ieee754: bool = False) -> tuple[tuple[str, object], ...]:
-    if entity is HEADER:
-        return read_changes(text.encode(), entity, OPERATIONS_MODEL, OPERATIONS, key=KEY, ieee754=ieee754)
-    return read_changes(text.encode(), entity, DATAVERSE_MODEL, DATAVERSE, key={}, ieee754=ieee754)
+    return row(text, entity, ieee754).values
+
+
+def row(text: str, entity: Entity = HEADER, ieee754: bool = False, new: bool = False) -> RowBody:
+    """The body of an update; ``new``: of a create."""
+    dialect, model = (OPERATIONS, OPERATIONS_MODEL) if entity is HEADER else (DATAVERSE, DATAVERSE_MODEL)
+    key = None if new else KEY if entity is HEADER else {}
+    return BodyReader(model, dialect, ieee754).row(parse_object(text.encode()), entity, key)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +89,6 @@ def test_a_value_becomes_what_is_bound(text: str, entity: Entity, value: object)
         ('{"dataAreaId":"usrt"}', HEADER, "FC1003"),
         ('{"dataAreaId":null}', HEADER, "FC1003"),
         ('{"VendorV2":{}}', HEADER, "FC1004"),
-        ('{"VendorV2@odata.bind":"/VendorsV2(1)"}', HEADER, "FC1004"),
         ('{"Version":1,"Version":2}', HEADER, "FC1006"),
         ('{"\\ud800":1}', HEADER, "FC1002"),
         ("[]", HEADER, "FC1006"),
@@ -116,8 +121,30 @@ def test_a_key_that_repeats_the_url_is_no_change() -> None:
 
 
 def test_a_new_row_brings_its_key() -> None:
-    found = read_changes(b'{"dataAreaId":"usmf"}', HEADER, OPERATIONS_MODEL, OPERATIONS)
-    assert found == (("dataAreaId", "usmf"),)
+    assert row('{"dataAreaId":"usmf"}', new=True).values == (("dataAreaId", "usmf"),)
+
+
+def test_a_row_says_what_it_is_bound_to_and_null_takes_the_binding_away() -> None:
+    found = row('{"VendorV2@odata.bind":"/VendorsV2(1)"}')
+    assert [(relation.name, references) for relation, references in found.binds] == [("VendorV2", ("/VendorsV2(1)",))]
+    for text in ('{"VendorV2":null}', '{"VendorV2@odata.bind":null}'):
+        assert [references for _, references in row(text).binds] == [(None,)]
+
+
+def test_a_new_row_brings_the_rows_inside_of_it_within_limits() -> None:
+    found = row('{"Version":1,"PurchaseOrderLinesV2":[{"LineNumber":1},{"LineNumber":2}]}', new=True)
+    assert found.count() == 3
+    assert [inner.values for _, rows in found.nested for inner in rows] == [(("LineNumber", 1),), (("LineNumber", 2),)]
+    many = ",".join(['{"LineNumber":1}'] * MOST)
+    deep = '{"PurchaseOrderLinesV2":[{"Header":' * DEEPEST + "{}" + "}]}" * DEEPEST
+    for text, code in (
+        (f'{{"PurchaseOrderLinesV2":[{many}]}}', "FC1005"),
+        (deep, "FC1006"),
+        ('{"PurchaseOrderLinesV2":{}}', "FC1006"),
+    ):
+        with pytest.raises(Refusal) as caught:
+            row(text, new=True)
+        assert caught.value.code == code
 
 
 def test_annotations_are_ignored() -> None:

@@ -18,7 +18,7 @@ from forecourt.kernel.predicate import Compare, Const, Field, In, IsNull, Match,
 from forecourt.kernel.types import Kind
 from forecourt.odata import record_id
 from forecourt.odata.dialect import DATAVERSE, OPERATIONS, Dialect
-from forecourt.odata.query import Parsed, plan, plan_write
+from forecourt.odata.query import Parsed, plan, row_key
 from forecourt.odata.request import analyse
 
 ORDERS = "PurchaseOrderHeadersV2"
@@ -425,20 +425,10 @@ def test_the_page_size_is_bounded_by_the_dialect() -> None:
     assert plan(request, DATAVERSE_MODEL, DATAVERSE, 50_000).plan.page_size == 5_000
 
 
-def test_an_update_has_a_slot_per_value() -> None:
+def test_the_key_of_a_row_is_bound_for_its_fields() -> None:
     request = analyse("/contacts(" + ROW + ")", "", DATAVERSE)
-    changes = (("fullname", "x"), ("createdon", None), ("numberofchildren", 2))
-    parsed = plan_write(request, DATAVERSE_MODEL, DATAVERSE, changes, versioned=True)
-    assert parsed.plan.changes == (
-        ("fullname", Slot(1, Kind.STRING)),
-        ("createdon", None),
-        ("numberofchildren", Slot(2, Kind.INT32)),
-    )
-    assert parsed.plan.version == Slot(3, Kind.STRING)
-    assert parsed.bind(request.literals, changes, "77") == (UUID(ROW), "x", 2, "77")
-    with pytest.raises(Refusal) as caught:
-        plan_write(analyse("/contacts", "", DATAVERSE), DATAVERSE_MODEL, DATAVERSE, ())
-    assert caught.value.status == 405
+    entity, key = row_key(request, DATAVERSE_MODEL, DATAVERSE)
+    assert (entity.name, key.bind(request.literals)) == ("contact", (("contactid", UUID(ROW)),))
 
 
 def test_every_literal_of_a_request_has_a_slot() -> None:

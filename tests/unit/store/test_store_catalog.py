@@ -35,7 +35,7 @@ async def test_columns_keys_and_references_are_read_with_domains_resolved(databa
         TableColumn("company", "bpchar", nullable=False, length=4),
         TableColumn("vendor", "varchar", length=20),
         TableColumn("mood", "mood"),
-        TableColumn("total", "numeric"),
+        TableColumn("total", "numeric", digits=10, scale=2),
         TableColumn("at", "timestamp"),
     ]
     assert order.primary == ("id",)

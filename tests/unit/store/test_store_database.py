@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import UUID
@@ -12,17 +12,19 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from forecourt.kernel.errors import Refusal, Unavailable
+from forecourt.kernel.errors import Refusal, Unavailable, not_found
 from forecourt.kernel.observe import Observation, SystemWork
-from forecourt.kernel.plan import SecuredExpand, SecuredPlan, SecuredWrite, SystemPlan, Witness
+from forecourt.kernel.plan import SecuredExpand, SecuredPlan, SecuredWrite, SystemPlan, TableChange, Witness
 from forecourt.kernel.predicate import And, Arith, Column, Compare, Const, Exists, Not, Param, Slot
 from forecourt.kernel.relation import ROW_VERSION, Output, Select, Sort, Source, TableName
 from forecourt.kernel.types import Kind
 from forecourt.store.catalog import Catalog, read_catalog
-from forecourt.store.compile import compile_read, compile_select, compile_witness, compile_write
+from forecourt.store.compile import compile_read, compile_select, compile_witness
+from forecourt.store.compile_write import compile_write
 from forecourt.store.database import Database
 from forecourt.store.statements import ReadStatement
 from forecourt.store.witness import fingerprint
+from forecourt.store.work import Coordinator, Work
 
 ORDERS, LINES, NOTES, LINKS = (TableName("public", name) for name in ("orders", "lines", "notes", "links"))
 
@@ -241,14 +243,31 @@ async def test_each_lane_has_its_own_planning(database: Database) -> None:
 def write(*assignments: tuple[str, Slot | None], **changes: object) -> SecuredWrite:
     key = Compare("eq", Column("o", "id"), Slot(0, Kind.INT32))
     mine = Compare("eq", Column("o", "vendor"), Param("vendor"))
-    read = Select(
+    shown = (Output("@version", Column("o", ROW_VERSION), None), Output("@id.o.0", Column("o", "id"), None))
+    find = Select(
         (Source("o", ORDERS), Source("l", LINKS, "left", Compare("eq", Column("l", "vendor"), Column("o", "vendor")))),
         And((key, mine)),
-        (Output("@id0", Column("o", "id"), None), Output(ROW_VERSION, Column("o", ROW_VERSION), None)),
+        shown,
     )
-    check = Select((Source("o", ORDERS),), And((key, mine)), (Output("@id0", Column("o", "id"), None),))
-    plan = SecuredWrite("Order", read, ORDERS, ("id",), assignments, check, (Witness(PERSON, "seen"),))
+    check = Select((Source("o", ORDERS),), And((Compare("eq", Column("o", "id"), Param("@id.0")), mine)), shown)
+    table = TableChange("o", ORDERS, "update", ("id",), assignments)
+    plan = SecuredWrite("Order", "update", (table,), find, check, (Witness(PERSON, "seen"),))
     return replace(plan, **changes)  # type: ignore[arg-type]
+
+
+async def update(store: Store, plan: SecuredWrite, slots: Sequence[object], values: dict[str, object]) -> object:
+    """The row after the write, in a unit of work of its own."""
+    statement = compile_write(plan, store.catalog)
+    params = {"forecourt.origin": "work", **values}
+
+    async def attempt(work: Work) -> object:
+        unit = await work.unit(store.database)
+        found = await unit.find(statement, slots, params)
+        if found is None:
+            raise not_found()
+        return await unit.apply(statement, found, slots, params)
+
+    return await Coordinator({"operations": store.database}).run(attempt, "test")
 
 
 async def order(store: Store, number: int) -> asyncpg.Record:
@@ -258,7 +277,7 @@ async def order(store: Store, number: int) -> asyncpg.Record:
 async def refused(store: Store, plan: SecuredWrite, *slots: object, **changes: object) -> str:
     before = await order(store, 1)
     with pytest.raises(Refusal) as refusal:
-        await store.database.update(compile_write(plan, store.catalog), slots, {**await params(store), **changes})
+        await update(store, plan, slots, {**await params(store), **changes})
     assert await order(store, 1) == before
     return refusal.value.code
 
@@ -273,7 +292,7 @@ async def test_an_update_sets_the_columns_of_the_one_row(store: Store) -> None:
     )
     moment, version = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC), (await order(store, 1))["xmin"]
     slots = (1, Decimal("2.345"), moment, UUID(int=9), version)
-    assert await store.database.update(compile_write(plan, store.catalog), slots, await params(store)) == "done"
+    assert await update(store, plan, slots, await params(store)) is not None
     row = await order(store, 1)
     assert tuple(row)[:9] == (
         1,
@@ -310,7 +329,7 @@ async def test_a_change_that_moves_the_row_out_of_reach_is_undone(store: Store) 
 @pytest.mark.parametrize(
     ("column", "kind", "value", "code"),
     [
-        ("number", Kind.STRING, "B", "FC4091"),
+        ("number", Kind.STRING, "B", "FC4092"),
         ("pieces", Kind.INT32, -1, "FC4091"),
         ("pieces", Kind.INT32, 40000, "FC1003"),
         ("amount", Kind.DECIMAL, Decimal(99999), "FC1003"),
@@ -338,9 +357,9 @@ async def test_what_a_trigger_of_the_database_forbids_is_refused(store: Store) -
 
 
 async def test_writers_of_one_row_take_turns(store: Store) -> None:
-    plan = compile_write(write(("note", Slot(1, Kind.STRING))), store.catalog)
+    plan = write(("note", Slot(1, Kind.STRING)))
     values = await params(store)
-    await asyncio.gather(*(store.database.update(plan, (1, f"n{number}"), values) for number in range(20)))
+    await asyncio.gather(*(update(store, plan, (1, f"n{number}"), values) for number in range(20)))
     assert (await order(store, 1))["note"].startswith("n")
 
 
@@ -352,10 +371,10 @@ async def test_a_deadlock_between_two_writers_is_retried(store: Store) -> None:
         " if new.note like 'n%' then update orders set note = note || '.' where id = 3 - new.id; end if;"
         " return null; end $$; create trigger t after update of amount on orders for each row execute function touch()",
     )
-    plan = compile_write(write(("amount", Slot(1, Kind.DECIMAL))), store.catalog)
+    plan = write(("amount", Slot(1, Kind.DECIMAL)))
     await store.database.script("mark", "update orders set note = 'n'")
     values = await params(store)
-    await asyncio.gather(*(store.database.update(plan, (1 + n % 2, Decimal(n)), values) for n in range(4)))
+    await asyncio.gather(*(update(store, plan, (1 + n % 2, Decimal(n)), values) for n in range(4)))
     notes = await store.database.system(SystemPlan("look", "select note from orders where id < 3 order by id"))
     assert sorted(row["note"] for row in notes) == ["n..", "n.."]
 
@@ -412,11 +431,11 @@ async def test_exists_and_not_exists_split_the_rows(store: Store) -> None:
 
 
 async def test_a_refusal_costs_no_connection(store: Store) -> None:
-    plan, values = compile_write(write(("note", Slot(1, Kind.STRING))), store.catalog), await params(store)
+    plan, values = write(("note", Slot(1, Kind.STRING))), await params(store)
     sessions = []
     for _ in range(3):
         with pytest.raises(Refusal):
-            await store.database.update(plan, (99, "x"), values)
+            await update(store, plan, (99, "x"), values)
         sessions.append(await store.database.system(SystemPlan("count", "select count(*) from pg_stat_activity")))
     assert sessions[0] == sessions[-1]
 

@@ -12,6 +12,7 @@ NAMESPACE = UUID("6f1d3b52-8c0e-5a47-9b21-3d7e5f0c9a64")
 VENDORS = str(uuid5(NAMESPACE, "webrole/Vendors"))  # b0a26570-fc08-57f6-b1ee-9ee5d6449b58
 CUSTOMERS = str(uuid5(NAMESPACE, "webrole/Customers"))  # 0d86f182-8a4a-54ae-922b-3b9bdf5c9918
 WORKERS = str(uuid5(NAMESPACE, "webrole/Workers"))  # 5f87c527-8236-571e-aeb2-f777d67323ae
+FOR_CUSTOMER, FOR_VENDOR = 192350000, 192350001  # contact.msdyn_contactfor
 STRANGER = ("Nora", "Falk", "nora.falk@baltic-tooling.example")  # has a web role, is nobody to the ERP
 
 
@@ -282,9 +283,8 @@ def user_rows(cast: Cast) -> tuple[list[Row], list[Row], list[Row]]:
 
 def dataverse_loads(cast: Cast) -> Iterator[Load]:
     accounts: list[Row] = []
-    contacts: list[Row] = [
-        (uuid_of("contact", STRANGER[2]), STRANGER[0], STRANGER[1], f"{STRANGER[0]} {STRANGER[1]}", STRANGER[2], None)
-    ]
+    nobody = (uuid_of("contact", STRANGER[2]), STRANGER[0], STRANGER[1], f"{STRANGER[0]} {STRANGER[1]}", STRANGER[2])
+    contacts: list[Row] = [(*nobody, None, None, None, None)]
     roles: list[Row] = [(contacts[0][0], VENDORS)]
     mappings: list[Row] = []
     for kind, a, _, _ in cast.outside():
@@ -296,15 +296,22 @@ def dataverse_loads(cast: Cast) -> Iterator[Load]:
         accounts.append(
             (account, a.name, a.number, uuid_of("company", area), area, 11 if kind == "vendor" else 3, a.email)
         )
-        contacts.append((contact, a.first, a.last, f"{a.first} {a.last}", a.mail, account))
+        person = (contact, a.first, a.last, f"{a.first} {a.last}", a.mail, account)
+        works_for = FOR_VENDOR if kind == "vendor" else FOR_CUSTOMER
+        contacts.append((*person, a.contact, uuid_of("company", area), works_for))
         roles.append((contact, VENDORS if kind == "vendor" else CUSTOMERS))
         mappings.append((uuid_of("mapping", a.user), contact, a.user))
     for w in cast.workers:
         if w.user:
             contact = uuid_of("contact", w.user)
-            contacts.append((contact, w.first, w.last, f"{w.first} {w.last}", w.mail, None))
+            contacts.append((contact, w.first, w.last, f"{w.first} {w.last}", w.mail, None, None, None, None))
             roles.append((contact, WORKERS))
             mappings.append((uuid_of("mapping", w.user), contact, w.user))
+    yield few(
+        "dataverse.transactioncurrency",
+        "transactioncurrencyid isocurrencycode currencyname currencysymbol currencyprecision exchangerate",
+        [(uuid_of("currency", "EUR"), "EUR", "Euro", "€", 2, "0.92")],  # US dollars are the base currency
+    )
     yield few(
         "dataverse.cdm_company",
         "cdm_companyid cdm_companycode cdm_name",
@@ -315,7 +322,12 @@ def dataverse_loads(cast: Cast) -> Iterator[Load]:
         "accountid name accountnumber msdyn_company msdyn_companycode customertypecode emailaddress1",
         accounts,
     )
-    yield few("dataverse.contact", "contactid firstname lastname fullname emailaddress1 parentcustomerid", contacts)
+    yield few(
+        "dataverse.contact",
+        "contactid firstname lastname fullname emailaddress1 parentcustomerid msdyn_contactpersonid msdyn_company "
+        "msdyn_contactfor",
+        contacts,
+    )
     yield few(
         "dataverse.msdyn_externalportalusermapping",
         "msdyn_externalportalusermappingid msdyn_contactid msdyn_userid",

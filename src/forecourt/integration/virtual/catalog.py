@@ -77,6 +77,7 @@ def virtual_entity(entity: Entity, generated: Mapping[str, str], file: TableFile
         kind=Kind.GUID,
         nullable=False,
         editable=False,
+        creatable=False,
         label=entity.label or entity.name,
         storage="int8",
         record_of=entity.entity_id,
@@ -120,6 +121,8 @@ def _column(found: EntityField, is_key: bool) -> EntityField:
         empty_date=empty,
         nullable=found.nullable or empty,
         editable=found.editable and not is_key,
+        creatable=found.creatable,
+        required=found.required,
         currency=column_name(found.currency) if found.currency else None,
     )
 

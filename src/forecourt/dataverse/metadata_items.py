@@ -1,0 +1,93 @@
+"""Parts of the metadata's JSON: items with their links, labels, ids (pages-and-dataverse B3).
+
+An :class:`Item` is one definition: what it says of itself, and what hangs on it, which answers have only where they
+are asked for it. Ids are the same in every database. Labels are in the solution's one language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from forecourt.security.standing import id_of
+
+NAMESPACE = "Microsoft.Dynamics.CRM"
+
+#: English, United States: what labels are said to be in.
+LANGUAGE = 1033
+
+Value = Any
+
+
+@dataclass(frozen=True)
+class Item:
+    """``type``: ``StringAttributeMetadata``. ``links``: navigation properties, an item, several or None."""
+
+    type: str
+    values: Mapping[str, Value]
+    links: Mapping[str, Item | tuple[Item, ...] | None] = field(default_factory=dict)
+
+
+def metadata_id(kind: str, name: str) -> str:
+    """The id of a definition: of a table, of a column (``table.column``), …"""
+    return str(id_of(f"metadata/{kind}", name))
+
+
+def label(text: str, owner: str = "") -> dict[str, Value]:
+    """A label. Without text it has no translation. ``owner``: what it is the label of, for its id."""
+    if not text:
+        return {"LocalizedLabels": [], "UserLocalizedLabel": None}
+    one = {
+        "Label": text,
+        "LanguageCode": LANGUAGE,
+        "IsManaged": False,
+        "MetadataId": metadata_id("label", f"{owner}/{text}"),
+        "HasChanged": None,
+    }
+    return {"LocalizedLabels": [one], "UserLocalizedLabel": one}
+
+
+def managed(value: Value, name: str, can_change: bool = False) -> dict[str, Value]:
+    """A managed property."""
+    return {"Value": value, "CanBeChanged": can_change, "ManagedPropertyLogicalName": name}
+
+
+def option(value: int, text: str, owner: str, **more: Value) -> dict[str, Value]:
+    """An option of a choice."""
+    return {
+        "Value": value,
+        "Color": None,
+        "IsManaged": False,
+        "ExternalValue": None,
+        "ParentValues": [],
+        "Tag": None,
+        "IsHidden": False,
+        "Label": label(text, f"{owner}/{value}"),
+        "Description": label(""),
+        "MetadataId": None,
+        "HasChanged": None,
+        **more,
+    }
+
+
+def option_set(
+    name: str, text: str, options: list[dict[str, Value]], kind: str = "Picklist", shared: bool = False
+) -> Item:
+    """A choice. ``shared``: global, used by many columns."""
+    values = {
+        "MetadataId": metadata_id("choice", name),
+        "HasChanged": None,
+        "Name": name,
+        "DisplayName": label(text, name),
+        "Description": label(""),
+        "IsCustomOptionSet": shared,
+        "IsGlobal": shared,
+        "IsManaged": False,
+        "OptionSetType": kind,
+        "ExternalTypeName": None,
+        "ParentOptionSetName": None,
+        "IsCustomizable": managed(False, "iscustomizable"),
+        "Options": options,
+    }
+    return Item("OptionSetMetadata", values)

@@ -1,0 +1,1 @@
+"""Dual-write: table maps between data entities and Dataverse tables, and what keeps both sides in step."""

@@ -1,0 +1,272 @@
+"""How changes of one side become writes of the other: what live and queued dual-write have in common.
+
+A :class:`Flow` reads what changed rows of a leg's source look like now and writes them to its target: as a set where
+the target's rows are one table that no business logic watches, else row by row through the target's gate, as the
+integration's own principal, with its logic. What the target computes on the way (a number, a total) is written back to
+the source's row in the same unit of work. Nothing that is written here is captured again; what business logic or a
+database's triggers do in reply is, and flows back in its turn.
+
+A row that the leg's filter no longer admits leaves the copy, as a deleted one does.
+Source: operations-and-integration 1.7, 1.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from forecourt.integration.dual_write.maps import TableMap
+from forecourt.kernel.change import Write, Written
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.model import Entity
+from forecourt.kernel.principal import INTEGRATION, Door
+from forecourt.kernel.sync import Captured, Ends, Leg, Outbox, RowError, Side, Unit, Unsent, WireRow
+from forecourt.security.gate import Gate
+from forecourt.security.scope import Scope
+
+Work = Any
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One side: its gate, and what is captured there. ``database``: the store's, opaque here."""
+
+    side: Side
+    gate: Gate
+    database: Any
+    outbox: Outbox
+
+    @property
+    def scope(self) -> Scope:
+        """The scope of the integration."""
+        return Scope(INTEGRATION, Door.OPERATIONS if self.side is Side.OPERATIONS else Door.DATAVERSE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What has become of changed rows. ``rows``: (root key at the source, wire row), parents as they come;
+    ``gone``: integration keys whose rows are no more; ``unsent``: rows that can't be sent."""
+
+    leg: Leg
+    rows: tuple[tuple[WireRow, WireRow], ...] = ()
+    gone: tuple[WireRow, ...] = ()
+    unsent: tuple[RowError, ...] = ()
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was done to the target. ``errors``: per place in the outcome's rows."""
+
+    written: int = 0
+    deleted: int = 0
+    errors: tuple[RowError, ...] = ()
+
+
+def key_of(leg: Leg, row: WireRow) -> WireRow:
+    """The integration key of a wire row."""
+    return tuple(value for value, column in zip(row, leg.columns, strict=True) if column.key)
+
+
+class Flow:
+    """Moves rows between two planes."""
+
+    def __init__(self, planes: Mapping[Side, Plane], ends: Ends) -> None:
+        self.planes = dict(planes)
+        self.ends = ends
+
+    async def unit(self, work: Work, side: Side) -> Unit:
+        """The part of a unit of work on one side."""
+        return await work.unit(self.planes[side].database)
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    async def outcome(self, work: Work, leg: Leg, changes: Sequence[Captured]) -> Outcome:
+        """What changed rows look like now."""
+        unit = await self.unit(work, leg.source_side)
+        roots = await self.ends.affected(unit, leg, changes)
+        sent = await self.ends.project(unit, leg, roots)
+        alive = {key_of(leg, row) for _, row in sent}
+        missing = [key for key in await self.ends.noted_keys(unit, leg, changes) if key not in alive]
+        if missing:
+            sent += await self.ends.by_key(unit, leg, missing)  # another row has taken the key over
+            alive = {key_of(leg, row) for _, row in sent}
+        gone = tuple(key for key in missing if key not in alive)
+        rows = tuple(pair for pair in sent if not isinstance(pair[1], Unsent))
+        unsent = tuple(
+            RowError(at, row.reason, row.reason.partition(":")[0])
+            for at, row in enumerate(row for _, row in sent if isinstance(row, Unsent))
+        )
+        return Outcome(leg, rows, gone, unsent)
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def as_set(self, leg: Leg, operation: str = "") -> bool:
+        """Whether rows of a leg may be written as a set."""
+        if not self.ends.settable(leg):
+            return False
+        logic = self.planes[leg.target_side].gate.writer.logic
+        wanted = (operation,) if operation else ("create", "update")
+        return not any(logic.concerns(leg.target, item) for item in wanted)  # type: ignore[arg-type]
+
+    async def write(self, work: Work, table_map: TableMap, outcome: Outcome, apart: bool) -> Applied:
+        """Writes new and changed rows. ``apart``: a row in error is undone alone and told; else the first raises."""
+        leg = outcome.leg
+        if not outcome.rows:
+            return Applied(errors=outcome.unsent)
+        unit = await self.unit(work, leg.target_side)
+        rows = [row for _, row in outcome.rows]
+        keyed = all(None not in key_of(leg, row) for row in rows)
+        if keyed and self.as_set(leg):
+            async with _origin(unit):
+                merged = await self.ends.merge(unit, leg, rows)
+            await self._take_back(work, table_map, outcome, [key_of(leg, rows[at]) for at in merged.inserted])
+            written = len(merged.inserted) + len(merged.updated)
+            return Applied(written, 0, (*outcome.unsent, *merged.errors))
+        errors: list[RowError] = list(outcome.unsent)
+        written = 0
+        resolved = await self.ends.resolve(unit, leg, rows)
+        for at, ((root, row), values) in enumerate(zip(outcome.rows, resolved, strict=True)):
+            if isinstance(values, RowError):
+                errors.append(replace(values, index=at))
+                continue
+            try:
+                async with _apart(unit, apart):
+                    done = await self._write_row(work, leg, row, values)
+                    await self._give_back(work, table_map, leg, root, row, done)
+            except Refusal as refusal:
+                if not apart:
+                    raise
+                errors.append(RowError(at, refusal.message, refusal.source or "", refusal.code))
+            else:
+                written += 1
+        return Applied(written, 0, tuple(errors))
+
+    async def _write_row(self, work: Work, leg: Leg, row: WireRow, values: Mapping[str, object]) -> Written:
+        plane = self.planes[leg.target_side]
+        names = [column.target for column in leg.key]
+        if None in key_of(leg, row):
+            given = {name: value for name, value in values.items() if name not in names or value is not None}
+            write = Write(leg.target.name, "create", values=tuple(given.items()), origin="sync")
+            return await plane.gate.write(work, plane.scope, write)
+        key = tuple((name, values[name]) for name in names)
+        rest = tuple((name, value) for name, value in values.items() if name not in names)
+        owner = ((leg.owner_field, values[leg.owner_field]),) if leg.owner_field in values else ()
+        if owner and await self._exists(work, leg, row):
+            rest = tuple(pair for pair in rest if pair[0] != leg.owner_field)
+        return await plane.gate.write(work, plane.scope, Write(leg.target.name, "upsert", key, rest, origin="sync"))
+
+    async def _exists(self, work: Work, leg: Leg, row: WireRow) -> bool:
+        (image,) = await self.ends.image(await self.unit(work, leg.target_side), leg, [key_of(leg, row)])
+        return image is not None
+
+    async def delete(self, work: Work, outcome: Outcome, apart: bool) -> Applied:
+        """Deletes the rows whose sources are gone."""
+        leg = outcome.leg
+        if not outcome.gone:
+            return Applied()
+        unit = await self.unit(work, leg.target_side)
+        if self.as_set(leg, "delete") and len(leg.target.sources) == 1:
+            async with _origin(unit), _apart(unit, apart):
+                return Applied(deleted=await self.ends.delete(unit, leg, outcome.gone))
+        plane = self.planes[leg.target_side]
+        errors, deleted = [], 0
+        for at, image in enumerate(await self.ends.image(unit, leg, outcome.gone)):
+            if image is None:
+                continue
+            (values,) = await self.ends.resolve(unit, leg, [image])
+            assert not isinstance(values, RowError)
+            where = tuple((column.target, values[column.target]) for column in leg.key)
+            try:
+                async with _apart(unit, apart):
+                    await plane.gate.write(work, plane.scope, Write(leg.target.name, "delete", where, origin="sync"))
+            except Refusal as refusal:
+                if not apart:
+                    raise
+                errors.append(RowError(at, refusal.message, "", refusal.code))
+            else:
+                deleted += 1
+        return Applied(deleted=deleted, errors=tuple(errors))
+
+    # -- what the target computes ---------------------------------------------------------------------------------
+
+    async def _give_back(
+        self, work: Work, table_map: TableMap, leg: Leg, root: WireRow, sent: WireRow, written: Written
+    ) -> None:
+        """Writes to the source's row what its row at the target has become."""
+        back = table_map.legs.get(leg.target_side)
+        if back is None or not written.identity:
+            return
+        target = await self.unit(work, leg.target_side)
+        found = await self.ends.project(target, back, [written.identity])
+        if not found or isinstance(found[0][1], Unsent):
+            return
+        await self._keep(work, leg, back, root, found[0][1])
+
+    async def _take_back(self, work: Work, table_map: TableMap, outcome: Outcome, keys: Sequence[WireRow]) -> None:
+        """The same for rows that were inserted as a set, where the way back has columns that the way there lacks."""
+        leg = outcome.leg
+        back = table_map.legs.get(leg.target_side)
+        if back is None or not keys or {c.target for c in back.columns} <= {c.source for c in leg.columns}:
+            return
+        target = await self.unit(work, leg.target_side)
+        roots = {key_of(leg, row): root for root, row in outcome.rows}
+        for _, row in await self.ends.by_key(target, back, [_turned(leg, back, key) for key in keys]):
+            if not isinstance(row, Unsent):
+                root = roots.get(_turned(back, leg, key_of(back, row)))
+                if root is not None:
+                    await self._keep(work, leg, back, root, row)
+
+    async def _keep(self, work: Work, leg: Leg, back: Leg, root: WireRow, row: WireRow) -> None:
+        """Sets the columns of the source's row that differ from ``row``, a wire row of the way back."""
+        source = await self.unit(work, leg.source_side)
+        plane = self.planes[leg.source_side]
+        (image,) = await self.ends.image(source, back, [key_of(back, row)])
+        changed = [
+            column.target
+            for place, column in enumerate(back.columns)
+            if image is None or (image[place] != row[place] and not column.key)
+        ]
+        if not changed:
+            return
+        (values,) = await self.ends.resolve(source, back, [row])
+        if isinstance(values, RowError):
+            return  # a lookup that the source does not know: the target's own affair
+        key = _source_key(leg.source, root, back, values)
+        computed = tuple((name, values[name]) for name in changed if name not in dict(key))
+        write = Write(leg.source.name, "update", key, computed=computed, origin="sync")
+        await plane.gate.write(work, plane.scope, write)
+
+
+def _source_key(
+    entity: Entity, root: WireRow, back: Leg, values: Mapping[str, object]
+) -> tuple[tuple[str, object], ...]:
+    """How the source's row is found: by its own id where that is its key, else by the integration key."""
+    if len(entity.key) == 1 and len(root) == 1:
+        return ((entity.key[0], root[0]),)
+    return tuple((column.target, values[column.target]) for column in back.key)
+
+
+def _turned(leg: Leg, other: Leg, key: WireRow) -> WireRow:
+    """The integration key of one direction in the order of the other."""
+    values = {column.target: value for column, value in zip(leg.key, key, strict=True)}
+    return tuple(values[column.source] for column in other.key)
+
+
+@asynccontextmanager
+async def _origin(unit: Unit) -> AsyncIterator[None]:
+    """What runs inside is the integration's own and not captured."""
+    await unit.origin("sync")
+    yield
+    await unit.origin("work")
+
+
+@asynccontextmanager
+async def _apart(unit: Unit, apart: bool) -> AsyncIterator[None]:
+    """What runs inside can be undone alone."""
+    if not apart:
+        yield
+        return
+    async with unit.savepoint():
+        yield

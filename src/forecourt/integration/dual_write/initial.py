@@ -1,0 +1,133 @@
+"""Initial sync: all rows of one side to the other, before a map runs.
+
+Rows go in key order, some thousand at a time, each batch in a transaction of its own together with the key that it
+ended at, so that a sync which is cut off goes on where it was. What changes meanwhile is captured and applied
+afterwards: the map's position is taken before the first row is read. Where both sides have a row, the master's values
+stand.
+Maps come in the order of their dependencies; lookups within a cycle of maps, and of a table to itself, are set in a
+second pass. Source: operations-and-integration 1.10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from forecourt.integration.dual_write.flow import Flow, Outcome, key_of
+from forecourt.integration.dual_write.maps import TableMap
+from forecourt.integration.dual_write.order import Step, first_pass, second_pass
+from forecourt.kernel.sync import Leg, Registry, RowError, Side, SyncError, Unsent, WireRow
+
+Work = Any
+
+#: Rows in one batch.
+BATCH = 5_000
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What an initial sync did."""
+
+    rows: int
+    written: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What became of one batch."""
+
+    roots: list[WireRow]
+    outcome: Outcome
+    written: int
+    errors: list[RowError]
+
+
+class InitialSync:
+    """Copies whole tables."""
+
+    def __init__(self, flow: Flow, registry: Registry, batch: int = BATCH) -> None:
+        self._flow = flow
+        self._registry = registry
+        self._batch = batch
+
+    async def run(self, step: Step, progress: Callable[[str, int, int], None] | None = None) -> dict[str, Synced]:
+        """Copies all rows of the maps of a step from their master sides. Rows in error are kept with their map."""
+        done = {}
+        for item in step.maps:
+            leg = item.legs[item.master]
+            late = step.late.get(item.name, ())
+            done[item.name] = await self._pass(item, first_pass(leg, late) if late else leg, "1", progress)
+        for item in step.maps:
+            late = step.late.get(item.name, ())
+            if late:
+                again = await self._pass(item, second_pass(item.legs[item.master], late), "2", progress)
+                done[item.name] = replace(done[item.name], errors=done[item.name].errors + again.errors)
+        return done
+
+    async def _pass(
+        self, item: TableMap, leg: Leg, number: str, told: Callable[[str, int, int], None] | None
+    ) -> Synced:
+        coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
+        mark = f"{item.name} {number}"
+        after, rows = await self._registry.progress(mark, leg.source_side)
+        written = wrong = 0
+        total = await coordinator.run(lambda work: self._count(work, leg), f"count {leg.source.name}", settle=False)
+        again: list[WireRow] = []
+        while True:
+
+            async def attempt(work: Work, after: WireRow | None = after, rows: int = rows) -> _Batch:
+                unit = await self._flow.unit(work, leg.source_side)
+                roots = await self._flow.ends.roots(unit, leg, after, self._batch)
+                sent = await self._flow.ends.project(unit, leg, roots)
+                outcome = Outcome(leg, tuple(pair for pair in sent if not isinstance(pair[1], Unsent)))
+                applied = await self._flow.write(work, item, outcome, apart=True)
+                unsent = [RowError(-1, row.reason) for _, row in sent if isinstance(row, Unsent)]
+                target = await self._flow.unit(work, leg.target_side)
+                ended = roots[-1] if roots else None
+                await self._registry.save_progress(target, mark, ended, rows + len(roots))
+                return _Batch(roots, outcome, applied.written, [*applied.errors, *unsent])
+
+            done = await coordinator.run(attempt, f"initial sync of {item.name}", settle=False, slow=True)
+            if not done.roots:
+                break
+            again += [done.outcome.rows[error.index][0] for error in done.errors if error.index >= 0]
+            unsent = [error for error in done.errors if error.index < 0]
+            await self._keep(item, leg, [((error.message,), error) for error in unsent])
+            rows, after = rows + len(done.roots), done.roots[-1]
+            written, wrong = written + done.written, wrong + len(unsent)
+            if told is not None:
+                told(item.name, rows, max(total, rows))
+        wrong += await self._second(item, leg, again)
+        return Synced(rows, written, wrong)
+
+    async def _second(self, item: TableMap, leg: Leg, roots: list[WireRow]) -> int:
+        """Rows whose lookups were not there yet, once more; again as long as that helps. Returns the errors left."""
+        coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
+        while roots:
+
+            async def attempt(work: Work, roots: list[WireRow] = roots) -> list[tuple[WireRow, WireRow, RowError]]:
+                unit = await self._flow.unit(work, leg.source_side)
+                sent = await self._flow.ends.project(unit, leg, roots)
+                outcome = Outcome(leg, tuple(sent))
+                applied = await self._flow.write(work, item, outcome, apart=True)
+                return [(*outcome.rows[error.index], error) for error in applied.errors]
+
+            failed = await coordinator.run(attempt, f"initial sync of {item.name}", settle=False, slow=True)
+            if len(failed) == len(roots):
+                await self._keep(item, leg, [(key_of(leg, row), error) for _, row, error in failed])
+                return len(failed)
+            roots = [root for root, _, _ in failed]
+        return 0
+
+    async def _count(self, work: Work, leg: Leg) -> int:
+        return await self._flow.ends.count(await self._flow.unit(work, leg.source_side), leg)
+
+    async def _keep(self, item: TableMap, leg: Leg, errors: list[tuple[WireRow, RowError]]) -> None:
+        if errors:
+            kept = [
+                SyncError(0, item.name, leg.source_side, "upsert", key, error.message, "application", 1)
+                for key, error in errors
+            ]
+            await self._registry.add_errors(item.name, leg.source_side, kept)

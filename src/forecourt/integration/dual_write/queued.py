@@ -1,0 +1,288 @@
+"""Queued dual-write: what has been captured and no live writer has dealt with is applied by a worker.
+
+One turn of a map, under its lease::
+
+    read    the next captured changes of both sides, in the order of each row's writers (see ``kernel/sync``)
+    match   keys that both sides have changed: the map's conflict rule says whose values stand
+    apply   what the rows look like now, to the other side; live writers of the map wait meanwhile
+    keep    how far this has come, in the transaction that applies it
+
+A position that is kept together with what it stands for makes each change count once, whatever dies when. A row in
+error is set aside with its reason, the others go on; it is tried again by itself now and then, and whenever its row
+changes. Source: operations-and-integration 1.9, 1.12.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from forecourt.integration.dual_write.flow import Flow, Outcome, Plane, key_of
+from forecourt.integration.dual_write.maps import TableMap
+from forecourt.kernel.errors import Refusal, Unavailable
+from forecourt.kernel.observe import Observer, Synced, nobody
+from forecourt.kernel.sync import Captured, Lease, Leg, Position, Registry, RowError, Side, SyncError, WireRow
+
+Work = Any
+
+#: Rows of the outbox in one turn; each may hold some thousand keys.
+BATCH = 100
+
+#: Seconds of a lease, and between two attempts of rows in error.
+LEASE = 30.0
+RETRY = 30.0
+
+
+@dataclass
+class Turn:
+    """What one side of a map has to be dealt with. ``next``: the position afterwards."""
+
+    leg: Leg
+    changes: list[Captured] = field(default_factory=list)
+    next: Position | None = None
+
+
+class Queue:
+    """The worker of the maps that are neither stopped nor paused. Any number of processes may run one."""
+
+    def __init__(
+        self, maps: Sequence[TableMap], flow: Flow, registry: Registry, observer: Observer = nobody, name: str = ""
+    ) -> None:
+        self._maps = {item.name: item for item in maps}
+        self._flow = flow
+        self._registry = registry
+        self._observer = observer
+        self._name = name or secrets.token_hex(6)
+        self._retried: dict[str, float] = {}
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Works for ever, until cancelled. What is out of reach is tried again."""
+        await asyncio.gather(*(self._serve(item) for item in self._maps.values()))
+
+    async def _serve(self, item: TableMap) -> None:
+        async for _ in self._wakes(item):
+            with suppress(Unavailable, Refusal):
+                await self.drain(item)
+
+    async def _wakes(self, item: TableMap) -> AsyncIterator[None]:
+        """Whenever one of a map's sides may have captured something."""
+        woken = asyncio.Event()
+
+        async def watch(plane: Plane) -> None:
+            async for _ in plane.outbox.listen():
+                woken.set()
+
+        tasks = [asyncio.create_task(watch(self._flow.planes[side])) for side in item.legs]
+        try:
+            while True:
+                woken.clear()
+                yield None
+                await woken.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def drain(self, item: TableMap) -> int:
+        """Works off what waits for a map; how many rows that were. 0 as well where another worker has the map."""
+        record = (await self._registry.maps()).get(item.name)
+        if record is None or record.state not in ("running", "resuming"):
+            return 0
+        lease = await self._registry.lease(item.name, self._name, LEASE)
+        if lease is None:
+            return 0
+        try:
+            total = await self.retry(item, lease)
+            while True:
+                renewed = await self._registry.renew(lease, LEASE)
+                if renewed is None:
+                    return total
+                rows, more = await self.turn(item, lease)
+                total += rows
+                if not more:
+                    if record.state == "resuming":
+                        await self._registry.set_state(item.name, "running", ("resuming",))
+                    return total
+        finally:
+            with suppress(Unavailable, Refusal):
+                await self._registry.release(lease)
+
+    # -- one turn -------------------------------------------------------------------------------------------------
+
+    async def turn(self, item: TableMap, lease: Lease, limit: int = BATCH) -> tuple[int, bool]:
+        """Applies the next captured changes of both sides. Returns the rows, and whether more may be waiting."""
+        turns = [turn for leg in item.legs.values() if (turn := await self._waiting(item, leg, limit)) is not None]
+        total = 0
+        more = False
+        loser = await self._losing(item, turns)
+        for turn in turns:
+            total += await self._apply(item, turn, lease, loser.get(turn.leg.source_side, frozenset()))
+            assert turn.next is not None
+            more = more or turn.next.until != ""
+        return total, more
+
+    async def _waiting(self, item: TableMap, leg: Leg, limit: int) -> Turn | None:
+        """What waits on the side where a leg starts; None where its position is not known: it was never started."""
+        position = await self._registry.position(item.name, leg.source_side)
+        if position is None:
+            return None
+        outbox = self._flow.planes[leg.source_side].outbox
+        tables = [source.table for source in leg.source.sources]
+        changes, following = await outbox.read(position, tables, limit)
+        return Turn(leg, [change for change in changes if item.name not in change.taken], following)
+
+    async def _losing(self, item: TableMap, turns: Sequence[Turn]) -> Mapping[Side, frozenset[WireRow]]:
+        """Integration keys, in the order of the leg of the operations side, whose changes on a side do not stand."""
+        if len(turns) < 2 or not all(turn.changes for turn in turns):
+            return {}
+        work_of = self._flow.planes[Side.OPERATIONS].gate.coordinator
+        keys: dict[Side, dict[WireRow, float]] = {}
+
+        async def attempt(work: Work) -> None:
+            for turn in turns:
+                found = keys[turn.leg.source_side] = {}
+                for change in turn.changes:
+                    outcome = await self._flow.outcome(work, turn.leg, [change])
+                    for key in (*(key_of(turn.leg, row) for _, row in outcome.rows), *outcome.gone):
+                        found[_named(turn.leg, key)] = change.at.timestamp()
+
+        await work_of.run(attempt, f"compare both sides of {item.name}", settle=False)
+        ours, theirs = keys[Side.OPERATIONS], keys[Side.DATAVERSE]
+        both = ours.keys() & theirs.keys()
+        losing: dict[Side, set[WireRow]] = {Side.OPERATIONS: set(), Side.DATAVERSE: set()}
+        for key in both:
+            match item.record.conflict.resolve:
+                case "manual":
+                    losing[Side.OPERATIONS].add(key)
+                    losing[Side.DATAVERSE].add(key)
+                    await self._conflict(item, key)
+                case "newer":
+                    losing[Side.DATAVERSE if ours[key] >= theirs[key] else Side.OPERATIONS].add(key)
+                case winner:
+                    losing[Side(winner).other].add(key)
+        return {side: frozenset(found) for side, found in losing.items()}
+
+    async def _conflict(self, item: TableMap, key: WireRow) -> None:
+        text = "Both sides have changed this row; the map leaves it to you whose values stand."
+        error = _error(item.name, Side.OPERATIONS, "upsert", key, text, "conflict")
+        await self._registry.add_errors(item.name, Side.OPERATIONS, [error])
+
+    async def _apply(self, item: TableMap, turn: Turn, lease: Lease, losing: frozenset[WireRow]) -> int:
+        assert turn.next is not None
+        leg, following = turn.leg, turn.next
+        errors: list[SyncError] = []
+        arrived: list[WireRow] = []
+        counts = [0, 0]
+
+        async def attempt(work: Work) -> None:
+            errors.clear()
+            arrived.clear()
+            operations = await self._flow.unit(work, Side.OPERATIONS)
+            if turn.changes:
+                await self._registry.hold(operations, item.name)
+                outcome = _without(await self._flow.outcome(work, leg, turn.changes), losing)
+                counts[:] = await self._write(work, item, outcome, errors, arrived)
+            target = await self._flow.unit(work, leg.target_side)
+            await self._registry.save_position(target, item.name, leg.source_side, following, lease.token)
+
+        coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
+        await coordinator.run(attempt, f"apply changes of {item.name}", settle=False, slow=True)
+        if errors:
+            await self._registry.add_errors(item.name, leg.source_side, errors)
+        if arrived:
+            await self._registry.forget(item.name, leg.source_side, arrived)
+        if turn.changes:
+            self._observer(Synced(item.name, leg.source_side.value, counts[0], counts[1], len(errors)))
+        return counts[0] + counts[1]
+
+    async def _write(
+        self, work: Work, item: TableMap, outcome: Outcome, errors: list[SyncError], arrived: list[WireRow]
+    ) -> tuple[int, int]:
+        """Writes and deletes, errors apart."""
+        leg = outcome.leg
+        deleted = await self._flow.delete(work, outcome, apart=True)
+        errors += [self._kept(leg, "delete", outcome.gone[error.index], error) for error in deleted.errors]
+        written = await self._flow.write(work, item, replace(outcome, unsent=()), apart=True)
+        failed = {error.index for error in written.errors}
+        errors += [
+            self._kept(leg, "upsert", key_of(leg, outcome.rows[error.index][1]), error) for error in written.errors
+        ]
+        errors += [self._kept(leg, "upsert", (error.field, error.message), error) for error in outcome.unsent]
+        arrived += [key_of(leg, row) for at, (_, row) in enumerate(outcome.rows) if at not in failed]
+        arrived += list(outcome.gone)
+        return written.written, deleted.deleted
+
+    @staticmethod
+    def _kept(leg: Leg, operation: str, key: WireRow, error: RowError) -> SyncError:
+        return _error(leg.map, leg.source_side, operation, key, error.message, "application")
+
+    # -- rows in error --------------------------------------------------------------------------------------------
+
+    async def retry(self, item: TableMap, lease: Lease, force: bool = False) -> int:
+        """Tries rows in error again, now and then or when ``force``d. Returns how many have arrived."""
+        now = asyncio.get_running_loop().time()
+        if not force and now - self._retried.get(item.name, now - RETRY) < RETRY:
+            return 0
+        self._retried[item.name] = now
+        kept = [error for error in await self._registry.errors(item.name) if error.kind != "conflict" or force]
+        total = 0
+        for side, leg in item.legs.items():
+            wrong = [error for error in kept if error.source is side]
+            if wrong:
+                total += await self._again(item, leg, wrong)
+        return total
+
+    async def _again(self, item: TableMap, leg: Leg, wrong: Sequence[SyncError]) -> int:
+        errors: list[SyncError] = []
+        arrived: list[WireRow] = []
+        width = len(leg.key)
+
+        async def attempt(work: Work) -> None:
+            errors.clear()
+            arrived.clear()
+            await self._registry.hold(await self._flow.unit(work, Side.OPERATIONS), item.name)
+            unit = await self._flow.unit(work, leg.source_side)
+            keys = [error.key for error in wrong if len(error.key) == width]
+            rows = tuple(await self._flow.ends.by_key(unit, leg, keys))
+            alive = {_texts(key_of(leg, row)) for _, row in rows}
+            gone = tuple(key for key in keys if _texts(key) not in alive)
+            await self._write(work, item, Outcome(leg, rows, gone), errors, arrived)
+
+        coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
+        await coordinator.run(attempt, f"try rows of {item.name} again", settle=False, slow=True)
+        failed = {_texts(error.key) for error in errors}
+        done = [error.id for error in wrong if _texts(error.key) not in failed]
+        await self._registry.dismiss(done)
+        if errors:
+            await self._registry.add_errors(item.name, leg.source_side, errors)
+        return len(done)
+
+
+def _named(leg: Leg, key: WireRow) -> WireRow:
+    """A key in an order that does not depend on the direction: by the name of its operations field."""
+    outward = leg.source_side is Side.OPERATIONS
+    names = [column.source if outward else column.target for column in leg.key]
+    return tuple(value for _, value in sorted(zip(names, key, strict=True)))
+
+
+def _without(outcome: Outcome, losing: frozenset[WireRow]) -> Outcome:
+    """The outcome without the rows whose changes do not stand."""
+    if not losing:
+        return outcome
+    leg = outcome.leg
+    rows = tuple(pair for pair in outcome.rows if _named(leg, key_of(leg, pair[1])) not in losing)
+    gone = tuple(key for key in outcome.gone if _named(leg, key) not in losing)
+    return replace(outcome, rows=rows, gone=gone)
+
+
+def _error(name: str, side: Side, operation: Any, key: WireRow, message: str, kind: Any) -> SyncError:
+    return SyncError(0, name, side, operation, key, message, kind, 1)
+
+
+def _texts(key: WireRow) -> tuple[str, ...]:
+    return tuple(map(str, key))

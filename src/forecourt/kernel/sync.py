@@ -1,0 +1,435 @@
+"""Copies kept in step: the legs of a table map, captured changes, and what an engine asks of a database.
+
+A table map pairs a data entity with a Dataverse table (operations-and-integration 1.3). Each of its directions is a
+:class:`Leg`. A row travels as a *wire row*: the leg's columns in order, in the target's stored form, except that a
+lookup travels as the natural key of the row it refers to. Three things are made of a leg, always as SQL over sets::
+
+    project   wire rows of the source, by root keys or by range, transforms applied
+    image     wire rows of the target as they are now, by key: what to compare with
+    merge     wire rows into the target: lookups resolved, inserted, updated where different, told apart
+
+Changes are *captured* by statement triggers into an outbox, in the transaction that made them. A row of the outbox is
+a statement's keys as a set. What has been captured is consumed by *snapshot difference*: the transactions that are
+visible in one snapshot and not in the one before, in the order of their sequence numbers, so that nothing that commits
+late is skipped and the changes of one row come in the order in which they were made.
+
+An :class:`Outbox`, :class:`Ends` and :class:`Registry` are the ports through which the engines reach a database; the
+store implements them. ``unit`` is a unit of a database's work (the store's ``Unit``), opaque here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from forecourt.kernel.model import NOWHERE, Entity, Where
+from forecourt.kernel.predicate import TRUE, Predicate
+from forecourt.kernel.relation import TableName
+from forecourt.kernel.types import Kind, Scalar
+
+WireRow = tuple[object, ...]
+Unit = Any
+
+
+class Side(StrEnum):
+    """One of the two planes of a map."""
+
+    OPERATIONS = "operations"
+    DATAVERSE = "dataverse"
+
+    @property
+    def other(self) -> Side:
+        return Side.DATAVERSE if self is Side.OPERATIONS else Side.OPERATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A lookup by natural key: the end that has it stores ``id_field`` of a row of ``entity`` whose field ``natural``
+    is what travels. ``company``: the field of ``entity`` with its company lookup, where its rows are told apart by
+    company; it must equal the referring row's own company lookup. None: ``natural`` alone is unique.
+    """
+
+    entity: Entity
+    id_field: str
+    natural: str
+    company: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegColumn:
+    """One column of a leg.
+
+    ``source``, ``target``: field names, '' for a constant without a source. ``source_reference``,
+    ``target_reference``: the field holds a row id and the natural key travels. ``values``: pairs of stored values
+    (source, target), all of the value map; a value that is not in it is an error of the row. ``default``: what the
+    target gets where the source has no value. ``null_in``: the source value that means "none" ('' or 1900-01-01),
+    None where null does; ``null_out``: what the target stores for "none". ``company``: the row's legal entity.
+    ``kind``: of the wire value.
+    """
+
+    source: str
+    target: str
+    kind: Kind
+    key: bool = False
+    company: bool = False
+    source_reference: Reference | None = None
+    target_reference: Reference | None = None
+    values: tuple[tuple[Scalar, Scalar | None], ...] = ()
+    default: Scalar | None = None
+    null_in: Scalar | None = None
+    null_out: Scalar | None = None
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One direction of a map. ``filter``: over fields of the source entity, with Consts; rows that it does not admit
+    do not travel. ``target_filter``: over fields of the target entity: the rows of the target that belong to the map,
+    which is the filter of the way back.
+
+    ``owner_field``: target field (``_ownerid_value``) that gets the default owning team of the row's company, '' where
+    the target has none.
+    """
+
+    map: str
+    source_side: Side
+    source: Entity
+    target: Entity
+    columns: tuple[LegColumn, ...]
+    filter: Predicate = TRUE
+    owner_field: str = ""
+    target_filter: Predicate = TRUE
+
+    @property
+    def key(self) -> tuple[LegColumn, ...]:
+        """The columns of the integration key, in order."""
+        return tuple(column for column in self.columns if column.key)
+
+    @property
+    def target_side(self) -> Side:
+        return self.source_side.other
+
+
+Versions = Literal["latest", "every"]
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What the triggers of one table keep of each changed row.
+
+    ``identity``: columns of its primary key. ``remembered``: columns kept of a row that is deleted (identity, key and
+    link columns). ``watched``: an update that changes none of these is not captured; () for any. ``images``: every
+    version is kept whole.
+    """
+
+    table: TableName
+    identity: tuple[str, ...]
+    remembered: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
+    images: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A row of the outbox: one statement's rows (at most some thousand). ``rows``: what was kept of each, by column:
+    the identity (insert, update), all remembered columns (delete), the whole row (images).
+    ``taken``: maps for which this has been dealt with in its own transaction.
+    """
+
+    id: int
+    table: TableName
+    operation: Literal["insert", "update", "delete"]
+    rows: tuple[Mapping[str, object], ...]
+    at: dt.datetime
+    images: bool = False
+    taken: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a consumer of an outbox has come. ``since``: everything visible in this snapshot is done. ``until``: the
+    snapshot being worked off, '' for none; ``after``: the last number of it that is done.
+    """
+
+    since: str = ""
+    until: str = ""
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A wire row that could not be merged: its place in the batch, what is wrong, and the field."""
+
+    index: int
+    message: str
+    field: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What became of a batch of wire rows: places (indexes) of the rows by outcome."""
+
+    inserted: tuple[int, ...] = ()
+    updated: tuple[int, ...] = ()
+    unchanged: tuple[int, ...] = ()
+    errors: tuple[RowError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Rows of one key range of an end, as a number of rows and a hash that does not depend on their order."""
+
+    number: int
+    rows: int
+    hash: int
+
+
+class Outbox(Protocol):
+    """Captured changes of one database. Implemented by ``store/sync/outbox.py``."""
+
+    side: Side
+
+    async def install(self, captures: Sequence[Capture]) -> tuple[str, ...]:
+        """Makes the triggers be these and no others; says what was done, '' nothing. Idempotent, online."""
+        ...
+
+    async def remove(self) -> None:
+        """Removes every trigger, function and table of capture: nothing stays behind."""
+        ...
+
+    async def own(self, unit: Unit, maps: Sequence[str]) -> list[Captured]:
+        """What the unit's own transaction has captured and ``maps`` have not taken; marks it taken by them."""
+        ...
+
+    async def snapshot(self) -> str:
+        """The present snapshot, as text."""
+        ...
+
+    async def read(
+        self, position: Position, tables: Sequence[TableName], limit: int
+    ) -> tuple[list[Captured], Position]:
+        """The next captured changes of these tables, at most ``limit`` rows of the outbox, and the position after
+        them. Opens a new snapshot where the old one is worked off."""
+        ...
+
+    async def backlog(self, position: Position, tables: Sequence[TableName], map: str) -> tuple[int, float]:
+        """Changed rows that wait for the map, and the age of the oldest in seconds."""
+        ...
+
+    async def tidy(self, positions: Sequence[Position]) -> int:
+        """Deletes what every consumer is done with. Returns how many rows of the outbox."""
+        ...
+
+    def wake(self) -> None:
+        """Something of Forecourt's own may have been captured."""
+        ...
+
+    def listen(self) -> AsyncIterator[None]:
+        """Wakes whenever something may have been captured, and once a second at the latest."""
+        ...
+
+
+class Ends(Protocol):
+    """The two ends of legs, as SQL over sets. Implemented by ``store/sync/ends.py``. ``unit`` is the unit of the
+    database in question: of the source for ``affected`` and ``project``, of the target for ``image`` and ``merge``."""
+
+    def capture(self, legs: Sequence[Leg], side: Side, images: bool = False) -> tuple[Capture, ...]:
+        """What must be captured on one side for the legs that start there."""
+        ...
+
+    async def affected(self, unit: Unit, leg: Leg, changes: Sequence[Captured]) -> list[WireRow]:
+        """Root keys (values of the root table's primary key) whose rows inserts, updates and changes of joined tables
+        may have changed, each once, in the order of their last change."""
+        ...
+
+    async def noted_keys(self, unit: Unit, leg: Leg, changes: Sequence[Captured]) -> list[WireRow]:
+        """Integration keys (wire values of ``leg.key``) that rows of the root table had when they were noted, each
+        once. A key that can't be said any more, since a lookup's row is gone too, is left out."""
+        ...
+
+    async def project(self, unit: Unit, leg: Leg, roots: Sequence[WireRow]) -> list[tuple[WireRow, WireRow]]:
+        """(root key, wire row) of the source rows with these root keys that exist and pass the filter, in the order
+        given. A row with a value that the value map lacks is an :class:`Unsent`."""
+        ...
+
+    async def roots(self, unit: Unit, leg: Leg, after: WireRow | None, limit: int) -> list[WireRow]:
+        """Root keys of the source in their order, behind ``after``."""
+        ...
+
+    async def count(self, unit: Unit, leg: Leg) -> int:
+        """About how many rows the source's root table has."""
+        ...
+
+    async def find(self, unit: Unit, leg: Leg, fields: Mapping[str, object]) -> list[WireRow]:
+        """Root keys of the source rows whose fields have these stored values."""
+        ...
+
+    async def by_key(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> list[tuple[WireRow, WireRow]]:
+        """The same, of the source rows with these integration keys, in no order."""
+        ...
+
+    async def image(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> list[WireRow | None]:
+        """The target's rows with these integration keys as wire rows, None where there is none."""
+        ...
+
+    async def merge(self, unit: Unit, leg: Leg, rows: Sequence[WireRow]) -> Merged:
+        """Inserts and updates, as a set. Rows in error are left out and named; the others are written."""
+        ...
+
+    async def delete(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> int:
+        """Deletes the target's rows with these integration keys, as a set. Returns how many there were."""
+        ...
+
+    async def resolve(self, unit: Unit, leg: Leg, rows: Sequence[WireRow]) -> list[Mapping[str, object] | RowError]:
+        """Wire rows as values of the target entity's fields, lookups resolved: for writing row by row."""
+        ...
+
+    async def segments(self, unit: Unit, leg: Leg, end: Literal["source", "target"], segments: int) -> list[Segment]:
+        """One end's rows by key range (a hash of the integration key modulo ``segments``)."""
+        ...
+
+    async def segment(
+        self, unit: Unit, leg: Leg, end: Literal["source", "target"], segments: int, number: int
+    ) -> list[WireRow]:
+        """The wire rows of one segment of one end."""
+        ...
+
+    def settable(self, leg: Leg) -> bool:
+        """Whether rows may be merged as a set: all columns are of tables that the entity writes."""
+        ...
+
+    def check(self, leg: Leg) -> list[str]:
+        """What a leg reads or writes and the databases no longer have, for people."""
+        ...
+
+
+class Unsent(tuple[object, ...]):
+    """A wire row with a value that the value map lacks. ``reason`` says which."""
+
+    reason: str
+
+    def __new__(cls, reason: str, values: WireRow) -> Unsent:
+        row = super().__new__(cls, values)
+        row.reason = reason
+        return row
+
+
+MapState = Literal["not running", "initializing", "running", "paused", "resuming"]
+Mode = Literal["live", "queued"]
+
+
+@dataclass(frozen=True)
+class MapRecord:
+    """A map as the registry keeps it. ``detail``: progress or the reason of the state, for people."""
+
+    name: str
+    version: str
+    state: MapState
+    mode: Mode
+    detail: str = ""
+    changed_at: dt.datetime | None = None
+    positions: Mapping[Side, Position] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SyncError:
+    """A row that did not arrive, kept until it does or is dismissed. ``key``: of the root row or integration key."""
+
+    id: int
+    map: str
+    source: Side
+    operation: Literal["upsert", "delete"]
+    key: tuple[object, ...]
+    message: str
+    kind: Literal["application", "system", "concurrency", "conflict"]
+    attempts: int = 1
+    at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Activity:
+    """An entry of a map's activity log: what happened, by whom, how many rows."""
+
+    map: str
+    what: str
+    by: str
+    rows: int = 0
+    detail: str = ""
+    at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on a map for a while. ``token`` grows with each lease, and fences off the ones before."""
+
+    map: str
+    token: int
+    until: dt.datetime
+
+
+class Registry(Protocol):
+    """What becomes of maps, and how far they have come. Implemented by ``store/sync/registry.py``."""
+
+    async def install(self) -> None: ...
+
+    async def installed(self) -> bool: ...
+
+    async def remove(self) -> None: ...
+
+    async def register(self, name: str, version: str, mode: Mode) -> None: ...
+
+    async def maps(self) -> dict[str, MapRecord]: ...
+
+    async def states(self, unit: Unit, names: Sequence[str]) -> dict[str, tuple[MapState, Mode]]:
+        """State and mode of maps, which nobody changes until the end of the unit (of operations)."""
+        ...
+
+    async def hold(self, unit: Unit, name: str) -> None:
+        """Keeps every live writer of a map out until the end of the unit (of operations)."""
+        ...
+
+    async def pair(self, unit: Unit, name: str, key: WireRow) -> None:
+        """Keeps other writers of a pair of rows out until the end of the unit (of operations)."""
+        ...
+
+    async def set_state(
+        self, name: str, state: MapState, expected: Sequence[MapState] = (), detail: str = ""
+    ) -> bool: ...
+
+    async def lease(self, name: str, worker: str, seconds: float) -> Lease | None: ...
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None: ...
+
+    async def release(self, lease: Lease) -> None: ...
+
+    async def position(self, name: str, side: Side) -> Position | None: ...
+
+    async def save_position(self, unit: Unit, name: str, side: Side, position: Position, token: int) -> None:
+        """Keeps a position in the target's unit. Refusal FC4121 where a newer lease has been at work."""
+        ...
+
+    async def forget_positions(self, name: str) -> None: ...
+
+    async def progress(self, name: str, side: Side) -> tuple[WireRow | None, int]:
+        """How far an initial sync from ``side`` has come: the last root key and the rows; (None, 0) at its start."""
+        ...
+
+    async def save_progress(self, unit: Unit, name: str, after: WireRow | None, rows: int) -> None:
+        """Keeps that in the target's unit; None: it is over."""
+        ...
+
+    async def add_errors(self, name: str, side: Side, errors: Sequence[SyncError]) -> None: ...
+
+    async def errors(self, name: str = "", limit: int = 1000) -> list[SyncError]: ...
+
+    async def dismiss(self, ids: Sequence[int]) -> int: ...
+
+    async def forget(self, name: str, side: Side, keys: Sequence[WireRow]) -> None: ...
+
+    async def note(self, activity: Activity) -> None: ...
+
+    async def activities(self, name: str = "", limit: int = 100) -> list[Activity]: ...

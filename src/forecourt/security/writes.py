@@ -1,0 +1,277 @@
+"""Writes through the gate: one row at a time, with the business logic around it, in a unit of work.
+
+validate -> lock the pair -> find and lock the row -> prepare -> secure, compile, run -> check -> finish
+
+Business logic sees and sets values by field name (:class:`~forecourt.kernel.change.Draft`). What it sets beyond what
+was asked for is *computed*: no grant limits it. Rows that it writes itself are written as the system, in the same unit
+of work, under the same stages. Leaves out: the tables of a write (``writing``), the commit (the store's unit of work).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from forecourt.kernel.change import DEEPEST, Draft, Logic, Stamp, Write, Written
+from forecourt.kernel.errors import Refusal, not_found
+from forecourt.kernel.model import Entity
+from forecourt.kernel.plan import OrderBy, ReadPlan, WriteOperation, WritePlan
+from forecourt.kernel.predicate import Compare, Field, IsNull, Predicate, Slot, all_of
+from forecourt.kernel.principal import INTEGRATION, SYSTEM_ADMIN_ROLE, Door, Principal
+from forecourt.kernel.types import Kind
+from forecourt.odata.slots import slot_kind
+from forecourt.security.scope import Scope
+from forecourt.store.compile_write import compile_write
+from forecourt.store.statements import WriteStatement
+from forecourt.store.work import Contended, Work
+
+if TYPE_CHECKING:
+    from forecourt.security.gate import Gate
+
+#: Statements kept; the oldest unused go first.
+CACHE_SIZE = 4096
+
+Record = Any
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """A plan with the values of its slots."""
+
+    plan: WritePlan
+    slots: tuple[object, ...]
+
+
+class Writer:
+    """Writes rows of a gate's model. ``behind``: the gate of the data entities behind virtual tables."""
+
+    def __init__(self, gate: Gate, logic: Logic, behind: Gate | None = None, stamp: Stamp | None = None) -> None:
+        self._gate = gate
+        self.logic = logic
+        self._stamp = stamp
+        self._behind = behind
+        self._statements: OrderedDict[Hashable, WriteStatement] = OrderedDict()
+
+    async def write(self, work: Work, scope: Scope, write: Write, depth: int = 1) -> Written:
+        """Writes one row. Raises Refusal; the unit of work must then be undone."""
+        if depth > DEEPEST:
+            raise Refusal("FC4003", f"Business logic caused writes more than {DEEPEST} deep.", source=write.entity)
+        entity = self._gate.model.entities[write.entity]
+        scope = await self._current(work, scope)
+        if write.operation != "upsert":
+            done = await self._one(work, scope, entity, write, write.operation, depth)
+            if done is None:
+                await self._refuse_readable(work, scope, entity, write)
+                raise not_found(entity.label or entity.public_name)
+            return done
+        found = await self._one(work, scope, entity, write, "update", depth)
+        if found is not None:
+            return found
+        await self._refuse_readable(work, scope, entity, write)
+        keyed = {name: value for name, value in write.key if value is not None}
+        values = tuple({**keyed, **dict(write.values)}.items())
+        fresh = replace(write, operation="create", key=(), values=values, version=None)
+        try:
+            created = await self._one(work, scope, entity, fresh, "create", depth)
+        except Refusal as refusal:
+            if refusal.code == "FC4092":  # created by somebody else meanwhile: the next attempt updates it
+                raise Contended(refusal) from refusal
+            raise
+        assert created is not None
+        return created
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    async def _one(
+        self, work: Work, scope: Scope, entity: Entity, write: Write, operation: WriteOperation, depth: int
+    ) -> Written | None:
+        """One create, update or delete; None where no row of the key is within reach."""
+        gate = self._gate
+        draft = Draft(
+            entity=entity,
+            operation=operation,
+            principal=scope.principal,
+            values={**dict(write.values), **dict(write.computed)},
+            supplied=frozenset(name for name, _ in write.values),
+            rows=SystemRows(self._rows_gate(entity), work, depth + 1),
+            work=work,
+            depth=depth,
+            origin=write.origin,
+        )
+        watched = self.logic.concerns(entity, operation)
+        if watched:
+            await self.logic.validate(draft)
+        await gate.coordinator.partner.before(work, entity, dict(write.key) or draft.values)
+        unit = await work.unit(gate.plane_of(entity).database)
+        found: Record | None = None
+        values = _Values(scope.values, write.origin)
+        if operation != "create":
+            asked = self._bound(entity, draft, operation, write)
+            found = await unit.find(self._statement(scope, asked.plan), asked.slots, values)
+            if found is None:
+                return None
+            draft.before = _fields(entity, found)
+        if watched:
+            await self.logic.prepare(draft)
+        if self._stamp is not None:
+            await self._stamp(draft)
+        bound = self._bound(entity, draft, operation, write)
+        after = await unit.apply(self._statement(scope, bound.plan), found, bound.slots, values)
+        draft.after = None if after is None else _fields(entity, after)
+        if watched:
+            await self.logic.finish(draft)
+        if after is None:
+            return Written(entity.name, operation, draft.before, None)
+        root = entity.root.alias
+        places = range(len(gate.enforcer.writing.identities(entity)[root]))
+        identity = tuple(after[f"@id.{root}.{place}"] for place in places)
+        return Written(entity.name, operation, draft.before, draft.after, str(after["@version"]), identity)
+
+    async def _refuse_readable(self, work: Work, scope: Scope, entity: Entity, write: Write) -> None:
+        """Raises Refusal FC3006 for a row that the asker reads and may not change: hiding it would hide nothing.
+
+        For native tables at Dataverse's door, whose depths differ by privilege (pages-and-dataverse B4); elsewhere such
+        a row does not exist.
+        """
+        if scope.door is not Door.DATAVERSE or entity.virtual_of is not None:
+            return
+        if SYSTEM_ADMIN_ROLE in scope.principal.security_roles or any(value is None for _, value in write.key):
+            return
+        key = tuple((name, Slot(n, slot_kind(entity.fields[name]))) for n, (name, _) in enumerate(write.key))
+        plan = ReadPlan(entity.name, key=key, cross_company=True)
+        if await self._gate.read_in(work, scope, plan, [value for _, value in write.key]):
+            what = "delete" if write.operation == "delete" else "change"
+            raise Refusal("FC3006", f"You may read this {entity.label or entity.public_name} but not {what} it.")
+
+    async def _current(self, work: Work, scope: Scope) -> Scope:
+        """The asker's scope, resolved anew once in a unit of work: a write rests on rights as they are now."""
+        key = ("scope", scope.door, scope.principal.label, id(scope.principal))
+        known = cast("tuple[Principal, Scope] | None", work.notes.get(key))
+        if known is None:
+            fresh = scope
+            if scope.principal is not INTEGRATION:
+                fresh = await self._gate.scope(scope.principal, scope.door, fresh=True)
+            known = (scope.principal, fresh)  # holds the principal, so that its id stays its own
+            work.notes[key] = known
+        return known[1]
+
+    def _bound(self, entity: Entity, draft: Draft, operation: WriteOperation, write: Write) -> _Bound:
+        """The plan of a draft as it now is. Fields that were not asked for are computed."""
+        slots: list[object] = []
+
+        def slot(name: str, value: object) -> Slot | None:
+            if value is None:
+                return None
+            slots.append(value)
+            return Slot(len(slots) - 1, slot_kind(entity.fields[name]))
+
+        key = []
+        if operation != "create":
+            for name, value in write.key:
+                found = slot(name, value)
+                if found is None:
+                    raise not_found(entity.label or entity.public_name)
+                key.append((name, found))
+        version = None
+        if write.version is not None:
+            version = Slot(len(slots), Kind.STRING)
+            slots.append(write.version)
+        changes: list[tuple[str, Slot | None]] = []
+        computed: list[tuple[str, Slot | None]] = []
+        for name, value in draft.values.items() if operation != "delete" else ():
+            if draft.before is not None and name in dict(write.key) and draft.before.get(name) == value:
+                continue  # the key, repeated
+            (changes if name in draft.supplied else computed).append((name, slot(name, value)))
+        plan = WritePlan(
+            entity.name,
+            tuple(key),
+            tuple(changes),
+            version=version,
+            operation=operation,
+            computed=tuple(computed),
+        )
+        return _Bound(plan, tuple(slots))
+
+    def _statement(self, scope: Scope, plan: WritePlan) -> WriteStatement:
+        key = (plan, scope.shape)
+        found = self._statements.get(key)
+        if found is not None:
+            self._statements.move_to_end(key)
+            return found
+        entity = self._gate.model.entities[plan.entity]
+        try:
+            secured = self._gate.enforcer.write(plan, scope)
+        except Refusal as refusal:
+            self._gate.note(scope, refusal, entity)
+            raise
+        statement = self._statements[key] = compile_write(
+            secured, self._gate.plane_of(entity).catalog, self._gate.planes_of(entity)
+        )
+        if len(self._statements) > CACHE_SIZE:
+            self._statements.popitem(last=False)
+        return statement
+
+    def _rows_gate(self, entity: Entity) -> Gate:
+        return self._behind if entity.virtual_of is not None and self._behind is not None else self._gate
+
+
+class SystemRows:
+    """Rows for business logic: written and read as the system, in the same unit of work."""
+
+    def __init__(self, gate: Gate, work: Work, depth: int) -> None:
+        self._gate = gate
+        self._work = work
+        self._depth = depth
+        door = Door.OPERATIONS if gate.direct else Door.DATAVERSE
+        self._scope = Scope(INTEGRATION, door)
+
+    async def find(self, entity: str, key: Mapping[str, object]) -> Mapping[str, object] | None:
+        """One row by any unique key, or None."""
+        rows = await self.select(entity, key)
+        return rows[0] if rows else None
+
+    async def select(
+        self, entity: str, where: Mapping[str, object], order: tuple[str, ...] = ()
+    ) -> list[Mapping[str, object]]:
+        """The rows whose fields have these values."""
+        found = self._gate.model.entities[entity]
+        slots: list[object] = []
+        conditions: list[Predicate] = []
+        for name, value in where.items():
+            if value is None:
+                conditions.append(IsNull(Field((name,))))
+                continue
+            conditions.append(Compare("eq", Field((name,)), Slot(len(slots), slot_kind(found.fields[name]))))
+            slots.append(value)
+        steps = tuple(OrderBy((name.removeprefix("-"),), name.startswith("-")) for name in order)
+        plan = ReadPlan(entity, filter=all_of(*conditions), order=steps, cross_company=True)
+        return await self._gate.read_in(self._work, self._scope, plan, slots)
+
+    async def create(self, entity: str, values: Mapping[str, object]) -> Written:
+        return await self._write(Write(entity, "create", computed=tuple(values.items())))
+
+    async def update(self, entity: str, key: Mapping[str, object], values: Mapping[str, object]) -> Written:
+        return await self._write(Write(entity, "update", tuple(key.items()), computed=tuple(values.items())))
+
+    async def delete(self, entity: str, key: Mapping[str, object]) -> Written:
+        return await self._write(Write(entity, "delete", tuple(key.items())))
+
+    async def _write(self, write: Write) -> Written:
+        return await self._gate.writer.write(self._work, self._scope, write, self._depth)
+
+
+class _Values(dict[str, object]):
+    """A scope's values and the origin of the write, without copying them."""
+
+    def __init__(self, values: Mapping[str, object], origin: str) -> None:
+        super().__init__({"forecourt.origin": origin})
+        self._values = values
+
+    def __missing__(self, name: str) -> object:
+        return self._values[name]
+
+
+def _fields(entity: Entity, row: Record) -> dict[str, object]:
+    return {name: row[name] for name in entity.fields}

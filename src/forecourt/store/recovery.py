@@ -1,0 +1,77 @@
+"""Recovery: finishes or undoes what a crash has left in doubt between two databases.
+
+A prepared transaction of ours whose unit of work was decided is committed, every other one is rolled back. Runs at the
+start and every few seconds, in any number of processes at once: a transaction that somebody else finishes first is
+none of ours. Old decisions are forgotten once nothing can ask for them any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+from forecourt.kernel.errors import Refusal, Unavailable
+from forecourt.kernel.plan import SystemPlan
+from forecourt.store.work import Coordinator, decided, decider_name, finish
+
+#: Seconds between two looks, and the age at which a decision is forgotten.
+INTERVAL = 5.0
+KEPT = 24 * 3600
+
+_PREPARED = """
+select gid, extract(epoch from now() - prepared)::float8 from pg_prepared_xacts
+where database = current_database() and starts_with(gid, $1) order by prepared"""
+_FORGET = """
+delete from forecourt.decision where at < now() - make_interval(secs => $1) and id <> all($2::bigint[])"""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A prepared transaction. ``number``: of its unit of work; ``age`` in seconds."""
+
+    gid: str
+    number: int
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a look has found: transactions committed, rolled back, and left since their work is still running."""
+
+    committed: int = 0
+    undone: int = 0
+    running: int = 0
+
+
+async def in_doubt(coordinator: Coordinator) -> list[Doubt]:
+    """The prepared transactions of this Forecourt's units of work."""
+    if coordinator.shared:
+        return []
+    prefix = f"forecourt:{await decider_name(coordinator.decider)}:"
+    rows = await coordinator.operations.system(SystemPlan("look for prepared transactions", _PREPARED, (prefix,)))
+    return [Doubt(gid, int(gid.removeprefix(prefix)), age) for gid, age in rows]
+
+
+async def recover(coordinator: Coordinator) -> Recovered:
+    """Finishes what is in doubt. Raises Unavailable where a database can't be reached."""
+    committed = undone = running = 0
+    doubts = await in_doubt(coordinator)
+    for doubt in doubts:
+        outcome = await decided(coordinator.decider, doubt.number, wait=False)
+        if outcome is None:
+            running += 1
+        elif await finish(coordinator.operations, doubt.gid, "commit" if outcome else "rollback"):
+            committed, undone = committed + outcome, undone + (not outcome)
+    if not coordinator.shared:
+        numbers = [doubt.number for doubt in doubts]
+        await coordinator.decider.system(SystemPlan("forget old decisions", _FORGET, (float(KEPT), numbers)))
+    return Recovered(committed, undone, running)
+
+
+async def watch(coordinator: Coordinator, interval: float = INTERVAL) -> None:
+    """Recovers for ever, until cancelled. A database that is away is tried again at the next look."""
+    while True:
+        with suppress(Unavailable, Refusal):
+            await recover(coordinator)
+        await asyncio.sleep(interval)

@@ -1,0 +1,243 @@
+"""The registry: what becomes of each table map, in the operations database; and how far each direction has come.
+
+A map's state changes by compare and set. Whoever works on a map holds its *lease*: a number that grows with each new
+holder, and a time. A position is kept in the target's own database, in the transaction that applies what was read; it
+takes the holder's number along and refuses an older one, so that a worker which was believed dead cannot apply a change
+again, whichever database it writes to. Errors, and the log of what was done, are kept until they are dismissed.
+
+Everything is made by :meth:`Registry.install`, when copies are first asked for, and taken away by
+:meth:`Registry.remove`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.plan import SystemPlan
+from forecourt.kernel.sync import Activity, Lease, MapRecord, MapState, Mode, Position, Side, SyncError, Unit, WireRow
+from forecourt.store.database import Database
+
+_REGISTRY = """
+create schema if not exists forecourt;
+create table if not exists forecourt.sync_map (
+    name text primary key, version text not null, state text not null default 'not running', mode text not null,
+    detail text not null default '', changed_at timestamptz not null default now(),
+    token bigint not null default 0, worker text, leased_until timestamptz);
+create table if not exists forecourt.sync_error (
+    id bigint generated always as identity primary key, map text not null, side text not null, operation text not null,
+    key jsonb not null, message text not null, kind text not null, attempts int not null default 1,
+    at timestamptz not null default now(), unique (map, side, key));
+create table if not exists forecourt.sync_activity (
+    id bigint generated always as identity primary key, map text not null, what text not null, by text not null,
+    rows bigint not null default 0, detail text not null default '', at timestamptz not null default now());
+"""
+_POSITIONS = """
+create schema if not exists forecourt;
+create table if not exists forecourt.sync_position (
+    map text not null, side text not null, since text not null, until text not null, after bigint not null,
+    token bigint not null, primary key (map, side));
+create table if not exists forecourt.sync_progress (map text primary key, after jsonb not null, rows bigint not null);
+"""
+_TABLES = ("sync_map", "sync_error", "sync_activity", "sync_position", "sync_progress")
+_RECORD = "name, version, state, mode, detail, changed_at"
+_LEASE = """
+update forecourt.sync_map set token = token + 1, worker = $2, leased_until = now() + make_interval(secs => $3)
+where name = $1 and (worker is null or leased_until < now()) returning token, leased_until"""
+_RENEW = """
+update forecourt.sync_map set leased_until = now() + make_interval(secs => $3)
+where name = $1 and token = $2 returning token, leased_until"""
+_SAVE = """
+insert into forecourt.sync_position as p (map, side, since, until, after, token) values ($1, $2, $3, $4, $5, $6)
+on conflict (map, side) do update
+set since = excluded.since, until = excluded.until, after = excluded.after, token = excluded.token
+where p.token <= excluded.token returning 1"""
+_ERRORS = """
+insert into forecourt.sync_error as e (map, side, operation, key, message, kind)
+select $1, $2, r->>'operation', r->'key', r->>'message', r->>'kind' from jsonb_array_elements($3::text::jsonb) r
+on conflict (map, side, key) do update
+set message = excluded.message, kind = excluded.kind, operation = excluded.operation,
+    attempts = e.attempts + 1, at = now()"""
+
+
+class Registry:
+    """``operations``: where maps are registered; ``databases``: every side's, for positions."""
+
+    def __init__(self, databases: Mapping[Side, Database]) -> None:
+        self._databases = dict(databases)
+        self._operations = databases[Side.OPERATIONS]
+
+    async def install(self) -> None:
+        """Makes the tables where they are missing."""
+        await self._operations.script("make the registry of maps", _REGISTRY)
+        for database in {id(item): item for item in self._databases.values()}.values():
+            await database.script("make the positions of maps", _POSITIONS)
+
+    async def installed(self) -> bool:
+        """Whether copies were ever asked for."""
+        sql = "select to_regclass('forecourt.sync_map') is not null"
+        return bool((await self._operations.system(SystemPlan("look for the registry", sql)))[0][0])
+
+    async def remove(self) -> None:
+        """Takes the tables away."""
+        for database in {id(item): item for item in self._databases.values()}.values():
+            drops = "; ".join(f"drop table if exists forecourt.{name}" for name in _TABLES)
+            await database.script("remove the registry of maps", drops)
+
+    # -- maps -----------------------------------------------------------------------------------------------------
+
+    async def register(self, name: str, version: str, mode: Mode) -> None:
+        """Notes a map of the solution; what is known of it stays."""
+        sql = """insert into forecourt.sync_map (name, version, mode) values ($1, $2, $3)
+        on conflict (name) do update set version = excluded.version, mode = excluded.mode"""
+        await self._operations.system(SystemPlan("register a map", sql, (name, version, mode)))
+
+    async def maps(self) -> dict[str, MapRecord]:
+        """Every map by name."""
+        sql = f"select {_RECORD} from forecourt.sync_map order by name"
+        rows = await self._operations.system(SystemPlan("list maps", sql))
+        return {row[0]: MapRecord(*row) for row in rows}
+
+    async def states(self, unit: Unit, names: Sequence[str]) -> dict[str, tuple[MapState, Mode]]:
+        """State and mode of maps, which nobody changes until the unit's end (see :meth:`set_state`)."""
+        sql = (
+            "select name, state, mode, pg_advisory_xact_lock_shared(hashtextextended('forecourt.map.' || name, 0)) "
+            "from forecourt.sync_map where name = any($1)"
+        )
+        await unit.system(SystemPlan("lock maps", sql, (sorted(names),)), writes=False)
+        # Read after the lock is held: the first statement may have waited for a change of state.
+        sql = "select name, state, mode from forecourt.sync_map where name = any($1)"
+        rows = await unit.system(SystemPlan("read maps", sql, (list(names),)), writes=False)
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    async def hold(self, unit: Unit, name: str) -> None:
+        """Keeps every live writer of a map out until the unit's end."""
+        sql = "select pg_advisory_xact_lock(hashtextextended('forecourt.map.' || $1::text, 0))"
+        await unit.system(SystemPlan("hold a map", sql, (name,)), writes=False)
+
+    async def pair(self, unit: Unit, name: str, key: WireRow) -> None:
+        """Keeps other writers of a pair of rows out until the unit's end."""
+        text = "\x1f".join((name, *map(str, key)))
+        sql = "select pg_advisory_xact_lock(hashtextextended('forecourt.pair.' || $1::text, 0))"
+        await unit.system(SystemPlan("lock a pair of rows", sql, (text,)), writes=False)
+
+    async def set_state(self, name: str, state: MapState, expected: Sequence[MapState] = (), detail: str = "") -> bool:
+        """Sets a state, if the map is in one of ``expected`` (() for any). Waits for writers that rely on the old one.
+        False: it was in another."""
+        async with self._operations.transaction("change a map's state") as transaction:
+            await transaction.execute("set local lock_timeout = '60s'")
+            lock = "select pg_advisory_xact_lock(hashtextextended('forecourt.map.' || $1::text, 0))"
+            await transaction.execute(lock, name)
+            sql = """update forecourt.sync_map set state = $2, detail = $3, changed_at = now()
+            where name = $1 and ($4::text[] = '{}' or state = any($4)) returning 1"""
+            return await transaction.value(sql, name, state, detail, list(expected)) is not None
+
+    # -- leases and positions -------------------------------------------------------------------------------------
+
+    async def lease(self, name: str, worker: str, seconds: float) -> Lease | None:
+        """The right to work on a map; None while another worker holds it."""
+        rows = await self._operations.system(SystemPlan("lease a map", _LEASE, (name, worker, seconds)))
+        return Lease(name, rows[0][0], rows[0][1]) if rows else None
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
+        """The same lease for longer; None where somebody else has it by now."""
+        plan = SystemPlan("renew a lease", _RENEW, (lease.map, lease.token, seconds))
+        rows = await self._operations.system(plan)
+        return Lease(lease.map, rows[0][0], rows[0][1]) if rows else None
+
+    async def release(self, lease: Lease) -> None:
+        """Lets another worker have the map."""
+        sql = "update forecourt.sync_map set worker = null, leased_until = null where name = $1 and token = $2"
+        await self._operations.system(SystemPlan("release a lease", sql, (lease.map, lease.token)))
+
+    async def position(self, name: str, side: Side) -> Position | None:
+        """How far the direction that starts at ``side`` has come, as its target's database says."""
+        sql = "select since, until, after from forecourt.sync_position where map = $1 and side = $2"
+        plan = SystemPlan("read a position", sql, (name, side.value))
+        rows = await self._databases[side.other].system(plan)
+        return Position(*rows[0]) if rows else None
+
+    async def save_position(self, unit: Unit, name: str, side: Side, position: Position, token: int) -> None:
+        """Keeps a position in the target's unit. Raises Refusal FC4121 where a newer lease has been at work."""
+        args = (name, side.value, position.since, position.until, position.after, token)
+        if not await unit.system(SystemPlan("keep a position", _SAVE, args)):
+            raise Refusal("FC4121", f"Map {name} is worked on by somebody else.")
+
+    async def forget_positions(self, name: str) -> None:
+        """A stopped map has come nowhere."""
+        for database in {id(item): item for item in self._databases.values()}.values():
+            for table in ("sync_position", "sync_progress"):
+                sql = f"delete from forecourt.{table} where map = $1 or map in ($1 || ' 1', $1 || ' 2')"
+                await database.system(SystemPlan("forget positions", sql, (name,)))
+
+    async def progress(self, name: str, side: Side) -> tuple[WireRow | None, int]:
+        """How far an initial sync from ``side`` has come: the last root key and the rows; (None, 0) at its start."""
+        sql = "select after::text, rows from forecourt.sync_progress where map = $1"
+        rows = await self._databases[side.other].system(SystemPlan("read progress", sql, (name,)))
+        return (tuple(msgspec.json.decode(rows[0][0])), rows[0][1]) if rows else (None, 0)
+
+    async def save_progress(self, unit: Unit, name: str, after: WireRow | None, rows: int) -> None:
+        """Keeps that in the target's unit; None: it is over."""
+        if after is None:
+            sql, args = "delete from forecourt.sync_progress where map = $1", (name,)
+            await unit.system(SystemPlan("end progress", sql, args))
+            return
+        text = msgspec.json.encode(list(after), enc_hook=str).decode()
+        sql = """insert into forecourt.sync_progress (map, after, rows) values ($1, $2::text::jsonb, $3)
+        on conflict (map) do update set after = excluded.after, rows = excluded.rows"""
+        await unit.system(SystemPlan("keep progress", sql, (name, text, rows)))
+
+    # -- errors and activity --------------------------------------------------------------------------------------
+
+    async def add_errors(self, name: str, side: Side, errors: Sequence[SyncError]) -> None:
+        """Keeps rows that did not arrive; one that is known already has one attempt more."""
+        rows = msgspec.json.encode(
+            [
+                {"operation": e.operation, "key": list(e.key), "message": e.message, "kind": e.kind}
+                for e in {tuple(map(str, error.key)): error for error in errors}.values()
+            ],
+            enc_hook=str,
+        ).decode()
+        await self._operations.system(SystemPlan("keep errors", _ERRORS, (name, side.value, rows)))
+
+    async def errors(self, name: str = "", limit: int = 1000) -> list[SyncError]:
+        """Errors that are kept, the oldest first."""
+        sql = """select id, map, side, operation, key::text, message, kind, attempts, at from forecourt.sync_error
+        where $1 = '' or map = $1 order by id limit $2"""
+        rows = await self._operations.system(SystemPlan("list errors", sql, (name, limit)))
+        return [
+            SyncError(r[0], r[1], Side(r[2]), r[3], tuple(msgspec.json.decode(r[4])), r[5], r[6], r[7], r[8])
+            for r in rows
+        ]
+
+    async def dismiss(self, ids: Sequence[int]) -> int:
+        """Forgets errors: they were mended, or nobody cares. Returns how many there were."""
+        sql = "delete from forecourt.sync_error where id = any($1) returning 1"
+        return len(await self._operations.system(SystemPlan("forget errors", sql, (list(ids),))))
+
+    async def forget(self, name: str, side: Side, keys: Sequence[tuple[object, ...]]) -> None:
+        """Forgets errors of rows that have arrived since."""
+        texts = [msgspec.json.encode(list(key), enc_hook=str).decode() for key in keys]
+        sql = "delete from forecourt.sync_error where map = $1 and side = $2 and key = any($3::text[]::jsonb[])"
+        await self._operations.system(SystemPlan("forget errors", sql, (name, side.value, texts)))
+
+    async def note(self, activity: Activity) -> None:
+        """An entry of the activity log."""
+        sql = "insert into forecourt.sync_activity (map, what, by, rows, detail) values ($1, $2, $3, $4, $5)"
+        args = (activity.map, activity.what, activity.by, activity.rows, activity.detail)
+        await self._operations.system(SystemPlan("log activity", sql, args))
+
+    async def activities(self, name: str = "", limit: int = 100) -> list[Activity]:
+        """The latest entries of the activity log, the newest first."""
+        sql = """select map, what, by, rows, detail, at from forecourt.sync_activity
+        where $1 = '' or map = $1 order by id desc limit $2"""
+        rows = await self._operations.system(SystemPlan("list activity", sql, (name, limit)))
+        return [Activity(row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows]
+
+    async def clock(self) -> dt.datetime:
+        """The operations database's time."""
+        moment: dt.datetime = (await self._operations.system(SystemPlan("time", "select now()")))[0][0]
+        return moment
