@@ -83,6 +83,7 @@ from forecourt.store.database import Database
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.folder import Faults, read_file, read_files
 from forecourt.store.migrate import migrate
+from forecourt.store.sync.bulk import Bulk
 from forecourt.store.sync.ends import Ends
 from forecourt.store.sync.outbox import Outbox
 from forecourt.store.sync.registry import Registry as SyncRegistry
@@ -372,11 +373,12 @@ async def _dual_write(
         second.wake()
 
     maps = [item for step in found.maps.steps for item in step.maps]
-    flow = Flow(planes, Ends(*catalogs))
+    ends = Ends(*catalogs)
+    flow = Flow(planes, ends)
     registry = SyncRegistry({Side.OPERATIONS: databases.operations, Side.DATAVERSE: databases.dataverse})
     live = Live(maps, flow, registry, databases.shared, wake)
     queue = Queue(maps, flow, registry, observer)
-    dual_write = DualWrite(maps, flow, registry, live, queue)
+    dual_write = DualWrite(maps, flow, registry, live, queue, Bulk(ends))
     if maps:
         coordinator.partner = live
         await dual_write.refresh()

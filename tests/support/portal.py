@@ -221,10 +221,16 @@ class EchoRequests:
         self.asked.append(("GET", raw_path, raw_query))
         return self._answer()
 
-    async def patch(
-        self, principal: Principal, raw_path: bytes, headers: Mapping[str, str], body: bytes, door: Door
+    async def change(
+        self,
+        principal: Principal,
+        method: str,
+        raw_path: bytes,
+        raw_query: bytes,
+        headers: Mapping[str, str],
+        body: bytes,
     ) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
-        self.asked.append(("PATCH", raw_path, body))
+        self.asked.append((method, raw_path, body))
         return self._answer()
 
     def _answer(self) -> tuple[int, tuple[tuple[str, str], ...], bytes]:

@@ -1,4 +1,4 @@
-"""A small pair of planes for tests of table maps: customers with contacts, orders with lines, workers; and their tables."""
+"""A small pair of planes for tests of table maps: customers with contacts, orders, workers; their tables."""
 
 from __future__ import annotations
 

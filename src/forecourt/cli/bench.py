@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from forecourt import __version__
+from forecourt.cli.bench_copies import copies
 from forecourt.cli.benching import machine, report
 from forecourt.cli.benching.rounds import Load, Samples, as_record, measure
 from forecourt.cli.benching.subject import prepared
@@ -25,7 +26,7 @@ from forecourt.cli.workspace import console
 WIDTH = 132
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--scale", type=click.IntRange(1, 200), default=1, show_default=True, help="Size of the sample data.")
 @click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Rounds of all contenders.")
 @click.option("--seconds", type=click.IntRange(1, 600), default=4, show_default=True, help="Per contender and round.")
@@ -36,7 +37,9 @@ WIDTH = 132
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write every sample down here.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Keep the sample's database here.")
 @click.option("--suite", "path", type=click.Path(dir_okay=False, path_type=Path), help="Default: bench/scenarios.py.")
+@click.pass_context
 def bench(
+    context: click.Context,
     scale: int,
     rounds: int,
     seconds: int,
@@ -50,6 +53,8 @@ def bench(
 ) -> None:
     """Measures reads by key and pages against pgbench, interleaved, and prints the ratios.
 
+    What keeps two sides in step is measured by 'forecourt bench copies'.
+
     Needs two cores: the server has one, PostgreSQL the other. Every answer is checked before anything is timed.
 
     \b
@@ -57,7 +62,10 @@ def bench(
       forecourt bench
       forecourt bench --quick
       forecourt bench --scale 10 --rounds 9 --json bench/results/today.json
+      forecourt bench copies --json bench/results/copies.json
     """
+    if context.invoked_subcommand is not None:
+        return
     cores = machine.two_cores()
     suite = read_suite(path if path is not None else suite_folder() / "scenarios.py")
     unknown = set(names) - {scenario.name for scenario in suite.scenarios}
@@ -79,6 +87,9 @@ def bench(
         file.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     if strict and not all(item.met for item in report.verdicts(suite, samples)):
         raise click.exceptions.Exit(1)
+
+
+bench.add_command(copies)
 
 
 async def _run(

@@ -44,9 +44,16 @@ class PortalRequests:
         answer = await self._requests.get(principal, path, query, headers)
         return answer.status, answer.headers, answer.body
 
-    async def patch(
-        self, principal: Principal, raw_path: bytes, headers: Mapping[str, str], body: bytes, door: Door
+    async def change(
+        self,
+        principal: Principal,
+        method: str,
+        raw_path: bytes,
+        raw_query: bytes,
+        headers: Mapping[str, str],
+        body: bytes,
     ) -> tuple[int, Headers, bytes]:
-        """An update of one row."""
-        answer = await self._changes.change(principal, "PATCH", raw_path.decode("latin-1"), "", headers, body)
+        """POST, PATCH, PUT or DELETE, as (status, headers, body)."""
+        path, query = raw_path.decode("latin-1"), raw_query.decode("latin-1")
+        answer = await self._changes.change(principal, method, path, query, headers, body)
         return answer.status, answer.headers, answer.body

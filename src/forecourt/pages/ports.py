@@ -74,8 +74,14 @@ class DataverseRequests(Protocol):
         """A read of a set or of a row."""
         ...
 
-    async def patch(
-        self, principal: Principal, raw_path: bytes, headers: Mapping[str, str], body: bytes, door: Door
+    async def change(
+        self,
+        principal: Principal,
+        method: str,
+        raw_path: bytes,
+        raw_query: bytes,
+        headers: Mapping[str, str],
+        body: bytes,
     ) -> tuple[int, Headers, bytes]:
-        """An update of a row."""
+        """POST, PATCH, PUT or DELETE: a row created, changed, bound to another, deleted."""
         ...

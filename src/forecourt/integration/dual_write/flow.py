@@ -119,7 +119,7 @@ class Flow:
         rows = [row for _, row in outcome.rows]
         keyed = all(None not in key_of(leg, row) for row in rows)
         if keyed and self.as_set(leg):
-            async with _origin(unit):
+            async with own(unit):
                 merged = await self.ends.merge(unit, leg, rows)
             await self._take_back(work, table_map, outcome, [key_of(leg, rows[at]) for at in merged.inserted])
             written = len(merged.inserted) + len(merged.updated)
@@ -168,7 +168,7 @@ class Flow:
             return Applied()
         unit = await self.unit(work, leg.target_side)
         if self.as_set(leg, "delete") and len(leg.target.sources) == 1:
-            async with _origin(unit), _apart(unit, apart):
+            async with own(unit), _apart(unit, apart):
                 return Applied(deleted=await self.ends.delete(unit, leg, outcome.gone))
         plane = self.planes[leg.target_side]
         errors, deleted = [], 0
@@ -255,7 +255,7 @@ def _turned(leg: Leg, other: Leg, key: WireRow) -> WireRow:
 
 
 @asynccontextmanager
-async def _origin(unit: Unit) -> AsyncIterator[None]:
+async def own(unit: Unit) -> AsyncIterator[None]:
     """What runs inside is the integration's own and not captured."""
     await unit.origin("sync")
     yield

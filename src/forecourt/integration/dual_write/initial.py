@@ -14,15 +14,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from forecourt.integration.dual_write.flow import Flow, Outcome, key_of
+from forecourt.integration.dual_write.flow import Flow, Outcome, key_of, own
 from forecourt.integration.dual_write.maps import TableMap
 from forecourt.integration.dual_write.order import Step, first_pass, second_pass
+from forecourt.kernel.bulk import Bulk, Range
 from forecourt.kernel.sync import Leg, Registry, RowError, Side, SyncError, Unsent, WireRow
 
 Work = Any
 
-#: Rows in one batch.
+#: Rows in one batch that business logic looks at, and how many times that where none does.
 BATCH = 5_000
+SET = 10
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,19 @@ class Synced:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What became of one batch."""
+    """What became of one batch. ``last``: the root key that it came to, None at the end; ``wrong``: root keys."""
 
-    roots: list[WireRow]
-    outcome: Outcome
+    last: WireRow | None
+    rows: int
     written: int
-    errors: list[RowError]
+    wrong: list[WireRow]
 
 
 class InitialSync:
     """Copies whole tables."""
 
-    def __init__(self, flow: Flow, registry: Registry, batch: int = BATCH) -> None:
+    def __init__(self, flow: Flow, registry: Registry, bulk: Bulk, batch: int = BATCH) -> None:
+        self._bulk = bulk
         self._flow = flow
         self._registry = registry
         self._batch = batch
@@ -72,47 +75,61 @@ class InitialSync:
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         mark = f"{item.name} {number}"
         after, rows = await self._registry.progress(mark, leg.source_side)
-        written = wrong = 0
+        move = self._set if self._flow.as_set(leg) else self._each
         total = await coordinator.run(lambda work: self._count(work, leg), f"count {leg.source.name}", settle=False)
+        written = 0
         again: list[WireRow] = []
         while True:
 
             async def attempt(work: Work, after: WireRow | None = after, rows: int = rows) -> _Batch:
-                unit = await self._flow.unit(work, leg.source_side)
-                roots = await self._flow.ends.roots(unit, leg, after, self._batch)
-                sent = await self._flow.ends.project(unit, leg, roots)
-                outcome = Outcome(leg, tuple(pair for pair in sent if not isinstance(pair[1], Unsent)))
-                applied = await self._flow.write(work, item, outcome, apart=True)
-                unsent = [RowError(-1, row.reason) for _, row in sent if isinstance(row, Unsent)]
+                moved = await move(work, item, leg, after)
                 target = await self._flow.unit(work, leg.target_side)
-                ended = roots[-1] if roots else None
-                await self._registry.save_progress(target, mark, ended, rows + len(roots))
-                return _Batch(roots, outcome, applied.written, [*applied.errors, *unsent])
+                await self._registry.save_progress(target, mark, moved.last, rows + moved.rows)
+                return moved
 
             done = await coordinator.run(attempt, f"initial sync of {item.name}", settle=False, slow=True)
-            if not done.roots:
+            rows, written, after = rows + done.rows, written + done.written, done.last
+            again += done.wrong
+            if after is None:
                 break
-            again += [done.outcome.rows[error.index][0] for error in done.errors if error.index >= 0]
-            unsent = [error for error in done.errors if error.index < 0]
-            await self._keep(item, leg, [((error.message,), error) for error in unsent])
-            rows, after = rows + len(done.roots), done.roots[-1]
-            written, wrong = written + done.written, wrong + len(unsent)
             if told is not None:
                 told(item.name, rows, max(total, rows))
-        wrong += await self._second(item, leg, again)
-        return Synced(rows, written, wrong)
+        return Synced(rows, written, await self._again(item, leg, again))
 
-    async def _second(self, item: TableMap, leg: Leg, roots: list[WireRow]) -> int:
-        """Rows whose lookups were not there yet, once more; again as long as that helps. Returns the errors left."""
+    async def _set(self, work: Work, item: TableMap, leg: Leg, after: WireRow | None) -> _Batch:
+        """The next rows as a set, which no row of passes through here."""
+        source, target = await self._flow.unit(work, leg.source_side), await self._flow.unit(work, leg.target_side)
+        async with own(target):
+            staged = await self._bulk.stage(source, target, leg, Range(after, self._batch * SET))
+            merged = await self._bulk.merge(target, leg)
+        wrong = [error.root for error in merged.errors]
+        rows = merged.inserted + merged.updated + merged.unchanged + len(wrong)
+        return _Batch(staged.last, rows, merged.inserted + merged.updated, wrong)
+
+    async def _each(self, work: Work, item: TableMap, leg: Leg, after: WireRow | None) -> _Batch:
+        """The next rows one by one, through the target's business logic."""
+        unit = await self._flow.unit(work, leg.source_side)
+        roots = await self._flow.ends.roots(unit, leg, after, self._batch)
+        sent = await self._flow.ends.project(unit, leg, roots)
+        outcome = Outcome(leg, tuple(pair for pair in sent if not isinstance(pair[1], Unsent)))
+        applied = await self._flow.write(work, item, outcome, apart=True)
+        wrong = [root for root, row in sent if isinstance(row, Unsent)]
+        wrong += [outcome.rows[error.index][0] for error in applied.errors]
+        return _Batch(roots[-1] if roots else None, len(roots), applied.written, wrong)
+
+    async def _again(self, item: TableMap, leg: Leg, roots: list[WireRow]) -> int:
+        """Rows in error once more, as long as that helps: what they look up may be there by now. Keeps and counts the
+        errors that are left."""
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         while roots:
 
             async def attempt(work: Work, roots: list[WireRow] = roots) -> list[tuple[WireRow, WireRow, RowError]]:
                 unit = await self._flow.unit(work, leg.source_side)
                 sent = await self._flow.ends.project(unit, leg, roots)
-                outcome = Outcome(leg, tuple(sent))
+                unsent = [(root, row, RowError(-1, row.reason)) for root, row in sent if isinstance(row, Unsent)]
+                outcome = Outcome(leg, tuple(pair for pair in sent if not isinstance(pair[1], Unsent)))
                 applied = await self._flow.write(work, item, outcome, apart=True)
-                return [(*outcome.rows[error.index], error) for error in applied.errors]
+                return [*unsent, *((*outcome.rows[error.index], error) for error in applied.errors)]
 
             failed = await coordinator.run(attempt, f"initial sync of {item.name}", settle=False, slow=True)
             if len(failed) == len(roots):

@@ -24,6 +24,7 @@ from forecourt.integration.dual_write.live import Live
 from forecourt.integration.dual_write.maps import TableMap
 from forecourt.integration.dual_write.order import order
 from forecourt.integration.dual_write.queued import LEASE, Queue
+from forecourt.kernel.bulk import Bulk
 from forecourt.kernel.document import suggest
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.sync import Activity, Lease, MapRecord, Position, Registry, Side
@@ -50,7 +51,10 @@ class Status:
 class DualWrite:
     """All maps of a solution, parents first."""
 
-    def __init__(self, maps: Sequence[TableMap], flow: Flow, registry: Registry, live: Live, queue: Queue) -> None:
+    def __init__(
+        self, maps: Sequence[TableMap], flow: Flow, registry: Registry, live: Live, queue: Queue, bulk: Bulk
+    ) -> None:
+        self._bulk = bulk
         self.maps = {item.name: item for item in maps}
         self.queue = queue
         self.registry = registry
@@ -103,7 +107,9 @@ class DualWrite:
                 await self._reset(item)
         for step in order(fresh):
             wanted = [item for item in step.maps if initial and not item.record.initial.skip]
-            rows = await InitialSync(self._flow, self.registry).run(replace(step, maps=tuple(wanted)), progress)
+            rows = await InitialSync(self._flow, self.registry, self._bulk).run(
+                replace(step, maps=tuple(wanted)), progress
+            )
             done += [await self._running(item, by, rows.get(item.name)) for item in step.maps]
         await self.refresh()
         return done

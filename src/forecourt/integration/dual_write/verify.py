@@ -1,9 +1,9 @@
 """Verify and repair: both sides compared through the map, and what it takes to make them equal again.
 
 The rows of each end are hashed in segments by integration key, in the form in which they travel (transforms, filters
-and companies applied), without a lock and while people write. Only segments that differ are read. A row that differs may
-be on its way: what waits in the queue is worked off first, and the rows that still differ are looked at once more while
-the map's writers wait for an instant. What is left is divergence. Source: operations-and-integration 1.12.
+and companies applied), without a lock and while people write. Only segments that differ are read. A row that differs
+may be on its way: what waits in the queue is worked off first, and the rows that still differ are looked at once more
+while the map's writers wait for an instant. What is left is divergence. Source: operations-and-integration 1.12.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ PREFIX = b"/_api/"
 MAX_BODY = 1024 * 1024
 
 _JSON = "application/json; odata.metadata=minimal"
-_ALLOWED = "GET, HEAD, PATCH"
+_METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
+_ALLOWED = ", ".join(_METHODS)
 
 
 class PortalApi:
@@ -39,7 +40,7 @@ class PortalApi:
         method = visit.request.method
         write = method not in csrf.SAFE_METHODS
         try:
-            if method not in {"GET", "HEAD", "PATCH"}:
+            if method not in _METHODS:
                 return self._failed(
                     visit, Failure(405, errors.INVALID_OPERATION, "Invalid Operation performed."), {"allow": _ALLOWED}
                 )
@@ -66,15 +67,15 @@ class PortalApi:
         raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
         path = raw_path.partition(b"?")[0].removeprefix(PREFIX)
         headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "cookie"}
+        query: bytes = request.scope["query_string"]
         if not write:
-            query: bytes = request.scope["query_string"]
             return await self._requests.get(visit.principal, path, query, headers, Door.PORTAL_API)
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_BODY:
                 raise Refusal("FC1005", "The body is larger than the server takes.")
-        return await self._requests.patch(visit.principal, path, headers, bytes(body), Door.PORTAL_API)
+        return await self._requests.change(visit.principal, request.method, path, query, headers, bytes(body))
 
     @staticmethod
     def _unproved(visit: Visit) -> Failure | None:
