@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from forecourt.kernel.principal import Door
 from forecourt.odata.dialect import OPERATIONS
 from forecourt.security.gate import Gate
 from forecourt.security.requests import Requests
+from forecourt.security.services import Service
 
 ROOT = "/data"
 
 
-def data_requests(gate: Gate) -> Requests:
-    """The requests of ``/data``."""
-    return Requests(gate, OPERATIONS, Door.OPERATIONS, ROOT)
+def data_requests(gate: Gate, services: Mapping[str, Service] | None = None) -> Requests:
+    """The requests of ``/data``. ``services``: by name, what it answers beside rows: actions, data packages."""
+    return Requests(gate, OPERATIONS, Door.OPERATIONS, ROOT, services)
