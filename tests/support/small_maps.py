@@ -139,6 +139,7 @@ _TABLES: tuple[dict[str, Any], ...] = (
             "cts_number": {"type": "text", "required": True},
             "cts_name": {"type": "text"},
             "cts_grade": {"type": "text", "required": True, "default": "A"},
+            "cts_customer": {"type": "lookup", "target": "cts_customer"},
         },
         "keys": {"cts_worker_key": ["cts_number"]},
     },

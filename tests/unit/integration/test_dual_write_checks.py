@@ -320,7 +320,7 @@ def test_a_table_has_one_integration_key() -> None:
     other = one_way.replace("name: workers", "name: others").replace("columns:", "key: [cts_name]\ncolumns:")
     _, (fault,) = load_maps([source(one_way), source(other, "maps/other.yaml")], OPERATIONS, tables)
     assert str(fault) == (
-        "maps/other.yaml:6: DIPV1003 cts_worker has another integration key in maps/test.yaml:1. "
+        "maps/other.yaml:6: DIPV1003 cts_worker has another integration key in maps/test.yaml:2. "
         "A table has one: write 'key: [cts_number]' in both maps."
     )
 

@@ -52,9 +52,21 @@ async def test_a_write_needs_the_token_of_the_session(browser: Browser, shown: P
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-async def test_other_methods_are_not_allowed(browser: Browser, method: str) -> None:
+async def test_every_write_needs_the_token(browser: Browser, shown: Preview, method: str) -> None:
     await browser.sign_in()
-    answer = await browser.request(method, SET)
+    answer = await browser.request(method, ROW, json={"name": "x"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "90040108")
+    assert not shown.requests.asked
+    shown.requests.answer = (204, (), b"")
+    proof = {"__RequestVerificationToken": await token(browser)}
+    answer = await browser.request(method, ROW, json={"name": "x"}, headers=proof)
+    assert answer.status_code == 204
+    assert shown.requests.asked[0][0] == method
+
+
+async def test_other_methods_are_not_allowed(browser: Browser) -> None:
+    await browser.sign_in()
+    answer = await browser.request("OPTIONS", SET)
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "9004010A")
     assert "PATCH" in answer.headers["allow"]
 
