@@ -156,6 +156,7 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
     ops.EntityPermission: {
         "grant": "Operations that are granted.",
         "fields": "Fields that the grant is limited to.",
+        "actions": "Actions that may be called; no operation brings them along.",
     },
     ops.PrivilegeDefinition: {
         "entities": "Permissions by physical name of the data entity.",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from forecourt.dataverse.changes import ChangeTracking
 from forecourt.dataverse.who_am_i import WhoAmI
 from forecourt.kernel.principal import Door, Principal
 from forecourt.odata.dialect import DATAVERSE, PORTAL
+from forecourt.odata.signature import Signature
 from forecourt.security.changes import Changes
 from forecourt.security.gate import Gate
 from forecourt.security.requests import Headers, Requests
@@ -17,8 +18,14 @@ from forecourt.security.services import Service
 ROOT = "/api/data/v9.2"
 
 
-def web_api_requests(gate: Gate, organization: UUID, services: Mapping[str, Service] | None = None) -> Requests:
-    """The requests of the Web API. ``organization``: the organization's id; ``services``: further ones, by name."""
+def web_api_requests(
+    gate: Gate,
+    organization: UUID,
+    services: Mapping[str, Service] | None = None,
+    actions: Sequence[Signature] = (),
+) -> Requests:
+    """The requests of the Web API. ``organization``: the organization's id; ``services``: further ones, by name;
+    ``actions``: what ``$metadata`` says of those that are actions."""
     return Requests(
         gate,
         DATAVERSE,
@@ -26,6 +33,7 @@ def web_api_requests(gate: Gate, organization: UUID, services: Mapping[str, Serv
         ROOT,
         services={"WhoAmI": WhoAmI(organization), **(services or {})},
         readers=(ChangeTracking(gate, ROOT),),
+        actions=actions,
     )
 
 

@@ -23,6 +23,9 @@ from forecourt.kernel.model import Entity
 from forecourt.kernel.plan import WriteOperation
 from forecourt.kernel.principal import Principal
 
+#: Who writes: a person, a program or business logic, or the integration.
+Origin = Literal["work", "sync"]
+
 #: How deep writes of business logic may cause further ones (Dataverse: 8).
 DEEPEST = 8
 
@@ -41,7 +44,7 @@ class Write:
     values: tuple[tuple[str, object], ...] = ()
     version: str | None = None
     computed: tuple[tuple[str, object], ...] = ()
-    origin: Literal["work", "sync"] = "work"
+    origin: Origin = "work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,10 @@ class Rows(Protocol):
 
     async def find(self, entity: str, key: Mapping[str, object]) -> Mapping[str, object] | None:
         """One row by any unique key, or None."""
+        ...
+
+    async def lock(self, entity: str, key: Mapping[str, object]) -> Mapping[str, object] | None:
+        """The same, locked until the unit of work ends: what is computed from it stays true."""
         ...
 
     async def select(
@@ -96,7 +103,7 @@ class Draft:
     before: Mapping[str, object] | None = None
     after: Mapping[str, object] | None = None
     depth: int = 1
-    origin: Literal["work", "sync"] = "work"
+    origin: Origin = "work"
     shared: dict[str, object] = field(default_factory=dict)
 
     def value(self, name: str) -> object:
@@ -109,7 +116,7 @@ class Draft:
 class Logic(Protocol):
     """Business logic of one side, or of a solution: the stages around a write. Raises Refusal to turn it down."""
 
-    def concerns(self, entity: Entity, operation: WriteOperation) -> bool:
+    def concerns(self, entity: Entity, operation: WriteOperation, origin: Origin = "work") -> bool:
         """Whether any stage does anything for such writes: rows that nothing watches may be written as a set."""
         ...
 
@@ -123,7 +130,7 @@ class Logic(Protocol):
 class NoLogic:
     """Rows that are just rows."""
 
-    def concerns(self, entity: Entity, operation: WriteOperation) -> bool:
+    def concerns(self, entity: Entity, operation: WriteOperation, origin: Origin = "work") -> bool:
         return False
 
     async def validate(self, draft: Draft) -> None:
@@ -153,8 +160,8 @@ class SidedLogic:
     def _of(self, entity: Entity) -> Logic:
         return self._native if entity.virtual_of is None else self._virtual
 
-    def concerns(self, entity: Entity, operation: WriteOperation) -> bool:
-        return self._of(entity).concerns(entity, operation)
+    def concerns(self, entity: Entity, operation: WriteOperation, origin: Origin = "work") -> bool:
+        return self._of(entity).concerns(entity, operation, origin)
 
     async def validate(self, draft: Draft) -> None:
         await self._of(draft.entity).validate(draft)

@@ -50,6 +50,9 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC5000": (500, "An unexpected error; the correlation id finds it in the log."),
     "FC4092": (409, "A row with the same key exists already."),
     "FC5031": (503, "A database cannot be reached now."),
+    "FC4801": (400, "A data package is not valid: its archive, its manifest, or a file in it."),
+    "FC4802": (409, "The job, message or blob is not in a state for this."),
+    "FC4803": (403, "The address of a blob is not valid, has expired, or is for another use."),
     "FC6001": (0, "A definition file is not valid."),
     "FC6002": (0, "A name in a definition file is not known."),
     "FC6003": (0, "Two definitions contradict each other."),
@@ -72,7 +75,8 @@ class Refusal(ForecourtError):
     """A request turned down. ``hint`` says what to write or do instead; ``source`` is the option or column at fault.
 
     ``headers`` are added to an HTTP answer (``WWW-Authenticate``, ``Retry-After``). ``surface``: Dataverse's code where
-    it says more than the one that stands for ``code`` (pages-and-dataverse B2.10).
+    it says more than the one that stands for ``code`` (pages-and-dataverse B2.10). ``inner``: what ``/data`` says
+    in the inner error where that is more, the infolog of business logic (operations-and-integration 5.6).
     """
 
     code: str
@@ -83,6 +87,7 @@ class Refusal(ForecourtError):
     source: str = ""
     headers: tuple[tuple[str, str], ...] = field(default=())
     surface: str = ""
+    inner: str = ""
 
     def __post_init__(self) -> None:
         if not self.status:

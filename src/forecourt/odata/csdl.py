@@ -3,13 +3,13 @@
 Writes what the model holds, so a model that is narrowed to what an identity may see gives narrowed metadata. Enum
 types are written where values cross as symbols (operations); choices are Edm.Int32. A relation names its partner when
 exactly one relation leads back over the same fields, and its referential constraints when it leads to one row.
-Leaves out annotations, actions and functions.
+Actions are written as they are called: bound to a row or to a set. Leaves out annotations and functions.
 Sources: operations-and-integration 2.7, 5.2; pages-and-dataverse B1.7, B3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import quoteattr
 
 import msgspec
@@ -17,25 +17,14 @@ import msgspec
 from forecourt.kernel.model import Entity, EntityField, Enum, Model, Relation
 from forecourt.kernel.types import Kind
 from forecourt.odata.dialect import Dialect
+from forecourt.odata.signature import EDM, Signature
 
 CONTENT_TYPE = "application/xml"
 
-_EDM = {
-    Kind.STRING: "Edm.String",
-    Kind.GUID: "Edm.Guid",
-    Kind.INT32: "Edm.Int32",
-    Kind.INT64: "Edm.Int64",
-    Kind.DECIMAL: "Edm.Decimal",
-    Kind.DOUBLE: "Edm.Double",
-    Kind.BOOLEAN: "Edm.Boolean",
-    Kind.DATE: "Edm.Date",
-    Kind.DATETIME: "Edm.DateTimeOffset",
-}
 
-
-def metadata(model: Model, dialect: Dialect) -> bytes:
+def metadata(model: Model, dialect: Dialect, actions: Sequence[Signature] = ()) -> bytes:
     """The CSDL document."""
-    return "\n".join(_document(model, dialect)).encode("utf-8")
+    return "\n".join(_document(model, dialect, actions)).encode("utf-8")
 
 
 def service_document(model: Model, base_url: str) -> bytes:
@@ -56,10 +45,10 @@ def edm_type(field: EntityField, model: Model, dialect: Dialect) -> str:
         return "Edm.DateTimeOffset"
     if field.kind is Kind.INT64 and dialect.int64_as_decimal and field.record_of is None:
         return "Edm.Decimal"
-    return "Edm.Guid" if field.record_of is not None else _EDM[field.kind]
+    return "Edm.Guid" if field.record_of is not None else EDM[field.kind]
 
 
-def _document(model: Model, dialect: Dialect) -> Iterator[str]:
+def _document(model: Model, dialect: Dialect, actions: Sequence[Signature]) -> Iterator[str]:
     namespace = dialect.namespace
     operations = dialect.name == "operations"
     alias = "" if operations else ' Alias="mscrm"'
@@ -80,6 +69,8 @@ def _document(model: Model, dialect: Dialect) -> Iterator[str]:
     entities = [model.by_collection[name] for name in sorted(model.by_collection)]
     for entity in entities:
         yield from _entity(entity, model, dialect)
+    for action in actions:
+        yield from _action(action, model, dialect)
     yield f"<EntityContainer Name={quoteattr('Resources' if operations else 'System')}>"
     for entity in entities:
         kind = quoteattr(f"{namespace}.{entity.public_name}")
@@ -109,6 +100,20 @@ def _entity(entity: Entity, model: Model, dialect: Dialect) -> Iterator[str]:
     for relation, target in _relations(entity, model):
         yield from _navigation(relation, entity, target, dialect)
     yield "</EntityType>"
+
+
+def _action(action: Signature, model: Model, dialect: Dialect) -> Iterator[str]:
+    entity = model.entities[action.entity]
+    kind = f"{dialect.namespace}.{entity.public_name}"
+    bound = quoteattr(kind if action.bound else f"Collection({kind})")
+    yield f'<Action Name={quoteattr(action.name)} IsBound="true">'
+    yield f"<Parameter Name={quoteattr(entity.public_name)} Type={bound}/>"
+    for parameter in action.parameters:
+        facets = "" if parameter.type.nullable or not parameter.required else ' Nullable="false"'
+        yield f"<Parameter Name={quoteattr(parameter.name)} Type={quoteattr(parameter.type.edm(dialect))}{facets}/>"
+    if action.returns is not None:
+        yield f"<ReturnType Type={quoteattr(action.returns.edm(dialect))}/>"
+    yield "</Action>"
 
 
 def _property(field: EntityField, entity: Entity, model: Model, dialect: Dialect) -> str:

@@ -8,9 +8,10 @@
 
 Operations' own service leaves ``code`` empty, says "An error has occurred." and the truth in ``innererror.message``.
 People see ``message`` first and programs written for the original read ``innererror.message``, so the truth stands in
-both; ``stacktrace`` is always empty. The Dataverse surface keeps Microsoft's codes; ours stands in an annotation. The
-portal names Dataverse's code in ``cdscode`` and shows ``innererror`` only where the site's setting asks for it. Hints
-are part of the message; a Refusal's ``detail`` is for those who may debug and isn't written.
+both, in the latter with the infolog of business logic in the original's words; ``stacktrace`` is always empty. The
+Dataverse surface keeps Microsoft's codes; ours stands in an annotation. The portal names Dataverse's code in
+``cdscode`` and shows ``innererror`` only where the site's setting asks for it. Hints are part of the message; a
+Refusal's ``detail`` is for those who may debug and isn't written.
 Sources: operations-and-integration 5.6; pages-and-dataverse A2.3, B2.10.
 """
 
@@ -112,12 +113,16 @@ def render(
 
 def _message(refusal: Refusal) -> str:
     """What people read. Lone surrogates, which JSON can't hold, are replaced."""
-    return refusal.text.encode("utf-8", "replace").decode("utf-8")
+    return _text(refusal.text)
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _operations(refusal: Refusal) -> dict[str, Any]:
     message = _message(refusal)
-    inner = {"message": message, "type": "Forecourt.Refusal", "stacktrace": ""}
+    inner = {"message": _text(refusal.inner) or message, "type": "Forecourt.Refusal", "stacktrace": ""}
     return {"code": refusal.code, "message": message, "innererror": inner}
 
 

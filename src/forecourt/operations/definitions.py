@@ -120,8 +120,11 @@ class FieldGrants(Record, frozen=True):
 
 
 class EntityPermission(Record, frozen=True):
+    """``actions``: those of the entity that may be called; a right to rows brings none of them along."""
+
     grant: tuple[Grant, ...]
     fields: FieldGrants = FieldGrants()
+    actions: tuple[str, ...] = ()
 
 
 class PrivilegeDefinition(Record, frozen=True):

@@ -14,8 +14,9 @@ A solution's ``operations/*.py`` registers functions by decorator::
             raise Refused("The quantity must be positive.", field="OrderedSalesQuantity")
 
     @action("PurchPurchaseOrderHeaderV2Entity", name="confirm")
-    async def confirm(row, arguments):
-        await row.rows.update(...)
+    async def confirm(row, *, Note: str = "") -> str:
+        await row.update(PurchaseOrderStatus=2, VendorOrderReference=Note)
+        return row["PurchaseOrderNumber"]
 
 Order of a write (operations-and-integration 5.6)::
 
@@ -25,6 +26,8 @@ Order of a write (operations-and-integration 5.6)::
 
 Functions may be synchronous or asynchronous and run in the unit of work of the write: what they raise undoes it. A row
 is read and set by field name; values are stored ones (``Decimal``, ``date``, aware ``datetime``, an enum's value).
+What is wrong may be noted line by line (:meth:`Row.warning`); the write is turned down at the end of the stage, with
+all its lines. How actions are called is ``actions``' affair.
 """
 
 from __future__ import annotations
@@ -46,6 +49,9 @@ from forecourt.store.scripts import load_scripts
 
 Stage = Literal["initial", "field", "default", "row", "finish"]
 
+#: Key in what the stages of a write share: the lines that they have noted.
+INFOLOG = "operations.infolog"
+
 #: Attribute of a function that holds its registrations.
 _MARK = "__forecourt_hooks__"
 
@@ -63,13 +69,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a decorator was told. ``name``: of an action; ``bound``: it is called on a row."""
+    """What a decorator was told. ``name``: of an action; ``bound``: it is called on a row, else on the set."""
 
     stage: Stage | Literal["action"]
     entity: str
     field: str = ""
     operations: tuple[WriteOperation, ...] = ()
     name: str = ""
+    bound: bool = True
 
 
 def _register(registration: Registration) -> Callable[[F], F]:
@@ -103,10 +110,11 @@ def finish(entity: str, *, operation: WriteOperation | None = None) -> Callable[
     return _register(Registration("finish", entity, "", _EVERY if operation is None else (operation,)))
 
 
-def action(entity: str, name: str = "") -> Callable[[F], F]:
-    """``f(row, arguments)`` is called by ``POST Set(key)/Microsoft.Dynamics.DataEntities.<name>`` with a JSON object;
-    what it returns is the answer. ``name``: left out, the function's own."""
-    return _register(Registration("action", entity, name=name))
+def action(entity: str, name: str = "", *, bound: bool = True) -> Callable[[F], F]:
+    """``f(row, *, Parameter: type = default)`` is called by ``POST Set(key)/Microsoft.Dynamics.DataEntities.<name>``
+    with its parameters as JSON; what it returns is the answer. ``bound`` False: it is called on the set, ``POST
+    Set/Microsoft.Dynamics.DataEntities.<name>``, and its row is empty. ``name``: left out, the function's own."""
+    return _register(Registration("action", entity, name=name, bound=bound))
 
 
 class Row(MutableMapping[str, Any]):
@@ -131,6 +139,12 @@ class Row(MutableMapping[str, Any]):
     @property
     def rows(self) -> Rows:
         return self._draft.rows
+
+    def warning(self, text: str) -> None:
+        """Notes what is wrong (checkFailed): the write is turned down when the stage is over."""
+        noted = self._draft.shared.setdefault(INFOLOG, [])
+        assert isinstance(noted, list)
+        noted.append(f"Warning: {text}")
 
     def supplied(self, name: str) -> bool:
         """Whether the asker has set the field."""
@@ -175,10 +189,15 @@ class Hook:
     function: Callable[..., object]
     where: Where
 
-    async def run(self, *arguments: object) -> object:
+    @property
+    def name(self) -> str:
+        """An action's name."""
+        return self.registration.name or getattr(self.function, "__name__", "")
+
+    async def run(self, *arguments: object, **named: object) -> object:
         """Calls the function. Raises Refusal FC4005 with what it says."""
         try:
-            result = self.function(*arguments)
+            result = self.function(*arguments, **named)
             return await result if inspect.isawaitable(result) else result
         except Refused as error:
             said = str(error) or "Business logic turned the write down."
@@ -205,21 +224,14 @@ class Hooks:
             for hook in hooks
         )
 
-    def action(self, entity: str, name: str) -> Hook | None:
-        """The action of an entity by its name."""
-        for hook in self.found.get((entity, "action"), ()):
-            if (hook.registration.name or getattr(hook.function, "__name__", "")) == name:
-                return hook
-        return None
+    @property
+    def called(self) -> list[Hook]:
+        """Every action."""
+        return [hook for (_, stage), hooks in self.found.items() if stage == "action" for hook in hooks]
 
     def actions(self) -> list[tuple[str, str]]:
         """(entity, name) of every action."""
-        return [
-            (name, hook.registration.name or getattr(hook.function, "__name__", ""))
-            for (name, stage), hooks in self.found.items()
-            if stage == "action"
-            for hook in hooks
-        ]
+        return [(hook.registration.entity, hook.name) for hook in self.called]
 
 
 def load_hooks(root: Path, entities: Mapping[str, Entity], faults: Faults) -> Hooks:

@@ -12,11 +12,11 @@ What the asker supplies is never overwritten by an initial value. Source: operat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from forecourt.kernel.change import Draft
+from forecourt.kernel.change import Draft, Origin
 from forecourt.kernel.document import suggest
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity, Enum, Model
@@ -24,7 +24,7 @@ from forecourt.kernel.plan import WriteOperation
 from forecourt.odata.body import read_value
 from forecourt.odata.dialect import OPERATIONS
 from forecourt.operations.definitions import EntityFile, FieldDefinition
-from forecourt.operations.hooks import Hooks, Row
+from forecourt.operations.hooks import INFOLOG, Hook, Hooks, Row
 from forecourt.operations.sequences import NumberSequences
 from forecourt.store.database import Database
 from forecourt.store.folder import Faults, Loaded
@@ -90,7 +90,7 @@ class EntityLogic:
     rules: Mapping[str, FieldRules]
     database: Database
 
-    def concerns(self, entity: Entity, operation: WriteOperation) -> bool:
+    def concerns(self, entity: Entity, operation: WriteOperation, origin: Origin = "work") -> bool:
         """Whether a function or a rule takes part: other rows may be written as a set."""
         name = entity.virtual_of or entity.name
         rules = self.rules.get(name)
@@ -107,22 +107,41 @@ class EntityLogic:
         if draft.operation != "delete":
             for supplied in sorted(draft.supplied):
                 base = draft.entity.fields[supplied].base or supplied
-                for hook in self.hooks.of(name, "field", draft.operation, base):
-                    await hook.run(row, draft.values[supplied])
-            for hook in self.hooks.of(name, "default", draft.operation):
-                await hook.run(row)
+                hooks = self.hooks.of(name, "field", draft.operation, base)
+                await self._stage(draft, hooks, f"validateField failed on field '{base}'", row, draft.values[supplied])
+            _turn_down(draft)
+            await self._stage(draft, self.hooks.of(name, "default", draft.operation), "defaultRow failed", row)
+            _turn_down(draft)
             self._required(draft, name, row)
-        for hook in self.hooks.of(name, "row", draft.operation):
-            await hook.run(row)
+        failed = "validateDelete failed" if draft.operation == "delete" else "validateWrite failed"
+        await self._stage(draft, self.hooks.of(name, "row", draft.operation), failed, row)
+        _turn_down(draft)
         if draft.operation == "create":
             await self._number(draft, name, row)
 
     async def finish(self, draft: Draft) -> None:
         name = draft.entity.virtual_of or draft.entity.name
-        for hook in self.hooks.of(name, "finish", draft.operation):
-            await hook.run(Row(draft))
+        hooks = self.hooks.of(name, "finish", draft.operation)
+        await self._stage(draft, hooks, "a following step failed", Row(draft))
+        _turn_down(draft)
 
     # -- steps ----------------------------------------------------------------------------------------------------
+
+    async def _stage(self, draft: Draft, hooks: Iterable[Hook], failed: str, row: Row, *more: object) -> None:
+        """Runs functions. What one raises ends the write with the lines noted so far; lines alone wait."""
+        lines = draft.shared.setdefault(INFOLOG, [])
+        assert isinstance(lines, list)
+        count = len(lines)
+        last = f"Warning: {failed} on data source '{draft.entity.virtual_of or draft.entity.name}'"
+        for hook in hooks:
+            try:
+                await hook.run(row, *more)
+            except Refusal as refusal:
+                if refusal.code == "FC4005" and not refusal.inner:
+                    refusal.inner = _infolog(draft, [*lines, f"Error: {refusal.message.rstrip('.')}", last])
+                raise
+        if len(lines) > count:
+            lines.append(last)
 
     async def _initial(self, draft: Draft, name: str, row: Row) -> None:
         """Initial values, without those that the asker has supplied. A null is no value here."""
@@ -132,8 +151,8 @@ class EntityLogic:
             draft.values[company] = user.company
         for key, value in self.rules.get(name, FieldRules()).initial.items():
             row[key] = value
-        for hook in self.hooks.of(name, "initial", "create"):
-            await hook.run(row)
+        await self._stage(draft, self.hooks.of(name, "initial", "create"), "initValue failed", row)
+        _turn_down(draft)
         draft.values.update(given)
 
     def _required(self, draft: Draft, name: str, row: Row) -> None:
@@ -150,3 +169,19 @@ class EntityLogic:
                 unit = await draft.work.unit(self.database)
                 where = str(draft.value(company) or "") if company is not None else ""
                 row[key] = await self.sequences.take(unit, sequence, where)
+
+
+def _turn_down(draft: Draft) -> None:
+    """Raises Refusal FC4005 where functions have noted something, with all of it."""
+    lines = draft.shared.get(INFOLOG)
+    if isinstance(lines, list) and lines:
+        said = [line.removeprefix("Warning: ") for line in lines if " failed on data source '" not in line]
+        name = draft.entity.virtual_of or draft.entity.name
+        raise Refusal("FC4005", " ".join(said), source=name, inner=_infolog(draft, lines))
+
+
+def _infolog(draft: Draft, lines: list[str]) -> str:
+    """The original's words for a write that business logic turned down."""
+    name = draft.entity.virtual_of or draft.entity.name
+    said = "; ".join(line.rstrip(".") for line in lines)
+    return f"Write failed for table row of type '{name}'. Infolog: {said}."

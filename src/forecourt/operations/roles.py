@@ -30,19 +30,32 @@ BUILT_IN = {
 }
 
 
-def build_roles(loaded: Loaded[RolesFile] | None, entities: Mapping[str, Entity], faults: Faults) -> dict[str, Role]:
-    """All roles, their duties, privileges and sub-roles flattened to grants. Built-in ones are always there."""
+def build_roles(
+    loaded: Loaded[RolesFile] | None,
+    entities: Mapping[str, Entity],
+    actions: frozenset[tuple[str, str]],
+    faults: Faults,
+) -> dict[str, Role]:
+    """All roles, their duties, privileges and sub-roles flattened to grants. Built-in ones are always there.
+    ``actions``: (entity, name) of those that there are."""
     roles = {name: Role(name, label, None, ()) for name, label in BUILT_IN.items()}
     if loaded is None:
         return roles
-    builder = _Builder(loaded, entities, faults)
+    builder = _Builder(loaded, entities, actions, faults)
     for name in loaded.record.roles:
         roles[name] = builder.role(name)
     return roles
 
 
 class _Builder:
-    def __init__(self, loaded: Loaded[RolesFile], entities: Mapping[str, Entity], faults: Faults) -> None:
+    def __init__(
+        self,
+        loaded: Loaded[RolesFile],
+        entities: Mapping[str, Entity],
+        actions: frozenset[tuple[str, str]],
+        faults: Faults,
+    ) -> None:
+        self.actions = actions
         self.file = loaded.record
         self.document = loaded.document
         self.faults = faults
@@ -99,6 +112,10 @@ class _Builder:
                 for field in getattr(permission.fields, kind) or ():
                     if field not in known:
                         self._unknown("field", field, known, *path, "fields", kind)
+            own = {action: None for owner, action in self.actions if owner == entity}
+            for action in permission.actions:
+                if action not in own:
+                    self._unknown("action", action, own, *path, "actions")
             read, update = permission.fields.read, permission.fields.update
             grants.append(
                 Grant(
@@ -108,6 +125,7 @@ class _Builder:
                     read_fields=None if read is None else frozenset(read),
                     update_fields=None if update is None else frozenset(update),
                     where=self.document.where(*path),
+                    actions=frozenset(permission.actions),
                 )
             )
         return tuple(grants)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from forecourt.kernel.principal import Door
 from forecourt.odata.dialect import OPERATIONS
+from forecourt.operations.actions import EntityAction
 from forecourt.security.gate import Gate
 from forecourt.security.requests import Requests
 from forecourt.security.services import Service
@@ -15,4 +16,5 @@ ROOT = "/data"
 
 def data_requests(gate: Gate, services: Mapping[str, Service] | None = None) -> Requests:
     """The requests of ``/data``. ``services``: by name, what it answers beside rows: actions, data packages."""
-    return Requests(gate, OPERATIONS, Door.OPERATIONS, ROOT, services)
+    actions = [service.signature for service in (services or {}).values() if isinstance(service, EntityAction)]
+    return Requests(gate, OPERATIONS, Door.OPERATIONS, ROOT, services, actions=actions)

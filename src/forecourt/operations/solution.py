@@ -10,6 +10,7 @@ from forecourt.kernel.errors import DefinitionError
 from forecourt.kernel.model import LegalEntity, Model
 from forecourt.kernel.principal import OperationsUser
 from forecourt.kernel.solution import SolutionHeader
+from forecourt.operations.actions import check_actions
 from forecourt.operations.definitions import (
     EntityFile,
     EnumsFile,
@@ -51,7 +52,9 @@ def load_operations(root: Path, header: SolutionHeader, catalog: Catalog | None,
     all_enums = enums(enum_files, entity_files, faults)
     entities = build_entities(entity_files, all_enums, catalog, faults)
     roles_file = read_file(root, folder / "roles.yaml", RolesFile, faults) if (folder / "roles.yaml").exists() else None
-    roles = build_roles(roles_file, entities, faults)
+    hooks = load_hooks(root, entities, faults)
+    check_actions(hooks, faults.add)
+    roles = build_roles(roles_file, entities, frozenset(hooks.actions()), faults)
     users = build_users(roles_file, roles, faults)
     attributes = frozenset(name for user in users.values() for name, _ in user.attributes)
     policy_files = read_files(root, "operations/policies/*.yaml", PolicyFile, faults)
@@ -68,7 +71,7 @@ def load_operations(root: Path, header: SolutionHeader, catalog: Catalog | None,
         users=users,
         user_tables=roles_file.record.user_tables if roles_file is not None else None,
         findings=tuple(findings(policies, roles, entities)),
-        hooks=load_hooks(root, entities, faults),
+        hooks=hooks,
         sequences=sequences,
         fields=field_rules(entity_files, entities, all_enums, sequences, faults),
     )

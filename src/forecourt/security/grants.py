@@ -61,6 +61,26 @@ def granted(rules: OperationsRules, user: OperationsUser, entity: str, operation
     return Granted(True, companies, fields, tuple(found))
 
 
+def may_call(rules: OperationsRules, user: OperationsUser, entity: str, action: str) -> Granted:
+    """Whether ``user`` may call an action of ``entity``, and in which legal entities (operations-and-integration 5.10).
+
+    An action has a permission of its own: no right to rows brings it along.
+    """
+    if not user.enabled:
+        return DENIED
+    if SYSTEM_ADMINISTRATOR in user.roles:
+        return Granted(True)
+    found = [
+        (name, grant)
+        for name in sorted(user.roles)
+        if (role := rules.roles.get(name)) is not None
+        for grant in role.by_entity.get(entity, ())
+        if action in grant.actions
+    ]
+    limits = dict(user.companies)
+    return Granted(True, union(limits.get(name) for name, _ in found), None, tuple(found)) if found else DENIED
+
+
 def usable_behind(principal: Principal, user: OperationsUser) -> bool:
     """Whether a person of the portal may still act as ``user``, whose rows have been read again since the person was
     resolved: no administrator, and with the portal's role (operations-and-integration 3.1). Others act as themselves.

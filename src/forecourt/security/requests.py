@@ -33,6 +33,7 @@ from forecourt.odata.payload import (
 from forecourt.odata.prefer import Preferences, accept_any, accept_json, parse_prefer
 from forecourt.odata.query import Parsed, plan
 from forecourt.odata.request import Request, analyse
+from forecourt.odata.signature import Signature
 from forecourt.security.gate import Gate, Prepared, Window
 from forecourt.security.scope import Scope
 from forecourt.security.services import (
@@ -66,7 +67,7 @@ class _Kept:
 
 class Requests:
     """Answers reads of one door. ``root``: path of the service root, ``/data``. ``services``: by name, what is answered
-    beside rows; ``readers``: who takes over reads that ask for it."""
+    beside rows; ``readers``: who takes over reads that ask for it; ``actions``: what ``$metadata`` says of actions."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Requests:
         root: str,
         services: Mapping[str, Service] | None = None,
         readers: Sequence[Reader] = (),
+        actions: Sequence[Signature] = (),
     ) -> None:
         self.gate = gate
         self.dialect = dialect
@@ -83,6 +85,7 @@ class Requests:
         self.root = root
         self.services = Services(services or {})
         self.readers = tuple(readers)
+        self._actions = tuple(actions)
         self._metadata: bytes | None = None
 
     async def get(self, principal: Principal, raw_path: str, raw_query: str, headers: Mapping[str, str]) -> Answer:
@@ -109,7 +112,7 @@ class Requests:
         if kind is PathKind.METADATA:
             accept_any(headers.get("accept"), "application/xml")
             if self._metadata is None:
-                self._metadata = metadata(self.gate.model, self.dialect)
+                self._metadata = metadata(self.gate.model, self.dialect, self._actions)
             return Answer(200, (("Content-Type", "application/xml"), VERSION), self._metadata)
         wanted = parse_prefer(headers.get("prefer"), self.dialect)
         counting = kind in (PathKind.COUNT, PathKind.MEMBER_COUNT)

@@ -41,7 +41,8 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One privilege's permission on one data entity. ``read_fields``/``update_fields`` None: every field."""
+    """One privilege's permission on one data entity. ``read_fields``/``update_fields`` None: every field.
+    ``actions``: names of those that may be called; no operation brings any along."""
 
     entity: str
     operations: frozenset[Operation]
@@ -49,6 +50,7 @@ class Grant:
     read_fields: frozenset[str] | None = None
     update_fields: frozenset[str] | None = None
     where: Where = NOWHERE
+    actions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

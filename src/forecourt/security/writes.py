@@ -82,6 +82,16 @@ class Writer:
         assert created is not None
         return created
 
+    async def lock(self, work: Work, scope: Scope, entity: Entity, key: Mapping[str, object]) -> Record | None:
+        """One row by any unique key, locked until the unit of work ends; every field by name."""
+        await self._gate.coordinator.partner.before(work, entity, key)
+        unit = await work.unit(self._gate.plane_of(entity).database)
+        slots = list(key.values())
+        pairs = tuple((name, Slot(n, slot_kind(entity.fields[name]))) for n, name in enumerate(key))
+        statement = self._statement(scope, WritePlan(entity.name, pairs, ()))
+        found = await unit.find(statement, slots, _Values(scope.values, "work"))
+        return None if found is None else _fields(entity, found)
+
     # -- steps ---------------------------------------------------------------------------------------------------
 
     async def _one(
@@ -231,6 +241,11 @@ class SystemRows:
         """One row by any unique key, or None."""
         rows = await self.select(entity, key)
         return rows[0] if rows else None
+
+    async def lock(self, entity: str, key: Mapping[str, object]) -> Mapping[str, object] | None:
+        """One row by any unique key, locked until the unit of work ends, or None."""
+        found = await self._gate.writer.lock(self._work, self._scope, self._gate.model.entities[entity], key)
+        return cast("Mapping[str, object] | None", found)
 
     async def select(
         self, entity: str, where: Mapping[str, object], order: tuple[str, ...] = ()
