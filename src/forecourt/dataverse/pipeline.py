@@ -15,7 +15,7 @@ from typing import get_args
 from forecourt.dataverse.cascades import Cascades
 from forecourt.dataverse.plugins import Plugins, Stage
 from forecourt.dataverse.unit_rules import RULES, Rule
-from forecourt.kernel.change import Draft
+from forecourt.kernel.change import Draft, Origin
 from forecourt.kernel.model import Entity
 from forecourt.kernel.plan import WriteOperation
 
@@ -28,11 +28,11 @@ class Pipeline:
     cascades: Cascades
     rules: Mapping[tuple[str, WriteOperation], Rule] = field(default_factory=lambda: RULES)
 
-    def concerns(self, entity: Entity, operation: WriteOperation) -> bool:
+    def concerns(self, entity: Entity, operation: WriteOperation, origin: Origin = "work") -> bool:
         """Whether a plug-in, a cascade or a rule takes part: other rows may be written as a set."""
         if entity.virtual_of is not None:
             return False
-        if self.plugins.any(entity.name, operation) or (entity.name, operation) in self.rules:
+        if self.plugins.any(entity.name, operation, origin) or (entity.name, operation) in self.rules:
             return True
         return operation == "delete" and self.cascades.concern(entity)
 

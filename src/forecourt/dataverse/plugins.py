@@ -15,6 +15,9 @@ unit of work of the write: what they raise undoes it. Functions may be synchrono
 run) or asynchronous. Columns go by their logical name (``parentcustomerid``); values are stored ones (``Decimal``,
 ``UUID``, aware ``datetime``, the number of a choice).
 
+``integration=False`` leaves out what dual-write writes: for a plug-in that fills in what the integration brings along.
+Rows that no plug-in looks at are written as sets.
+
 Leaves out: other messages (Retrieve, Associate, Assign as such), asynchronous steps, plug-ins of virtual tables, which
 belong to the data entity behind them.
 """
@@ -27,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from forecourt.kernel.change import Draft, Rows
+from forecourt.kernel.change import Draft, Origin, Rows
 from forecourt.kernel.document import suggest
 from forecourt.kernel.errors import DefinitionError, Refusal
 from forecourt.kernel.model import Entity, Where
@@ -60,15 +63,23 @@ class Registration:
     stage: Stage
     filtering: tuple[str, ...]
     rank: int
+    integration: bool = True
 
 
 def plugin(
-    message: Message, table: str, stage: Stage, *, filtering: Iterable[str] = (), rank: int = 1
+    message: Message,
+    table: str,
+    stage: Stage,
+    *,
+    filtering: Iterable[str] = (),
+    rank: int = 1,
+    integration: bool = True,
 ) -> Callable[[F], F]:
     """Registers a function; more than one registration is allowed.
 
     ``filtering``: of an Update, run only if one of these columns is written. ``rank``: lower ones run first, equal ones
-    in the order of the files. Raises ValueError for a message or stage that does not exist.
+    in the order of the files. ``integration``: whether it runs for what dual-write writes, too. Raises ValueError for a
+    message or stage that does not exist.
     """
     if message not in MESSAGES:
         raise ValueError(f"'{message}' is not a message; write {', '.join(MESSAGES)}")
@@ -80,7 +91,7 @@ def plugin(
 
     def register(function: F) -> F:
         known: tuple[Registration, ...] = getattr(function, _MARK, ())
-        setattr(function, _MARK, (Registration(message, table, stage, columns, rank), *known))
+        setattr(function, _MARK, (Registration(message, table, stage, columns, rank, integration), *known))
         return function
 
     return register
@@ -163,6 +174,8 @@ class Step:
         if self.filtering and not self.filtering & draft.values.keys():
             return
         given = self.registration
+        if draft.origin == "sync" and not given.integration:
+            return
         entity, done = draft.entity, given.stage == "post-operation"
         early = given.stage == "pre-validation"
         context = Context(
@@ -198,9 +211,10 @@ class Plugins:
     def of(self, table: str, operation: WriteOperation, stage: Stage) -> tuple[Step, ...]:
         return self.steps.get((table, operation, stage), ())
 
-    def any(self, table: str, operation: WriteOperation) -> bool:
+    def any(self, table: str, operation: WriteOperation, origin: Origin = "work") -> bool:
         """Whether some plug-in takes part in such writes."""
-        return any(self.of(table, operation, stage) for stage in get_args(Stage))
+        steps = (step for stage in get_args(Stage) for step in self.of(table, operation, stage))
+        return any(origin == "work" or step.registration.integration for step in steps)
 
 
 def load_plugins(root: Path, native: Mapping[str, Entity], faults: Faults) -> Plugins:

@@ -11,6 +11,7 @@ import pytest
 
 from forecourt.dataverse.plugins import Plugins, load_plugins
 from forecourt.dataverse.stamps import SYSTEM_USER
+from forecourt.kernel.change import Write
 from forecourt.kernel.errors import DefinitionErrors, Refusal
 from forecourt.kernel.principal import INTEGRATION, Principal
 from forecourt.security.rules import Depth, Privilege
@@ -173,6 +174,24 @@ async def test_a_name_that_is_not_a_columns_is_an_error_of_the_plug_in(database_
         with pytest.raises(KeyError, match="Did you mean 'name'"):
             await small.create(ann, "deal", name="d")
         assert await count(small, "deal") == 0
+
+
+async def test_a_plug_in_may_leave_out_what_the_integration_writes(database_url: str, tmp_path: Path) -> None:
+    text = """
+        from forecourt.dataverse.plugins import plugin
+
+        @plugin("Create", "deal", "pre-operation", integration=False)
+        def filled_in(context):
+            context.target["name"] = "filled in"
+    """
+    async with small_dataverse(database_url, SELLER, plugins=load(tmp_path, text)) as small:
+        logic, deal = small.gate.writer.logic, MODEL.entities["deal"]
+        assert (logic.concerns(deal, "create"), logic.concerns(deal, "create", "sync")) == (True, False)
+        for origin in ("work", "sync"):
+            values = (("dealid", uuid4()), ("name", origin))
+            await small.write(INTEGRATION, Write("deal", "create", values=values, origin=origin))
+        names = [row["name"] for row in await small.plain.fetch("select name from dataverse.deal order by 1")]
+        assert names == ["filled in", "sync"]
 
 
 async def test_a_written_row_is_not_changed_by_what_a_late_plug_in_sets(database_url: str, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class Flow:
             return False
         logic = self.planes[leg.target_side].gate.writer.logic
         wanted = (operation,) if operation else ("create", "update")
-        return not any(logic.concerns(leg.target, item) for item in wanted)  # type: ignore[arg-type]
+        return not any(logic.concerns(leg.target, item, "sync") for item in wanted)  # type: ignore[arg-type]
 
     async def write(self, work: Work, table_map: TableMap, outcome: Outcome, apart: bool) -> Applied:
         """Writes new and changed rows. ``apart``: a row in error is undone alone and told; else the first raises."""
