@@ -82,6 +82,7 @@ from forecourt.store.catalog import Catalog, read_catalog
 from forecourt.store.database import Database
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.folder import Faults, read_file, read_files
+from forecourt.store.integration_log import SCRIPTS as INTEGRATION_LOG
 from forecourt.store.migrate import migrate
 from forecourt.store.sync.bulk import Bulk
 from forecourt.store.sync.ends import Ends
@@ -210,7 +211,7 @@ def _start(data: Path) -> EmbeddedServer:
 
 async def prepare(root: Path, databases: Databases) -> None:
     """Brings Forecourt's own schema and the native Dataverse tables up to date."""
-    await migrate(databases.dataverse, (*SCRIPTS, *DECISIONS))
+    await migrate(databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG))
     header, files = read_header(root), read_table_files(root)
     await bring_up(databases.dataverse, files, base_currency(header))
     async with databases.dataverse.transaction("bring the Dataverse tables up to date") as tx:

@@ -280,8 +280,8 @@ class Ends(Protocol):
         """Inserts and updates, as a set. Rows in error are left out and named; the others are written."""
         ...
 
-    async def delete(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> int:
-        """Deletes the target's rows with these integration keys, as a set. Returns how many there were."""
+    async def delete(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> list[int]:
+        """Deletes the target's rows with these integration keys, as a set. Returns the places of those there were."""
         ...
 
     async def resolve(self, unit: Unit, leg: Leg, rows: Sequence[WireRow]) -> list[Mapping[str, object] | RowError]:
@@ -408,8 +408,11 @@ class Registry(Protocol):
 
     async def position(self, name: str, side: Side) -> Position | None: ...
 
-    async def save_position(self, unit: Unit, name: str, side: Side, position: Position, token: int) -> None:
-        """Keeps a position in the target's unit. Refusal FC4121 where a newer lease has been at work."""
+    async def save_position(
+        self, unit: Unit, name: str, side: Side, position: Position, token: int, known: Position | None = None
+    ) -> None:
+        """Keeps a position in the target's unit. Refusal FC4121 where a newer lease has been at work, or where it is
+        not ``known`` any more."""
         ...
 
     async def forget_positions(self, name: str) -> None: ...

@@ -195,6 +195,7 @@ class Gate:
 
     async def write(self, work: Work, scope: Scope, write: Write) -> Written:
         """Writes one row in a unit of work. Raises Refusal; nothing of the unit of work may then be kept."""
+        work.caused_by = work.caused_by or scope.principal.label
         try:
             return await self.writer.write(work, scope, write)
         except Refusal as refusal:

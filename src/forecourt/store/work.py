@@ -10,8 +10,10 @@ is *prepared* and the Dataverse database decides::
     finish     COMMIT PREPARED in operations, which may come late: ``recovery`` sees to it
 
 It is always the Dataverse database that decides, whichever side a write starts on: an attached ERP database needs no
-table of ours for it. Whoever looks for the decision takes the lock first, and so waits for a transaction that a cut
-connection has left running. Leaves out: the statements (``unit``), finishing after a crash (``recovery``).
+table of ours for it. What the integration has written is logged there too, by the statement that decides, or in one
+message with the commit where there is nothing to decide (``integration_log``). Whoever looks for the decision takes
+the lock first, and so waits for a transaction that a cut connection has left running. Leaves out: the statements
+(``unit``), finishing after a crash (``recovery``).
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from typing import Final, TypeVar
 
 from forecourt.kernel.change import NoPartner, Partner
 from forecourt.kernel.errors import Refusal, Unavailable
+from forecourt.kernel.integration_log import Entry
 from forecourt.kernel.plan import SystemPlan
 from forecourt.store.database import Database
 from forecourt.store.failures import ATTEMPTS, contended, is_gone, refuse
+from forecourt.store.integration_log import decision, insertion
 from forecourt.store.unit import Unit
 
 T = TypeVar("T")
@@ -65,12 +69,15 @@ class Contended(Exception):
 
 
 class Work:
-    """One unit of work. ``notes``: what those who take part in it keep for its time."""
+    """One unit of work. ``notes``: what those who take part in it keep for its time; ``entries``: of the integration
+    log, written with the commit; ``caused_by``: label of whoever's write it began with, '' where nobody's did."""
 
     def __init__(self, coordinator: Coordinator, reason: str, slow: bool) -> None:
         self.reason = reason
         self.id = secrets.randbits(62)
         self.notes: dict[object, object] = {}
+        self.entries: list[Entry] = []
+        self.caused_by = ""
         self.units: dict[int, Unit] = {}
         self._coordinator = coordinator
         self._slow = slow
@@ -165,19 +172,22 @@ class Coordinator:
 
     async def _commit(self, work: Work) -> None:
         writers = [unit for unit in work.units.values() if unit.wrote]
+        if work.entries and all(unit.database is not self.decider for unit in writers):
+            writers.append(await work.unit(self.decider))
         if len(writers) > 1:
             await self._decide(work)
         elif writers:
             await self._at("committing")
-            await self._close(work, writers[0])
+            logged = f"{insertion(work.id, work.entries)}; " if work.entries else ""
+            await self._close(work, writers[0], f"{logged}commit")
             await self._at("committed")
         for unit in [*work.units.values()]:  # read only, or locks that had to outlast the commit
             await self._close(work, unit)
 
-    async def _close(self, work: Work, unit: Unit) -> None:
+    async def _close(self, work: Work, unit: Unit, command: str = "commit") -> None:
         del work.units[id(unit.database)]
         try:
-            await unit.close("commit")
+            await unit.close(command)
         except Exception as error:
             if contended(error):
                 raise
@@ -188,10 +198,11 @@ class Coordinator:
         name = await self._decider_name()
         target, source = await work.unit(self.operations), await work.unit(self.decider)
         prepared = f"forecourt:{name}:{work.id}"
-        decision = SystemPlan("decide a unit of work", "insert into forecourt.decision (id) values ($1)", (work.id,))
         del work.units[id(target.database)]
         outcomes = await asyncio.gather(
-            source.system(decision), target.close(f"prepare transaction '{prepared}'"), return_exceptions=True
+            source.system(decision(work.id, work.entries)),
+            target.close(f"prepare transaction '{prepared}'"),
+            return_exceptions=True,
         )
         failed = [error for error in outcomes if isinstance(error, BaseException)]
         if failed:

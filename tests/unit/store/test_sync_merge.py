@@ -99,7 +99,7 @@ async def test_a_row_that_cannot_be_inserted_leaves_nothing_of_itself_behind(bot
 async def test_a_deleted_row_takes_its_extension_along_and_leaves_its_party(both: Pair) -> None:
     await both.merge(BACK, ANN, BOB)
     keys = [("usmf", "C1"), ("usmf", "C7")]
-    assert await both.between(BACK, lambda _, target: both.ends.delete(target, BACK, keys)) == 1
+    assert await both.between(BACK, lambda _, target: both.ends.delete(target, BACK, keys)) == [0]
     assert await both.rows(Side.OPERATIONS, LOOK) == [("C2", "Bob", 2, "copied")]
     assert await both.rows(Side.OPERATIONS, "select count(*) from erp.cust_ext") == [(1,)]
     assert await both.rows(Side.OPERATIONS, "select count(*) from erp.party") == [(2,)]

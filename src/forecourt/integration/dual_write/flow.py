@@ -7,7 +7,9 @@ the source's row in the same unit of work. Nothing that is written here is captu
 database's triggers do in reply is, and flows back in its turn.
 
 A row that the leg's filter no longer admits leaves the copy, as a deleted one does.
-Source: operations-and-integration 1.7, 1.9.
+
+Whatever is written here is noted for the integration log (``kernel/integration_log``), as a set, in the unit of work
+that writes it. Source: operations-and-integration 1.7, 1.9, 1.15.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 from forecourt.integration.dual_write.maps import TableMap
 from forecourt.kernel.change import Write, Written
 from forecourt.kernel.errors import Refusal
+from forecourt.kernel.integration_log import Engine, Entry, Operation, Span
 from forecourt.kernel.model import Entity
 from forecourt.kernel.principal import INTEGRATION, Door
 from forecourt.kernel.sync import Captured, Ends, Leg, Outbox, RowError, Side, Unit, Unsent, WireRow
@@ -46,13 +49,19 @@ class Plane:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What has become of changed rows. ``rows``: (root key at the source, wire row), parents as they come;
-    ``gone``: integration keys whose rows are no more; ``unsent``: rows that can't be sent."""
+    """What has become of changed rows. ``rows``: (root key at the source, wire row), parents as they come; the root
+    key is () where the source has moved on since; ``gone``: integration keys whose rows are no more; ``unsent``: rows
+    that can't be sent."""
 
     leg: Leg
     rows: tuple[tuple[WireRow, WireRow], ...] = ()
     gone: tuple[WireRow, ...] = ()
-    unsent: tuple[RowError, ...] = ()
+    unsent: tuple[Unsent, ...] = ()
+
+    @property
+    def refused(self) -> tuple[RowError, ...]:
+        """Why the unsent rows can't be sent. Without a place: they are not among the rows."""
+        return tuple(RowError(-1, row.reason, row.reason.partition(":")[0]) for row in self.unsent)
 
 
 @dataclass(frozen=True)
@@ -70,11 +79,16 @@ def key_of(leg: Leg, row: WireRow) -> WireRow:
 
 
 class Flow:
-    """Moves rows between two planes."""
+    """Moves rows between two planes, for one of the engines."""
 
-    def __init__(self, planes: Mapping[Side, Plane], ends: Ends) -> None:
+    def __init__(self, planes: Mapping[Side, Plane], ends: Ends, engine: Engine = "live") -> None:
         self.planes = dict(planes)
         self.ends = ends
+        self.engine: Engine = engine
+
+    def of(self, engine: Engine) -> Flow:
+        """The same for another engine."""
+        return Flow(self.planes, self.ends, engine)
 
     async def unit(self, work: Work, side: Side) -> Unit:
         """The part of a unit of work on one side."""
@@ -94,10 +108,7 @@ class Flow:
             alive = {key_of(leg, row) for _, row in sent}
         gone = tuple(key for key in missing if key not in alive)
         rows = tuple(pair for pair in sent if not isinstance(pair[1], Unsent))
-        unsent = tuple(
-            RowError(at, row.reason, row.reason.partition(":")[0])
-            for at, row in enumerate(row for _, row in sent if isinstance(row, Unsent))
-        )
+        unsent = tuple(row for _, row in sent if isinstance(row, Unsent))
         return Outcome(leg, rows, gone, unsent)
 
     # -- writing --------------------------------------------------------------------------------------------------
@@ -114,18 +125,21 @@ class Flow:
         """Writes new and changed rows. ``apart``: a row in error is undone alone and told; else the first raises."""
         leg = outcome.leg
         if not outcome.rows:
-            return Applied(errors=outcome.unsent)
+            return Applied(errors=outcome.refused)
         unit = await self.unit(work, leg.target_side)
         rows = [row for _, row in outcome.rows]
         keyed = all(None not in key_of(leg, row) for row in rows)
         if keyed and self.as_set(leg):
             async with own(unit):
                 merged = await self.ends.merge(unit, leg, rows)
-            await self._take_back(work, table_map, outcome, [key_of(leg, rows[at]) for at in merged.inserted])
+            inserted = [key_of(leg, rows[at]) for at in merged.inserted]
+            self.log(work, leg, "create", inserted)
+            self.log(work, leg, "update", [key_of(leg, rows[at]) for at in merged.updated])
+            await self._take_back(work, table_map, outcome, inserted)
             written = len(merged.inserted) + len(merged.updated)
-            return Applied(written, 0, (*outcome.unsent, *merged.errors))
-        errors: list[RowError] = list(outcome.unsent)
-        written = 0
+            return Applied(written, 0, (*outcome.refused, *merged.errors))
+        errors: list[RowError] = list(outcome.refused)
+        keys: dict[Operation, list[WireRow]] = {"create": [], "update": []}
         resolved = await self.ends.resolve(unit, leg, rows)
         for at, ((root, row), values) in enumerate(zip(outcome.rows, resolved, strict=True)):
             if isinstance(values, RowError):
@@ -140,8 +154,10 @@ class Flow:
                     raise
                 errors.append(RowError(at, refusal.message, refusal.source or "", refusal.code))
             else:
-                written += 1
-        return Applied(written, 0, tuple(errors))
+                keys["create" if done.operation == "create" else "update"].append(_key_written(leg, row, done))
+        for operation, found in keys.items():
+            self.log(work, leg, operation, found)
+        return Applied(sum(map(len, keys.values())), 0, tuple(errors))
 
     async def _write_row(self, work: Work, leg: Leg, row: WireRow, values: Mapping[str, object]) -> Written:
         plane = self.planes[leg.target_side]
@@ -169,9 +185,12 @@ class Flow:
         unit = await self.unit(work, leg.target_side)
         if self.as_set(leg, "delete") and len(leg.target.sources) == 1:
             async with own(unit), _apart(unit, apart):
-                return Applied(deleted=await self.ends.delete(unit, leg, outcome.gone))
+                places = await self.ends.delete(unit, leg, outcome.gone)
+            self.log(work, leg, "delete", [outcome.gone[at] for at in places])
+            return Applied(deleted=len(places))
         plane = self.planes[leg.target_side]
-        errors, deleted = [], 0
+        errors: list[RowError] = []
+        deleted: list[WireRow] = []
         for at, image in enumerate(await self.ends.image(unit, leg, outcome.gone)):
             if image is None:
                 continue
@@ -186,8 +205,30 @@ class Flow:
                     raise
                 errors.append(RowError(at, refusal.message, "", refusal.code))
             else:
-                deleted += 1
-        return Applied(deleted=deleted, errors=tuple(errors))
+                deleted.append(outcome.gone[at])
+        self.log(work, leg, "delete", deleted)
+        return Applied(deleted=len(deleted), errors=tuple(errors))
+
+    def log(
+        self,
+        work: Work,
+        leg: Leg,
+        operation: Operation,
+        keys: Sequence[WireRow] = (),
+        span: Span | None = None,
+        rows: int = 0,
+    ) -> None:
+        """Notes what has been done to rows of a leg's target. ``span`` and ``rows``: in place of keys."""
+        if not keys and not rows:
+            return
+        fields = tuple(column.target for column in leg.key) if keys else ()
+        caused_by = work.caused_by if self.engine == "live" else ""
+        way: Any = f"to_{leg.target_side}"
+        entry = Entry(
+            leg.map, self.engine, way, leg.target.name, operation, rows or len(keys), fields, tuple(keys), span,
+            caused_by,
+        )  # fmt: skip
+        work.entries.append(entry)
 
     # -- what the target computes ---------------------------------------------------------------------------------
 
@@ -196,7 +237,7 @@ class Flow:
     ) -> None:
         """Writes to the source's row what its row at the target has become."""
         back = table_map.legs.get(leg.target_side)
-        if back is None or not written.identity:
+        if back is None or not root or not written.identity:
             return
         target = await self.unit(work, leg.target_side)
         found = await self.ends.project(target, back, [written.identity])
@@ -215,7 +256,7 @@ class Flow:
         for _, row in await self.ends.by_key(target, back, [_turned(leg, back, key) for key in keys]):
             if not isinstance(row, Unsent):
                 root = roots.get(_turned(back, leg, key_of(back, row)))
-                if root is not None:
+                if root:
                     await self._keep(work, leg, back, root, row)
 
     async def _keep(self, work: Work, leg: Leg, back: Leg, root: WireRow, row: WireRow) -> None:
@@ -237,6 +278,16 @@ class Flow:
         computed = tuple((name, values[name]) for name in changed if name not in dict(key))
         write = Write(leg.source.name, "update", key, computed=computed, origin="sync")
         await plane.gate.write(work, plane.scope, write)
+        self.log(work, back, "give back", [key_of(back, row)])
+
+
+def _key_written(leg: Leg, row: WireRow, written: Written) -> WireRow:
+    """The integration key of a row that has been written; what the target has numbered itself is taken from there."""
+    after = written.after or {}
+    return tuple(
+        after.get(column.target) if value is None else value
+        for column, value in zip(leg.key, key_of(leg, row), strict=True)
+    )
 
 
 def _source_key(

@@ -18,6 +18,7 @@ from forecourt.integration.dual_write.flow import Flow, Outcome, key_of, own
 from forecourt.integration.dual_write.maps import TableMap
 from forecourt.integration.dual_write.order import Step, first_pass, second_pass
 from forecourt.kernel.bulk import Bulk, Range
+from forecourt.kernel.integration_log import Span
 from forecourt.kernel.sync import Leg, Registry, RowError, Side, SyncError, Unsent, WireRow
 
 Work = Any
@@ -51,7 +52,7 @@ class InitialSync:
 
     def __init__(self, flow: Flow, registry: Registry, bulk: Bulk, batch: int = BATCH) -> None:
         self._bulk = bulk
-        self._flow = flow
+        self._flow = flow.of("initial")
         self._registry = registry
         self._batch = batch
 
@@ -102,6 +103,10 @@ class InitialSync:
         async with own(target):
             staged = await self._bulk.stage(source, target, leg, Range(after, self._batch * SET))
             merged = await self._bulk.merge(target, leg)
+        if staged.last is not None:
+            span = Span(after, staged.last)
+            self._flow.log(work, leg, "create", span=span, rows=merged.inserted)
+            self._flow.log(work, leg, "update", span=span, rows=merged.updated)
         wrong = [error.root for error in merged.errors]
         rows = merged.inserted + merged.updated + merged.unchanged + len(wrong)
         return _Batch(staged.last, rows, merged.inserted + merged.updated, wrong)

@@ -39,9 +39,10 @@ RETRY = 30.0
 
 @dataclass
 class Turn:
-    """What one side of a map has to be dealt with. ``next``: the position afterwards."""
+    """What one side of a map has to be dealt with. ``position``: before it, ``next``: afterwards."""
 
     leg: Leg
+    position: Position
     changes: list[Captured] = field(default_factory=list)
     next: Position | None = None
 
@@ -53,7 +54,7 @@ class Queue:
         self, maps: Sequence[TableMap], flow: Flow, registry: Registry, observer: Observer = nobody, name: str = ""
     ) -> None:
         self._maps = {item.name: item for item in maps}
-        self._flow = flow
+        self._flow = flow.of("queued")
         self._registry = registry
         self._observer = observer
         self._name = name or secrets.token_hex(6)
@@ -134,7 +135,7 @@ class Queue:
         outbox = self._flow.planes[leg.source_side].outbox
         tables = [source.table for source in leg.source.sources]
         changes, following = await outbox.read(position, tables, limit)
-        return Turn(leg, [change for change in changes if item.name not in change.taken], following)
+        return Turn(leg, position, [change for change in changes if item.name not in change.taken], following)
 
     async def _losing(self, item: TableMap, turns: Sequence[Turn]) -> Mapping[Side, frozenset[WireRow]]:
         """Integration keys, in the order of the leg of the operations side, whose changes on a side do not stand."""
@@ -188,7 +189,9 @@ class Queue:
                 outcome = _without(await self._flow.outcome(work, leg, turn.changes), losing)
                 counts[:] = await self._write(work, item, outcome, errors, arrived)
             target = await self._flow.unit(work, leg.target_side)
-            await self._registry.save_position(target, item.name, leg.source_side, following, lease.token)
+            await self._registry.save_position(
+                target, item.name, leg.source_side, following, lease.token, turn.position
+            )
 
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         await coordinator.run(attempt, f"apply changes of {item.name}", settle=False, slow=True)

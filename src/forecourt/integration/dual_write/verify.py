@@ -65,7 +65,7 @@ class Verifier:
     """Compares the ends of maps."""
 
     def __init__(self, flow: Flow, registry: Registry, queue: Queue) -> None:
-        self._flow = flow
+        self._flow = flow.of("repair")
         self._registry = registry
         self._queue = queue
         self._coordinator = flow.planes[Side.OPERATIONS].gate.coordinator

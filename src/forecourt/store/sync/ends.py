@@ -224,15 +224,16 @@ class Ends:
         """Inserts and updates, as a set. Rows in error are left out and named; the others are written."""
         return await self.merging(leg).run(unit, rows) if rows else Merged()
 
-    async def delete(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> int:
-        """Deletes the target's rows with these integration keys, as a set. Returns how many there were."""
+    async def delete(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> list[int]:
+        """Deletes the target's rows with these integration keys, as a set. Returns the places of those there were."""
         if not keys:
-            return 0
+            return []
         wire = self.wire(leg)
         places = [place for place, column in enumerate(leg.columns) if column.key]
         rows, args = arrays(wire, keys, places)
         sql = self.merging(leg).deletion(rows)
-        return len(await unit.system(SystemPlan(f"delete from {leg.target.name}", sql, tuple(args))))
+        gone = await unit.system(SystemPlan(f"delete from {leg.target.name}", sql, tuple(args)))
+        return sorted({row[0] for row in gone})
 
     async def resolve(self, unit: Unit, leg: Leg, rows: Sequence[WireRow]) -> list[Mapping[str, object] | RowError]:
         """Wire rows as values of the target entity's fields, lookups resolved: for writing row by row."""

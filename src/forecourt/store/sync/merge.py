@@ -282,14 +282,14 @@ class Merge:
 
     def deletion(self, rows: str) -> str:
         """Deletes the target's rows with the keys of the wire rows ``w``, which hold nothing else, and their
-        extensions; a row that others may share (a party) stays."""
+        extensions; a row that others may share (a party) stays. Returns n of each."""
         ids = ", ".join(
             f"{part.alias}.{quoted(column)} as {name}"
             for part in self.parts
             for column, name in zip(part.identity, part.ids, strict=True)
         )
         ctes = [
-            f"gone as materialized (select {ids} from {rows} {self.wire.resolving(self._keys)} "
+            f"gone as materialized (select w.n, {ids} from {rows} {self.wire.resolving(self._keys)} "
             f"join {self._target()} on {self._matching()})"
         ]
         for part in self.parts[1:]:
@@ -298,7 +298,7 @@ class Merge:
                     f"e{part.at} as (delete from {qualified(part.source.table)} t using gone g where {part.same('g')})"
                 )
         root = qualified(self.root.source.table)
-        return f"with {', '.join(ctes)} delete from {root} t using gone g where {self.root.same('g')} returning 1"
+        return f"with {', '.join(ctes)} delete from {root} t using gone g where {self.root.same('g')} returning g.n"
 
     # -- running --------------------------------------------------------------------------------------------------
 

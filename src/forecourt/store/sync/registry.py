@@ -54,7 +54,7 @@ _SAVE = """
 insert into forecourt.sync_position as p (map, side, since, until, after, token) values ($1, $2, $3, $4, $5, $6)
 on conflict (map, side) do update
 set since = excluded.since, until = excluded.until, after = excluded.after, token = excluded.token
-where p.token <= excluded.token returning 1"""
+where p.token <= excluded.token and ($7::text is null or (p.since, p.until, p.after) = ($7, $8, $9)) returning 1"""
 _ERRORS = """
 insert into forecourt.sync_error as e (map, side, operation, key, message, kind)
 select $1, $2, r->>'operation', r->'key', r->>'message', r->>'kind' from jsonb_array_elements($3::text::jsonb) r
@@ -160,9 +160,13 @@ class Registry:
         rows = await self._databases[side.other].system(plan)
         return Position(*rows[0]) if rows else None
 
-    async def save_position(self, unit: Unit, name: str, side: Side, position: Position, token: int) -> None:
-        """Keeps a position in the target's unit. Raises Refusal FC4121 where a newer lease has been at work."""
-        args = (name, side.value, position.since, position.until, position.after, token)
+    async def save_position(
+        self, unit: Unit, name: str, side: Side, position: Position, token: int, known: Position | None = None
+    ) -> None:
+        """Keeps a position in the target's unit. Raises Refusal FC4121 where a newer lease has been at work, or where
+        the position is not ``known``, the one that was read, any more: a unit of work in doubt has moved it since."""
+        before = (known.since, known.until, known.after) if known is not None else (None, None, None)
+        args = (name, side.value, position.since, position.until, position.after, token, *before)
         if not await unit.system(SystemPlan("keep a position", _SAVE, args)):
             raise Refusal("FC4121", f"Map {name} is worked on by somebody else.")
 

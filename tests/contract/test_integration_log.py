@@ -1,0 +1,213 @@
+"""The integration log: every write of dual-write is in it, with its keys, exactly when the write is there."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from forecourt.kernel.change import Write
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.integration_log import Entry, Filter
+from forecourt.kernel.principal import Door, Principal
+from forecourt.store.embedded import EmbeddedServer
+from forecourt.store.integration_log import IntegrationLog
+from support import pairs
+from support.pairs import Pair
+from support.postgres import fresh_database
+
+
+@pytest.fixture(params=["two databases", "one database"])
+async def pair(postgres: EmbeddedServer, request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+    async with fresh_database(postgres) as operations, fresh_database(postgres) as second:
+        await pairs.make(operations)
+        dataverse = second if request.param == "two databases" else operations
+        async with pairs.opened(operations, dataverse) as pair:
+            await pair.erp("insert into erp.cust (account, name) values ('C1', 'Ann'), ('C2', 'Bob')")
+            yield pair
+
+
+def log(pair: Pair) -> IntegrationLog:
+    return IntegrationLog(pair.forecourt.databases.dataverse)
+
+
+EVERYTHING = Filter()
+
+
+async def entries(pair: Pair, wanted: Filter = EVERYTHING) -> list[Entry]:
+    """The oldest first."""
+    return [logged.entry for logged in reversed(await log(pair).read(wanted))]
+
+
+def told(entry: Entry) -> tuple[object, ...]:
+    return (entry.map, entry.engine, entry.direction, entry.operation, entry.keys)
+
+
+async def started(pair: Pair) -> int:
+    """The maps run; the number of the last entry that this has made."""
+    await pair.dual_write.start((), "test")
+    return max((logged.number for logged in await log(pair).read(EVERYTHING)), default=0)
+
+
+async def since(pair: Pair, number: int) -> list[Entry]:
+    return [logged.entry for logged in reversed(await log(pair).read(EVERYTHING)) if logged.number > number]
+
+
+async def test_initial_sync_tells_the_range_of_each_batch(pair: Pair) -> None:
+    await started(pair)
+    (entry,) = await entries(pair, Filter(maps=("customers",)))
+    assert (entry.engine, entry.direction, entry.operation, entry.rows) == ("initial", "to_dataverse", "create", 2)
+    assert entry.span is not None
+    assert (entry.span.after, len(entry.span.last)) == (None, 1)
+
+
+async def test_a_live_write_is_there_with_its_key_and_whose_it_was(pair: Pair) -> None:
+    number = await started(pair)
+    user = await pair.forecourt.users.get("april")
+    april = await pair.forecourt.scopes.resolve(Principal(operations_user=user), Door.OPERATIONS)
+    values = (("Account", "C1"), ("Quantity", 3))
+    await pair.forecourt.operations_gate.change(april, Write("PairOrderEntity", "create", values=values))
+    first, *rest = await since(pair, number)
+    assert told(first) == ("orders", "live", "to_dataverse", "create", (("O-000001",),))
+    assert (first.target, first.fields, first.rows, first.caused_by) == ("cts_order", ("cts_number",), 1, "april")
+    assert rest == []
+    (logged,) = await log(pair).read(Filter(limit=1))
+    assert logged.principal == "forecourt.integration"
+    await pair.delete_order("O-000001")
+    *_, last = await since(pair, number)
+    assert told(last) == ("orders", "live", "to_dataverse", "delete", (("O-000001",),))
+
+
+async def test_a_row_that_the_target_numbers_is_found_by_its_number_and_so_is_what_was_given_back(pair: Pair) -> None:
+    number = await started(pair)
+    await pair.cts("create", "cts_order", cts_quantity=5)
+    found = await since(pair, number)
+    assert [told(entry)[2:] for entry in found] == [
+        ("to_dataverse", "give back", (("O-000001",),)),
+        ("to_operations", "create", (("O-000001",),)),
+    ]
+    assert await entries(pair, Filter(key=("O-000001",))) == found
+    assert await entries(pair, Filter(key=("O-000002",))) == []
+    works = {logged.work for logged in await log(pair).read(Filter(key=("O-000001",)))}
+    assert len(works) == 1, "both are of one unit of work"
+
+
+async def test_a_write_that_is_undone_leaves_nothing_in_the_log(pair: Pair) -> None:
+    number = await started(pair)
+    with pytest.raises(Refusal):
+        await pair.cts("create", "cts_order", cts_quantity=2_000)
+
+    async def attempt(work: object) -> None:
+        await pair.forecourt.operations_gate.write(
+            work, pairs.OPERATIONS, Write("PairOrderEntity", "create", values=(("Quantity", 1),))
+        )
+        await pair.forecourt.coordinator.partner.settle(work)
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        await pair.forecourt.coordinator.run(attempt, "undone")
+    assert await since(pair, number) == []
+
+
+async def test_a_write_whose_entry_cannot_be_kept_is_undone(pair: Pair) -> None:
+    await started(pair)
+    await pair.dataverse(
+        "alter table forecourt.integration_log add constraint full_up check (map <> 'orders') not valid"
+    )
+    with pytest.raises(Refusal):
+        await pair.order(Quantity=1)
+    assert await pair.erp("select * from erp.orders") == []
+    assert await pair.dataverse("select * from dataverse.cts_order") == []
+    await pair.dataverse("alter table forecourt.integration_log drop constraint full_up")
+    await pair.order(Quantity=1)
+    assert await pair.differences() == []
+
+
+async def test_what_the_queue_writes_is_there_with_its_keys_either_way_deletes_too(pair: Pair) -> None:
+    number = await started(pair)
+    await pair.erp("insert into erp.orders (salesid, quantity) values ('X1', 1), ('X2', 2)")
+    await pair.drain()
+    await pair.erp("delete from erp.orders where salesid = 'X1'")
+    await pair.erp("update erp.orders set salesid = salesid")
+    await pair.dataverse("update dataverse.cts_order set cts_note = 'changed here' where cts_number = 'X2'")
+    await pair.drain()
+    found = [entry for entry in await since(pair, number) if entry.engine == "queued"]
+    done = {(entry.direction, entry.operation, key) for entry in found for key in entry.keys}
+    assert {
+        ("to_dataverse", "create", ("X1",)),
+        ("to_dataverse", "create", ("X2",)),
+        ("to_dataverse", "delete", ("X1",)),
+        ("to_operations", "update", ("X2",)),
+    } <= done
+    assert {entry.caused_by for entry in found} == {""}
+    assert ("to_dataverse", "update", ("X1",)) not in done
+    assert await pair.differences() == []
+
+
+async def test_a_row_in_error_is_not_in_the_log_until_it_arrives(pair: Pair) -> None:
+    number = await started(pair)
+    await pair.erp("insert into erp.orders (salesid, account) values ('X1', 'nobody'), ('X2', 'C1')")
+    await pair.drain()
+    assert [key for entry in await since(pair, number) for key in entry.keys] == [("X2",)]
+    await pair.erp("insert into erp.cust (account) values ('nobody')")
+    await pair.drain()
+    await pair.dual_write.retry(())
+    assert [entry.operation for entry in await entries(pair, Filter(key=("X1",)))] == ["create"]
+
+
+async def test_many_rows_are_a_few_entries_and_no_key_is_left_out(pair: Pair) -> None:
+    number = await started(pair)
+    await pair.erp("insert into erp.cust (account, name) select 'N' || n, 'New' from generate_series(1, 2500) n")
+    await pair.drain()
+    found = [entry for entry in await since(pair, number) if entry.map == "customers"]
+    assert sorted(entry.rows for entry in found) == [500, 1000, 1000]
+    assert {key for entry in found for key in entry.keys} == {(f"N{n}",) for n in range(1, 2501)}
+
+
+async def test_what_repair_writes_is_there_as_such(pair: Pair) -> None:
+    number = await started(pair)
+    await pair.dual_write.stop(("customers",), "test")
+    await pair.dataverse("update dataverse.cts_customer set cts_name = 'wrong' where cts_number = 'C1'")
+    await pair.dual_write.start(("customers",), "test", initial=False)
+    item = pair.dual_write.maps["customers"]
+    for comparison in await pair.forecourt.verifier.compare(item):
+        await pair.forecourt.verifier.repair(item, comparison)
+    assert [told(entry) for entry in await since(pair, number) if entry.engine == "repair"] == [
+        ("customers", "repair", "to_dataverse", "update", (("C1",),))
+    ]
+
+
+async def test_nobody_changes_or_removes_an_entry(pair: Pair) -> None:
+    await started(pair)
+    for sql in (
+        "update forecourt.integration_log set map = ''",
+        "delete from forecourt.integration_log",
+        "truncate forecourt.integration_log",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only ever added to"):
+            await pair.dataverse(sql)
+    assert await entries(pair) != []
+
+
+async def test_the_log_stays_when_the_last_map_is_stopped_and_the_operations_database_has_none_of_it(
+    pair: Pair,
+) -> None:
+    await started(pair)
+    before = await entries(pair)
+    await pair.dual_write.stop((), "test")
+    assert await entries(pair) == before != []
+    if not pair.forecourt.databases.shared:
+        assert await pair.erp("select to_regclass('forecourt.integration_log')") == [(None,)]
+
+
+async def test_entries_are_found_by_map_time_and_number(pair: Pair) -> None:
+    await started(pair)
+    await pair.order(Quantity=1)
+    newest, *_ = await log(pair).read(EVERYTHING)
+    assert newest.entry.map == "orders"
+    assert await entries(pair, Filter(maps=("customers",), since=newest.at)) == []
+    assert newest not in await log(pair).read(Filter(until=newest.at))
+    assert newest not in await log(pair).read(Filter(before=newest.number))
+    assert await log(pair).read(Filter(since=newest.at, until=newest.at + dt.timedelta(hours=1))) == [newest]
