@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 import asyncpg
 import msgspec
@@ -21,6 +21,7 @@ from asyncpg import exceptions as pg
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.relation import TableName
+from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import Capture, Captured, Position, Side, Unit
 from forecourt.store.catalog import Catalog
 from forecourt.store.database import Database
@@ -32,6 +33,15 @@ WAIT = 1_000
 
 #: Seconds between two looks where nobody wakes the worker.
 POLL = 1.0
+
+#: The instants of installing and removing capture (see ``kernel/steps``).
+STEPS: Final = (
+    "capture: made",
+    "capture: table captured",
+    "capture: trigger removed",
+    "capture: table dropped",
+    "capture: removed",
+)
 
 _COLUMNS = "id, relation, operation::text, columns, rows::text, at, images, taken"
 _READ = f"""
@@ -67,8 +77,9 @@ select not exists (select from pg_class c join pg_namespace n on n.oid = c.relna
 class Outbox:
     """Captured changes of one database. ``catalog``: of its tables."""
 
-    def __init__(self, side: Side, database: Database, catalog: Catalog) -> None:
+    def __init__(self, side: Side, database: Database, catalog: Catalog, step: Step = unwatched) -> None:
         self.side = side
+        self._step = step
         self._database = database
         self._catalog = catalog
         self._url = database.url
@@ -87,6 +98,7 @@ class Outbox:
         async with self._database.transaction("install capture") as transaction:
             if await transaction.value("select to_regclass('forecourt.outbox_awake')") is None:
                 await transaction.execute(OUTBOX)
+        await self._step("capture: made")
         rows = await self._database.system(SystemPlan("look for capture's triggers", _TRIGGERS))
         found = {name: (TableName(schema, table), source) for name, schema, table, source in rows}
         done: list[str] = []
@@ -97,10 +109,12 @@ class Outbox:
             if all(name in found and found[name][1] in function for name, function, _ in parts):
                 continue
             await self._online([sql for _, function, trigger in parts for sql in (function, trigger)])
+            await self._step("capture: table captured")
             done.append(f"changes of {capture.table} are captured")
         for name, (table, _) in found.items():
             if name not in names:
                 await self._online([f"drop trigger {name} on {qualified(table)}", f"drop function forecourt.{name}()"])
+                await self._step("capture: trigger removed")
                 done.append(f"trigger {name} of {table} is removed")
         return tuple(done)
 
@@ -109,8 +123,10 @@ class Outbox:
         if await self._value("select to_regclass('forecourt.outbox') is not null"):
             await self.install(())
             await self._online(["drop table forecourt.outbox", "drop sequence forecourt.outbox_awake"])
+            await self._step("capture: table dropped")
         if await self._value(_EMPTY):
             await self._online(["drop schema forecourt"])
+        await self._step("capture: removed")
 
     async def installed(self) -> bool:
         """Whether anything is captured here."""
