@@ -14,6 +14,7 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from forecourt.app import Forecourt, Server, read_header
+from forecourt.cli.copying import start_untouched
 from forecourt.cli.credentials import APPLICATIONS, FILE, read_credentials
 from forecourt.cli.observers import logger, metrics
 from forecourt.cli.workspace import data_folder, example, opened, solution_argument
@@ -31,6 +32,8 @@ from forecourt.store.recovery import watch
 @click.option("--verbose", is_flag=True, help="Log every request.")
 def demo(data: Path | None, port: int, scale: int, solution: Path | None, verbose: bool) -> None:
     """Serves a complete sample company on loopback and prints its sign-ins.
+
+    Its table maps are started when it is served for the first time; `forecourt sync` shows how they stand.
 
     \b
     Examples:
@@ -72,6 +75,8 @@ async def _run(
     async with opened(root, data, settings, observer, scale) as forecourt:
         for finding in (*forecourt.definitions.findings, *forecourt.definitions.notices):
             click.echo(f"warning: {finding}", err=True)
+        if show_sign_ins:
+            await _start_copies(forecourt)
         config = uvicorn.Config(
             Server(forecourt, registry),
             host=settings.host,
@@ -90,6 +95,7 @@ async def _run(
         gc.set_threshold(50_000, 20, 50)
         if show_sign_ins:
             _show(root, data_folder(root, data), settings)
+            await _show_copies(root, data, forecourt)
         click.echo(f"Serving {forecourt.header.title or forecourt.header.name} on {settings.origin}  (Ctrl+C stops)")
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn raises what it caught once more when it is done; what is open here must be closed after that.
@@ -151,4 +157,23 @@ def _show(root: Path, folder: Path, settings: Settings) -> None:
         click.echo(
             f"A contact's token for /data: POST {settings.origin}/{read_header(root).tenant}/oauth2/v2.0/token with "
             f"grant_type=password, client_id=forecourt-cli, username={user['username']} and its password."
+        )
+
+
+async def _start_copies(forecourt: Forecourt) -> None:
+    """Starts the maps at the first start. A solution whose maps cannot be started is served without them."""
+    try:
+        await start_untouched(forecourt)
+    except Refusal as refusal:
+        click.echo(f"warning: the table maps were not started: {refusal.text}", err=True)
+
+
+async def _show_copies(root: Path, data: Path | None, forecourt: Forecourt) -> None:
+    """How many maps run, and how to look at them."""
+    if forecourt.dual_write.maps:
+        states = [status.record.state for status in await forecourt.dual_write.status()]
+        where = f"{root}" if data is None else f"{root} --data {data}"
+        click.echo(
+            f"{states.count('running')} of {len(states)} table maps are running and keep Dataverse tables in step "
+            f"with the ERP: forecourt sync status {where}"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,19 +10,10 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
-from rich.text import Text
 
 from forecourt.app import Forecourt
+from forecourt.cli.copying import me, start_maps
 from forecourt.cli.workspace import console, opened, solution_argument
 from forecourt.integration.dual_write.life import Status
 from forecourt.integration.dual_write.verify import Comparison, Difference
@@ -125,16 +115,7 @@ def start_command(solution: Path, data: Path | None, maps: tuple[str, ...], no_i
     """
 
     async def work(forecourt: Forecourt) -> None:
-        with _progress() as progress:
-            tasks: dict[str, Any] = {}
-
-            def told(name: str, rows: int, total: int) -> None:
-                if name not in tasks:
-                    tasks[name] = progress.add_task(name)
-                progress.update(tasks[name], completed=rows, total=total)
-
-            done = await forecourt.dual_write.start(maps, _me(), not no_initial, told)
-        _say(done)
+        _say(await start_maps(forecourt, maps, not no_initial))
 
     _run(solution, data, work)
 
@@ -149,7 +130,7 @@ def pause_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> N
     Examples:
       forecourt sync pause examples/contoso sales-orders
     """
-    _run(solution, data, lambda forecourt: _said(forecourt.dual_write.pause(maps, _me())))
+    _run(solution, data, lambda forecourt: _said(forecourt.dual_write.pause(maps, me())))
 
 
 @sync.command("resume")
@@ -165,7 +146,7 @@ def resume_command(solution: Path, data: Path | None, maps: tuple[str, ...], how
       forecourt sync resume examples/contoso sales-orders
       forecourt sync resume examples/contoso --catch-up
     """
-    _run(solution, data, lambda forecourt: _said(forecourt.dual_write.resume(maps, _me(), how or "play_back")))
+    _run(solution, data, lambda forecourt: _said(forecourt.dual_write.resume(maps, me(), how or "play_back")))
 
 
 @sync.command("stop")
@@ -179,7 +160,7 @@ def stop_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> No
       forecourt sync stop examples/contoso
       forecourt sync stop examples/contoso customers
     """
-    _run(solution, data, lambda forecourt: _said(forecourt.dual_write.stop(maps, _me())))
+    _run(solution, data, lambda forecourt: _said(forecourt.dual_write.stop(maps, me())))
 
 
 @sync.command("errors")
@@ -403,28 +384,3 @@ def _say(lines: Iterable[str]) -> None:
 
 def _print(table: Table) -> None:
     Console(width=None if console.is_terminal else 160, highlight=False).print(table)
-
-
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "command line"
-
-
-class _Rate(ProgressColumn):
-    """Rows per second."""
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed:,.0f} rows/s")
-
-
-def _progress() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, transient=True)
