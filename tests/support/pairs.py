@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,14 +34,25 @@ async def make(operations: str) -> None:
         await connection.close()
 
 
+def variant(folder: Path, **maps: str) -> Path:
+    """A copy of the solution in which lines are added to maps, by the map's name."""
+    shutil.copytree(ROOT, folder, dirs_exist_ok=True)
+    for name, lines in maps.items():
+        file = folder / "maps" / f"{name}.yaml"
+        file.write_text(file.read_text("utf-8") + lines, "utf-8")
+    return folder
+
+
 @asynccontextmanager
-async def opened(operations: str, dataverse: str, observer: Observer = nobody) -> AsyncIterator[Pair]:
-    """The solution over two databases, its native tables made."""
+async def opened(
+    operations: str, dataverse: str, observer: Observer = nobody, root: Path = ROOT
+) -> AsyncIterator[Pair]:
+    """The solution over two databases, its native tables made. ``root``: the solution or a :func:`variant` of it."""
     os.environ["PAIR_OPERATIONS"], os.environ["PAIR_DATAVERSE"] = operations, dataverse
-    databases = await connect(ROOT, Path("unused"), from_environment(), observer)
+    databases = await connect(root, Path("unused"), from_environment(), observer)
     try:
-        await prepare(ROOT, databases)
-        yield Pair(await build(ROOT, databases, from_environment(), observer))
+        await prepare(root, databases)
+        yield Pair(await build(root, databases, from_environment(), observer))
     finally:
         await databases.close()
 

@@ -115,6 +115,9 @@ class Leg:
 
 Versions = Literal["latest", "every"]
 
+#: Name in an image that marks a row as it was before an update: its identity, key and links, to know what it left.
+WAS = "@was"
+
 
 @dataclass(frozen=True)
 class Capture:
@@ -249,6 +252,17 @@ class Ends(Protocol):
     async def noted_keys(self, unit: Unit, leg: Leg, changes: Sequence[Captured]) -> list[WireRow]:
         """Integration keys (wire values of ``leg.key``) that rows of the root table had when they were noted, each
         once. A key that can't be said any more, since a lookup's row is gone too, is left out."""
+        ...
+
+    async def images(
+        self, unit: Unit, leg: Leg, rows: Sequence[Mapping[str, object]]
+    ) -> list[tuple[WireRow, WireRow] | None]:
+        """The same as :meth:`project` of noted images of the root table, joined tables as they are now; by place, None
+        for a row that the filter or a join does not admit."""
+        ...
+
+    async def image_keys(self, unit: Unit, leg: Leg, rows: Sequence[Mapping[str, object]]) -> list[WireRow | None]:
+        """Integration keys of noted rows of the root table, by place; None for one that can't be said any more."""
         ...
 
     async def project(self, unit: Unit, leg: Leg, roots: Sequence[WireRow]) -> list[tuple[WireRow, WireRow]]:
@@ -402,7 +416,9 @@ class Registry(Protocol):
 
     async def lease(self, name: str, worker: str, seconds: float) -> Lease | None: ...
 
-    async def renew(self, lease: Lease, seconds: float) -> Lease | None: ...
+    async def renew(self, lease: Lease, seconds: float, states: Sequence[MapState] = ()) -> Lease | None:
+        """The same lease for longer; None where somebody else has it, or the map is in none of these states."""
+        ...
 
     async def release(self, lease: Lease) -> None: ...
 
@@ -413,6 +429,11 @@ class Registry(Protocol):
     ) -> None:
         """Keeps a position in the target's unit. Refusal FC4121 where a newer lease has been at work, or where it is
         not ``known`` any more."""
+        ...
+
+    async def fence(self, unit: Unit, name: str, side: Side, token: int) -> None:
+        """Claims a direction for a lease, in the target's unit. Refusal FC4121 where a newer one has been at work, or
+        the map was stopped."""
         ...
 
     async def forget_positions(self, name: str) -> None: ...

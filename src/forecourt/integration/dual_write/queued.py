@@ -19,13 +19,15 @@ import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
+from forecourt.integration.dual_write import versions
 from forecourt.integration.dual_write.flow import Flow, Outcome, Plane, key_of
 from forecourt.integration.dual_write.maps import TableMap
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.observe import Observer, Synced, nobody
-from forecourt.kernel.sync import Captured, Lease, Leg, Position, Registry, RowError, Side, SyncError, WireRow
+from forecourt.kernel.steps import Step, unwatched
+from forecourt.kernel.sync import Captured, Lease, Leg, Position, Registry, RowError, Side, SyncError, Unsent, WireRow
 
 Work = Any
 
@@ -35,6 +37,20 @@ BATCH = 100
 #: Seconds of a lease, and between two attempts of rows in error.
 LEASE = 30.0
 RETRY = 30.0
+
+#: States in which a map is worked on.
+ACTIVE: Final = ("running", "resuming")
+
+#: The instants of a turn (see ``kernel/steps``).
+STEPS: Final = (
+    "queued: leased",
+    "queued: read",
+    "queued: applied",
+    "queued: set aside",
+    "queued: kept",
+    "queued: committed",
+    "queued: released",
+)
 
 
 @dataclass
@@ -47,17 +63,48 @@ class Turn:
     next: Position | None = None
 
 
+@dataclass
+class Tally:
+    """What has become of rows. ``found``: by key, its error, None where it has arrived; of several versions of a row
+    the last one counts."""
+
+    written: int = 0
+    deleted: int = 0
+    found: dict[tuple[str, ...], tuple[WireRow, SyncError | None]] = field(default_factory=dict)
+
+    def arrived(self, key: WireRow) -> None:
+        self.found[_texts(key)] = (key, None)
+
+    def failed(self, error: SyncError) -> None:
+        self.found[_texts(error.key)] = (error.key, error)
+
+    @property
+    def errors(self) -> list[SyncError]:
+        return [error for _, error in self.found.values() if error is not None]
+
+    @property
+    def mended(self) -> list[WireRow]:
+        return [key for key, error in self.found.values() if error is None]
+
+
 class Queue:
     """The worker of the maps that are neither stopped nor paused. Any number of processes may run one."""
 
     def __init__(
-        self, maps: Sequence[TableMap], flow: Flow, registry: Registry, observer: Observer = nobody, name: str = ""
+        self,
+        maps: Sequence[TableMap],
+        flow: Flow,
+        registry: Registry,
+        observer: Observer = nobody,
+        name: str = "",
+        step: Step = unwatched,
     ) -> None:
         self._maps = {item.name: item for item in maps}
         self._flow = flow.of("queued")
         self._registry = registry
         self._observer = observer
         self._name = name or secrets.token_hex(6)
+        self._step = step
         self._retried: dict[str, float] = {}
 
     # -- running --------------------------------------------------------------------------------------------------
@@ -92,32 +139,34 @@ class Queue:
     async def drain(self, item: TableMap) -> int:
         """Works off what waits for a map; how many rows that were. 0 as well where another worker has the map."""
         record = (await self._registry.maps()).get(item.name)
-        if record is None or record.state not in ("running", "resuming"):
+        if record is None or record.state not in ACTIVE:
             return 0
         lease = await self._registry.lease(item.name, self._name, LEASE)
         if lease is None:
             return 0
+        total = 0
         try:
-            total = await self.retry(item, lease)
-            while True:
-                renewed = await self._registry.renew(lease, LEASE)
-                if renewed is None:
-                    return total
+            await self._step("queued: leased")
+            while await self._registry.renew(lease, LEASE, ACTIVE) is not None:
+                total += await self.retry(item, lease)
                 rows, more = await self.turn(item, lease)
                 total += rows
                 if not more:
                     if record.state == "resuming":
                         await self._registry.set_state(item.name, "running", ("resuming",))
-                    return total
+                    break
+            return total
         finally:
             with suppress(Unavailable, Refusal):
                 await self._registry.release(lease)
+                await self._step("queued: released")
 
     # -- one turn -------------------------------------------------------------------------------------------------
 
     async def turn(self, item: TableMap, lease: Lease, limit: int = BATCH) -> tuple[int, bool]:
         """Applies the next captured changes of both sides. Returns the rows, and whether more may be waiting."""
         turns = [turn for leg in item.legs.values() if (turn := await self._waiting(item, leg, limit)) is not None]
+        await self._step("queued: read")
         total = 0
         more = False
         loser = await self._losing(item, turns)
@@ -176,49 +225,58 @@ class Queue:
     async def _apply(self, item: TableMap, turn: Turn, lease: Lease, losing: frozenset[WireRow]) -> int:
         assert turn.next is not None
         leg, following = turn.leg, turn.next
-        errors: list[SyncError] = []
-        arrived: list[WireRow] = []
-        counts = [0, 0]
+        tally = Tally()
 
         async def attempt(work: Work) -> None:
-            errors.clear()
-            arrived.clear()
+            nonlocal tally
+            tally = Tally()
             operations = await self._flow.unit(work, Side.OPERATIONS)
             if turn.changes:
                 await self._registry.hold(operations, item.name)
-                outcome = _without(await self._flow.outcome(work, leg, turn.changes), losing)
-                counts[:] = await self._write(work, item, outcome, errors, arrived)
+                for outcome in await self._outcomes(work, item, leg, turn.changes):
+                    await self._write(work, item, _without(outcome, losing), tally)
+                await self._step("queued: applied")
+            if tally.errors:  # kept before the position passes them, whatever dies in between
+                await self._registry.add_errors(item.name, leg.source_side, tally.errors)
+                await self._step("queued: set aside")
             target = await self._flow.unit(work, leg.target_side)
             await self._registry.save_position(
                 target, item.name, leg.source_side, following, lease.token, turn.position
             )
+            await self._step("queued: kept")
 
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         await coordinator.run(attempt, f"apply changes of {item.name}", settle=False, slow=True)
-        if errors:
-            await self._registry.add_errors(item.name, leg.source_side, errors)
-        if arrived:
-            await self._registry.forget(item.name, leg.source_side, arrived)
+        await self._step("queued: committed")
+        if tally.mended:
+            await self._registry.forget(item.name, leg.source_side, tally.mended)
         if turn.changes:
-            self._observer(Synced(item.name, leg.source_side.value, counts[0], counts[1], len(errors)))
-        return counts[0] + counts[1]
+            told = Synced(item.name, leg.source_side.value, tally.written, tally.deleted, len(tally.errors))
+            self._observer(told)
+        return tally.written + tally.deleted
 
-    async def _write(
-        self, work: Work, item: TableMap, outcome: Outcome, errors: list[SyncError], arrived: list[WireRow]
-    ) -> tuple[int, int]:
+    async def _outcomes(self, work: Work, item: TableMap, leg: Leg, changes: Sequence[Captured]) -> Sequence[Outcome]:
+        """What has become of changed rows: of each its latest version, or every one in turn."""
+        if item.record.versions == "every":
+            return await versions.outcomes(self._flow, work, leg, changes)
+        return (await self._flow.outcome(work, leg, changes),)
+
+    async def _write(self, work: Work, item: TableMap, outcome: Outcome, tally: Tally) -> None:
         """Writes and deletes, errors apart."""
         leg = outcome.leg
         deleted = await self._flow.delete(work, outcome, apart=True)
-        errors += [self._kept(leg, "delete", outcome.gone[error.index], error) for error in deleted.errors]
         written = await self._flow.write(work, item, replace(outcome, unsent=()), apart=True)
-        failed = {error.index for error in written.errors}
-        errors += [
-            self._kept(leg, "upsert", key_of(leg, outcome.rows[error.index][1]), error) for error in written.errors
-        ]
-        errors += [self._kept(leg, "upsert", (error.field, error.message), error) for error in outcome.unsent]
-        arrived += [key_of(leg, row) for at, (_, row) in enumerate(outcome.rows) if at not in failed]
-        arrived += list(outcome.gone)
-        return written.written, deleted.deleted
+        tally.deleted += deleted.deleted
+        tally.written += written.written
+        keys = [key_of(leg, row) for _, row in outcome.rows]
+        for key in (*outcome.gone, *keys):
+            tally.arrived(key)
+        for error in deleted.errors:
+            tally.failed(self._kept(leg, "delete", outcome.gone[error.index], error))
+        for error in written.errors:
+            tally.failed(self._kept(leg, "upsert", keys[error.index], error))
+        for row, error in zip(outcome.unsent, outcome.refused, strict=True):
+            tally.failed(self._kept(leg, "upsert", key_of(leg, row), error))
 
     @staticmethod
     def _kept(leg: Leg, operation: str, key: WireRow, error: RowError) -> SyncError:
@@ -241,28 +299,29 @@ class Queue:
         return total
 
     async def _again(self, item: TableMap, leg: Leg, wrong: Sequence[SyncError]) -> int:
-        errors: list[SyncError] = []
-        arrived: list[WireRow] = []
+        tally = Tally()
         width = len(leg.key)
 
         async def attempt(work: Work) -> None:
-            errors.clear()
-            arrived.clear()
+            nonlocal tally
+            tally = Tally()
             await self._registry.hold(await self._flow.unit(work, Side.OPERATIONS), item.name)
             unit = await self._flow.unit(work, leg.source_side)
             keys = [error.key for error in wrong if len(error.key) == width]
-            rows = tuple(await self._flow.ends.by_key(unit, leg, keys))
-            alive = {_texts(key_of(leg, row)) for _, row in rows}
+            sent = await self._flow.ends.by_key(unit, leg, keys)
+            alive = {_texts(key_of(leg, row)) for _, row in sent}
             gone = tuple(key for key in keys if _texts(key) not in alive)
-            await self._write(work, item, Outcome(leg, rows, gone), errors, arrived)
+            rows = tuple(pair for pair in sent if not isinstance(pair[1], Unsent))
+            unsent = tuple(row for _, row in sent if isinstance(row, Unsent))
+            await self._write(work, item, Outcome(leg, rows, gone, unsent), tally)
 
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         await coordinator.run(attempt, f"try rows of {item.name} again", settle=False, slow=True)
-        failed = {_texts(error.key) for error in errors}
+        failed = {_texts(error.key) for error in tally.errors}
         done = [error.id for error in wrong if _texts(error.key) not in failed]
         await self._registry.dismiss(done)
-        if errors:
-            await self._registry.add_errors(item.name, leg.source_side, errors)
+        if tally.errors:
+            await self._registry.add_errors(item.name, leg.source_side, tally.errors)
         return len(done)
 
 

@@ -3,7 +3,8 @@
 One row of ``forecourt.outbox`` is a statement's rows as a set (at most :data:`CHUNK` of them): per changed row, the
 values of the columns that are remembered, the identity first. An update that changes a remembered column notes the row
 twice, as it was and as it is. A row that is noted says no more than "look at me again": what became of it is read when
-the note is worked off, except where whole images are kept.
+the note is worked off, except where whole images are kept. Among images, a row as it was is marked by ``@was``; it
+comes before those of the same statement as they are.
 
 Who writes is told by the setting ``forecourt.origin``::
 
@@ -21,7 +22,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from forecourt.kernel.relation import TableName
-from forecourt.kernel.sync import Capture
+from forecourt.kernel.sync import WAS, Capture
 
 #: Rows in one row of the outbox.
 CHUNK = 2_000
@@ -148,7 +149,7 @@ def statements(capture: Capture) -> Iterator[tuple[str, str, str]]:
             images="true" if capture.images else "false",
             columns="array[" + ", ".join(literal(name) for name in remembered(capture)) + "]::text[]",
             source=_source(capture, kind),
-            row=_row(capture),
+            row=_row(capture, kind),
         )
         yield (
             name,
@@ -175,10 +176,15 @@ def _source(capture: Capture, kind: str) -> str:
         return "new_rows as changed"
     if kind == "delete":
         return "old_rows as changed"
-    if capture.images:
-        return "new_rows as changed"
     kept = ", ".join(quoted(name) for name in remembered(capture))
     watched = ", ".join(quoted(name) for name in dict.fromkeys((*remembered(capture), *capture.watched)))
+    if capture.images:
+        mark = f"'{{\"{WAS}\": true}}'::pg_catalog.jsonb"
+        return (
+            f"(select pg_catalog.to_jsonb(was) operator(pg_catalog.||) {mark} as image "
+            f"from (select {kept} from old_rows except select {kept} from new_rows) as was "
+            "union all select pg_catalog.to_jsonb(now) from new_rows as now) as changed"
+        )
     changed = "new_rows"
     if capture.watched:
         changed = f"(select {watched} from new_rows except select {watched} from old_rows) as altered"
@@ -188,7 +194,7 @@ def _source(capture: Capture, kind: str) -> str:
     )
 
 
-def _row(capture: Capture) -> str:
+def _row(capture: Capture, kind: str) -> str:
     if capture.images:
-        return "pg_catalog.to_jsonb(changed)"
+        return "changed.image" if kind == "update" else "pg_catalog.to_jsonb(changed)"
     return "pg_catalog.jsonb_build_array(" + ", ".join(f"changed.{quoted(name)}" for name in remembered(capture)) + ")"

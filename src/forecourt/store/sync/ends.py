@@ -204,6 +204,35 @@ class Ends:
         found = await unit.system(SystemPlan(f"keys of {leg.source.name}", sql, (_json(rows),)), writes=False)
         return [key for key in (tuple(row) for row in found) if None not in key]
 
+    async def images(
+        self, unit: Unit, leg: Leg, rows: Sequence[Mapping[str, object]]
+    ) -> list[tuple[WireRow, WireRow] | None]:
+        """The same as :meth:`project` of noted images of the root table, joined tables as they are now; by place, None
+        for a row that the filter or a join does not admit."""
+        if not rows:
+            return []
+        wire = self.wire(leg)
+        number = f'{quoted(leg.source.root.alias)}."@n"'
+        sql = (
+            f"select {number}, {wire.roots()}, {', '.join(wire.sent)}, {wire.unmapped} "
+            f"{wire.reading(wire.remembered(whole=True), whole=True)} where {wire.filter}"
+        )
+        plan = SystemPlan(f"versions of {leg.source.name}", sql, (_numbered(rows),))
+        found = [tuple(row) for row in await unit.system(plan, writes=False)]
+        pairs = dict(zip((row[0] for row in found), self._pairs(leg, (row[1:] for row in found)), strict=True))
+        return [pairs.get(at) for at in range(len(rows))]
+
+    async def image_keys(self, unit: Unit, leg: Leg, rows: Sequence[Mapping[str, object]]) -> list[WireRow | None]:
+        """Integration keys of noted rows of the root table, by place; None for one that can't be said any more."""
+        if not rows:
+            return []
+        wire = self.wire(leg)
+        keys = ", ".join(wire.sent[place] for place, column in enumerate(leg.columns) if column.key)
+        sql = f'select {quoted(leg.source.root.alias)}."@n", {keys} {wire.reading(wire.remembered())}'
+        plan = SystemPlan(f"keys of {leg.source.name}", sql, (_numbered(rows),))
+        found = {row[0]: tuple(row)[1:] for row in await unit.system(plan, writes=False)}
+        return [None if None in (key := found.get(at, (None,))) else key for at in range(len(rows))]
+
     # -- the target -----------------------------------------------------------------------------------------------
 
     async def image(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> list[WireRow | None]:
@@ -325,6 +354,10 @@ class Ends:
 
 def _json(rows: Sequence[Mapping[str, object]]) -> str:
     return msgspec.json.encode(rows).decode()
+
+
+def _numbered(rows: Sequence[Mapping[str, object]]) -> str:
+    return _json([{**row, "@n": at} for at, row in enumerate(rows)])
 
 
 def _up_to(entity: Entity, source: DataSource) -> str:

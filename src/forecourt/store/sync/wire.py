@@ -17,7 +17,7 @@ from uuid import UUID
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
-from forecourt.kernel.predicate import TRUE, Column, Const, Field, Operand, Predicate, map_operands
+from forecourt.kernel.predicate import TRUE, Column, Const, Field, Operand, Predicate, map_operands, operands
 from forecourt.kernel.relation import Select, Source, TableName
 from forecourt.kernel.sync import Leg, LegColumn, Reference
 from forecourt.kernel.types import INTEGERS
@@ -93,24 +93,25 @@ class Wire:
 
     # -- the source -----------------------------------------------------------------------------------------------
 
-    def reading(self, root: str | None = None) -> str:
+    def reading(self, root: str | None = None, whole: bool = False) -> str:
         """``FROM …`` of the source: its tables and those that its lookups lead to. ``root``: :meth:`remembered` for
-        the root table; only what the integration key needs is joined then."""
+        the root table; only what the integration key needs is joined then, unless the rows are ``whole``."""
         entity = self.leg.source
-        columns = [(place, c) for place, c in enumerate(self.leg.columns) if c.source and (root is None or c.key)]
+        whole = whole or root is None
+        columns = [(place, c) for place, c in enumerate(self.leg.columns) if c.source and (whole or c.key)]
         wanted = {entity.fields[column.source].source for _, column in columns}
         for source in reversed(entity.sources):
             if source.alias in wanted:
                 wanted.update(above for (above, _), _ in source.on)
         parts = [f"{root or qualified(entity.root.table)} as {quoted(entity.root.alias)}"]
         for source in entity.sources[1:]:
-            if root is not None and source.alias not in wanted:
+            if not whole and source.alias not in wanted:
                 continue
             on = " and ".join(
                 f"{quoted(above)}.{quoted(theirs)} = {quoted(source.alias)}.{quoted(own)}"
                 for (above, theirs), own in source.on
             )
-            kind = "join" if source.join == "inner" and root is None else "left join"
+            kind = "join" if source.join == "inner" and whole else "left join"
             parts.append(f"{kind} {qualified(source.table)} as {quoted(source.alias)} on {on}")
         for place, column in columns:
             if column.source_reference is not None:
@@ -206,17 +207,20 @@ class Wire:
         """The root key's columns, comma-separated."""
         return ", ".join(f"{quoted(alias or self.leg.source.root.alias)}.{quoted(name)}" for name, _ in self.root)
 
-    def remembered(self) -> str:
-        """A set of rows in place of the root table, made of noted values: ``$1``, a JSON array of objects."""
+    def remembered(self, whole: bool = False) -> str:
+        """A set of rows in place of the root table, made of noted values: ``$1``, a JSON array of objects, numbered by
+        their ``@n``. ``whole``: with every column that the leg reads, not those of its key alone."""
         entity = self.leg.source
         table = self.source.tables[entity.root.table]
         names = [name for name, _ in self.root]
         alias = entity.root.alias
-        keys = [entity.fields[column.source] for column in self.leg.key if column.source]
-        names += [found.column for found in keys if found.source == alias]
+        read = [column.source for column in (self.leg.columns if whole else self.leg.key) if column.source]
+        if whole:
+            read += [operand.path[0] for operand in operands(self.leg.filter) if isinstance(operand, Field)]
+        names += [found.column for found in (entity.fields[name] for name in read) if found.source == alias]
         names += [theirs for source in entity.sources for (above, theirs), _ in source.on if above == alias]
         columns = ", ".join(f"{quoted(name)} {table.columns[name].type}" for name in dict.fromkeys(names))
-        return f"(select * from jsonb_to_recordset($1::text::jsonb) as noted({columns}))"
+        return f'(select * from jsonb_to_recordset($1::text::jsonb) as noted("@n" int, {columns}))'
 
     # -- the target -----------------------------------------------------------------------------------------------
 
