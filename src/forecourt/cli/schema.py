@@ -157,6 +157,7 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
         "grant": "Operations that are granted.",
         "fields": "Fields that the grant is limited to.",
         "actions": "Actions that may be called; no operation brings them along.",
+        "modes": "DataServices: /data and virtual tables. DataManagement: data packages and recurring jobs. All: both.",
     },
     ops.PrivilegeDefinition: {
         "entities": "Permissions by physical name of the data entity.",

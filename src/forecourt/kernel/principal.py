@@ -19,6 +19,7 @@ class Door(StrEnum):
     DATAVERSE = "dataverse"
     PORTAL = "portal"
     PORTAL_API = "portal_api"
+    PACKAGES = "packages"
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,22 +284,22 @@ def field_slot(
     """
     target = field.name
     if quoted and literal in _TEXTS:
-        return SlotSpec(slot_kind(field), literal, target, _loose(field, model))
+        return SlotSpec(slot_kind(field), literal, target, from_text(field, model))
     match field.kind:
         case Kind.STRING if literal in _TEXTS:
             return SlotSpec(Kind.STRING, literal, target, to_string(target))
         case Kind.GUID if literal is LiteralKind.GUID or (dialect.quoted_guid and literal in _TEXTS):
-            return SlotSpec(slot_kind(field), literal, target, _loose(field, model))
+            return SlotSpec(slot_kind(field), literal, target, from_text(field, model))
         case Kind.INT32 | Kind.INT64 if literal is LiteralKind.INTEGER:
-            return SlotSpec(field.kind, literal, target, _loose(field, model))
+            return SlotSpec(field.kind, literal, target, from_text(field, model))
         case Kind.INT32 | Kind.INT64 | Kind.DECIMAL if literal in _NUMBER_KINDS:
             return SlotSpec(Kind.DECIMAL, literal, target, to_decimal(target))
         case Kind.DOUBLE if literal in _NUMBER_KINDS:
             return SlotSpec(Kind.DOUBLE, literal, target, to_double(target))
         case Kind.DATE | Kind.DATETIME if literal in _MOMENTS:
-            return SlotSpec(field.kind, literal, target, _loose(field, model))
+            return SlotSpec(field.kind, literal, target, from_text(field, model))
         case Kind.ENUM if field.choice and literal is LiteralKind.INTEGER:
-            return SlotSpec(Kind.ENUM, literal, target, _loose(field, model))
+            return SlotSpec(Kind.ENUM, literal, target, from_text(field, model))
         case Kind.ENUM if not field.choice and literal is LiteralKind.ENUM:
             enum = enum_of(field, model)
             if enum_type in (f"{model.namespace}.{enum.name}", f"{dialect.namespace}.{enum.name}"):
@@ -312,7 +312,7 @@ def slot_kind(field: EntityField) -> Kind:
     return Kind.INT64 if field.record_of is not None else field.kind
 
 
-def _loose(field: EntityField, model: Model) -> Callable[[str], object]:
+def from_text(field: EntityField, model: Model) -> Callable[[str], object]:
     """Converts text to the field's value, whatever form of literal it came in."""
     target = field.name
     match field.kind:

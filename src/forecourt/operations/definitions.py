@@ -120,11 +120,13 @@ class FieldGrants(Record, frozen=True):
 
 
 class EntityPermission(Record, frozen=True):
-    """``actions``: those of the entity that may be called; a right to rows brings none of them along."""
+    """``actions``: those of the entity that may be called; a right to rows brings none of them along. ``modes``: data
+    services are ``/data`` and virtual tables, data management are data packages."""
 
     grant: tuple[Grant, ...]
     fields: FieldGrants = FieldGrants()
     actions: tuple[str, ...] = ()
+    modes: Literal["All", "DataServices", "DataManagement"] = "All"
 
 
 class PrivilegeDefinition(Record, frozen=True):

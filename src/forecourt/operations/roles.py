@@ -9,12 +9,14 @@ from forecourt.kernel.model import Entity
 from forecourt.kernel.principal import OperationsUser
 from forecourt.operations.definitions import RolesFile
 from forecourt.security.rules import (
+    ALL_MODES,
     EXTERNAL_USER,
     PORTAL_ANONYMOUS,
     PORTAL_USER,
     SECURITY_ADMINISTRATOR,
     SYSTEM_ADMINISTRATOR,
     Grant,
+    Mode,
     Operation,
     Role,
 )
@@ -126,6 +128,7 @@ class _Builder:
                     update_fields=None if update is None else frozenset(update),
                     where=self.document.where(*path),
                     actions=frozenset(permission.actions),
+                    modes=ALL_MODES if permission.modes == "All" else frozenset({Mode(permission.modes)}),
                 )
             )
         return tuple(grants)

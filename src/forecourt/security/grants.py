@@ -16,6 +16,7 @@ from forecourt.security.rules import (
     PORTAL_USER,
     SYSTEM_ADMINISTRATOR,
     Grant,
+    Mode,
     Operation,
     OperationsRules,
 )
@@ -37,8 +38,14 @@ class Granted:
 DENIED = Granted(False, frozenset(), frozenset())
 
 
-def granted(rules: OperationsRules, user: OperationsUser, entity: str, operation: Operation) -> Granted:
-    """What ``user`` may do to ``entity``."""
+def granted(
+    rules: OperationsRules,
+    user: OperationsUser,
+    entity: str,
+    operation: Operation,
+    mode: Mode | None = Mode.DATA_SERVICES,
+) -> Granted:
+    """What ``user`` may do to ``entity``, by one way to it, or (None) by whichever."""
     if not user.enabled:
         return DENIED
     if SYSTEM_ADMINISTRATOR in user.roles:
@@ -48,7 +55,7 @@ def granted(rules: OperationsRules, user: OperationsUser, entity: str, operation
         for name in sorted(user.roles)
         if (role := rules.roles.get(name)) is not None
         for grant in role.by_entity.get(entity, ())
-        if operation in grant.operations
+        if operation in grant.operations and (mode is None or mode in grant.modes)
     ]
     if not found:
         return DENIED

@@ -97,7 +97,7 @@ class Lowering:
         if base is None:
             return Granted(True)
         user = self.scope.principal.operations_user
-        return DENIED if user is None else granted(self.rules.operations, user, base, operation)
+        return DENIED if user is None else granted(self.rules.operations, user, base, operation, self.scope.mode)
 
     def operations_name(self, entity: Entity) -> str | None:
         """The data entity whose security decides, or None for a native Dataverse table."""

@@ -39,10 +39,22 @@ class Operation(StrEnum):
     DELETE = "delete"
 
 
+class Mode(StrEnum):
+    """The ways to a data entity that a privilege opens (operations-and-integration 5.10)."""
+
+    DATA_SERVICES = "DataServices"
+    DATA_MANAGEMENT = "DataManagement"
+
+
+#: Both ways.
+ALL_MODES = frozenset(Mode)
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """One privilege's permission on one data entity. ``read_fields``/``update_fields`` None: every field.
-    ``actions``: names of those that may be called; no operation brings any along."""
+    ``actions``: names of those that may be called; no operation brings any along. ``modes``: ``/data`` and virtual
+    tables (DataServices), data packages (DataManagement)."""
 
     entity: str
     operations: frozenset[Operation]
@@ -51,6 +63,7 @@ class Grant:
     update_fields: frozenset[str] | None = None
     where: Where = NOWHERE
     actions: frozenset[str] = frozenset()
+    modes: frozenset[Mode] = ALL_MODES
 
 
 @dataclass(frozen=True)

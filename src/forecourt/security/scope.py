@@ -16,7 +16,7 @@ from functools import cached_property
 
 from forecourt.kernel.plan import Witness
 from forecourt.kernel.principal import Door, Principal
-from forecourt.security.rules import Rules
+from forecourt.security.rules import Mode, Rules
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,12 @@ class Scope:
 
     @property
     def operations_door(self) -> bool:
-        return self.door is Door.OPERATIONS
+        return self.door in (Door.OPERATIONS, Door.PACKAGES)
+
+    @property
+    def mode(self) -> Mode:
+        """The way to data entities that privileges have to open."""
+        return Mode.DATA_MANAGEMENT if self.door is Door.PACKAGES else Mode.DATA_SERVICES
 
     @property
     def portal_door(self) -> bool:
