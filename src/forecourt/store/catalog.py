@@ -28,7 +28,8 @@ class TableColumn:
 
     ``generated``: what the database fills by itself: numbers of an identity or a sequence, or a computed column, which
     nothing may set. ``default``: a row may leave it out. ``digits``: of a numeric, in all; ``scale``: those behind the
-    point, of a numeric or of a moment's seconds; None where the type does not say.
+    point, of a numeric or of a moment's seconds; None where the type does not say. ``random``: the default is a random
+    UUID.
     """
 
     name: str
@@ -39,6 +40,7 @@ class TableColumn:
     default: bool = False
     digits: int | None = None
     scale: int | None = None
+    random: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -64,6 +66,10 @@ class Table:
     unique: tuple[tuple[str, ...], ...] = ()
     foreign: tuple[ForeignKey, ...] = ()
     view: bool = False
+
+    def names_one(self, columns: set[str]) -> bool:
+        """Whether values of these columns belong to one row at most."""
+        return any(key and columns.issuperset(key) for key in (self.primary, *self.unique))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,8 @@ select t.nspname, t.relname, t.relkind in ('v', 'm'),
             case when o.typname = 'numeric' and m.typmod >= 4 then (m.typmod - 4) >> 16 & 65535 end,
             case when m.typmod < 0 then null
                  when o.typname = 'numeric' then ((m.typmod - 4) & 2047 # 1024) - 1024
-                 when o.typname in ('timestamp', 'timestamptz') then m.typmod end) order by a.attnum)
+                 when o.typname in ('timestamp', 'timestamptz') then m.typmod end,
+            coalesce(pg_get_expr(e.adbin, e.adrelid) = 'gen_random_uuid()', false)) order by a.attnum)
      from pg_attribute a join pg_type d on d.oid = a.atttypid
           join base b on b.oid = a.atttypid join pg_type o on o.oid = b.origin
           cross join lateral (values (case when a.atttypmod >= 0 then a.atttypmod else b.typmod end)) as m(typmod)

@@ -132,12 +132,19 @@ class Bulk:
         return BulkMerged(counts["+i"], counts["+u"], counts["+s"], await self._told(target, leg, errors))
 
     async def _tried(
-        self, unit: Unit, merging: Merge, start: int, end: int, counts: dict[str, int], errors: dict[int, str]
+        self,
+        unit: Unit,
+        merging: Merge,
+        start: int,
+        end: int,
+        counts: dict[str, int],
+        errors: dict[int, str],
+        sure: bool = True,
     ) -> None:
         if start >= end:
             return
         rows = f"(select * from {STAGE} where n >= $1 and n < $2) as w"
-        plan = SystemPlan(f"merge into {merging.wire.leg.target.name}", merging.counting(rows), (start, end))
+        plan = SystemPlan(f"merge into {merging.wire.leg.target.name}", merging.counting(rows, sure), (start, end))
         try:
             async with unit.savepoint():
                 for outcome, count, places in await unit.system(plan):
@@ -148,12 +155,15 @@ class Bulk:
         except Refusal as refusal:
             if refusal.code not in OF_A_ROW:
                 raise
+            if sure:
+                await self._tried(unit, merging, start, end, counts, errors, sure=False)
+                return
             if end - start == 1:
                 errors[start] = refusal.message
                 return
             middle = (start + end) // 2
-            await self._tried(unit, merging, start, middle, counts, errors)
-            await self._tried(unit, merging, middle, end, counts, errors)
+            await self._tried(unit, merging, start, middle, counts, errors, sure=False)
+            await self._tried(unit, merging, middle, end, counts, errors, sure=False)
 
     def _merging(self, leg: Leg, defer: frozenset[str]) -> Merge:
         known = self._merges.get((id(leg), defer))

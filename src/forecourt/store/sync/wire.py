@@ -93,6 +93,19 @@ class Wire:
 
     # -- the source -----------------------------------------------------------------------------------------------
 
+    @cached_property
+    def distinct(self) -> bool:
+        """Whether the source's database sees to it that no two of its rows have one integration key."""
+        entity, tables = self.leg.source, self.source.tables
+        plain = {
+            entity.fields[column.source].column
+            for column in self.leg.key
+            if column.source and entity.fields[column.source].source == entity.root.alias
+            if column.source_reference is None and not column.values and column.null_in is None
+        }
+        joined = ((tables[source.table], {own for _, own in source.on}) for source in entity.sources[1:])
+        return tables[entity.root.table].names_one(plain) and all(table.names_one(own) for table, own in joined)
+
     def reading(self, root: str | None = None, whole: bool = False) -> str:
         """``FROM …`` of the source: its tables and those that its lookups lead to. ``root``: :meth:`remembered` for
         the root table; only what the integration key needs is joined then, unless the rows are ``whole``."""
