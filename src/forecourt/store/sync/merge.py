@@ -35,8 +35,8 @@ OF_A_ROW = frozenset({"FC1003", "FC4091", "FC4092"})
 
 _RANGES = {"int2": 2**15, "int4": 2**31}
 
-#: The start of the ids that one statement gives. A random UUID a row costs more than the row; so the rows of a statement
-#: share sixty random bits and are numbered, which keeps them together in the index as well.
+#: The start of the ids that one statement gives. A random UUID a row costs more than the row, so the rows of a
+#: statement share sixty random bits and are numbered; which also keeps them together in the index.
 _IDS = "ids as materialized (select left(gen_random_uuid()::text, 24) as start)"
 _ID = "((select start from ids) || lpad(to_hex(f.n), 12, '0'))::uuid"
 
