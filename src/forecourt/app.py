@@ -39,6 +39,7 @@ from forecourt.identity.contacts import Contacts
 from forecourt.identity.endpoint import TokenEndpoint
 from forecourt.identity.fetch import fetch
 from forecourt.identity.issuers import Issuers
+from forecourt.identity.owners import Owners
 from forecourt.identity.passwords import Passwords
 from forecourt.identity.principals import Principals
 from forecourt.identity.schema import SCRIPTS
@@ -54,6 +55,7 @@ from forecourt.integration.dual_write.loader import PATTERN as MAP_FILES
 from forecourt.integration.dual_write.loader import Maps, load_maps
 from forecourt.integration.dual_write.queued import Queue
 from forecourt.integration.dual_write.verify import Verifier
+from forecourt.integration.virtual.actions import virtual_actions
 from forecourt.integration.virtual.catalog import virtual_tables
 from forecourt.kernel.change import SidedLogic
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors, Refusal, Unavailable
@@ -61,8 +63,14 @@ from forecourt.kernel.model import Where
 from forecourt.kernel.observe import Observer, nobody
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.solution import EMBEDDED, SolutionHeader, expand
+from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import Side
+from forecourt.operations.actions import entity_actions
 from forecourt.operations.logic import EntityLogic
+from forecourt.operations.packages.blobs import Blobs
+from forecourt.operations.packages.jobs import Jobs
+from forecourt.operations.packages.register import Register
+from forecourt.operations.packages.schema import SCRIPTS as PACKAGES
 from forecourt.operations.sequences import TABLE as NUMBERS
 from forecourt.operations.service import data_requests
 from forecourt.operations.solution import OperationsSolution, load_operations
@@ -74,6 +82,7 @@ from forecourt.pages.site.site import Site, WebRoles
 from forecourt.security.gate import Gate, Plane
 from forecourt.security.http import AsgiScope, ODataDoor, Receive, Send
 from forecourt.security.permissions import faults as permission_faults
+from forecourt.security.permissions import opened
 from forecourt.security.rules import PortalRules, Rules
 from forecourt.security.scopes import Scopes
 from forecourt.security.standing import USERS, Standings
@@ -155,7 +164,9 @@ def load_definitions(root: Path, catalog: Catalog | None = None) -> Definitions:
         except DefinitionErrors as error:
             for item in error.errors:
                 faults.add(item)
-    portal = PortalRules(site.permissions, people, site.web_api_columns) if site is not None else PortalRules()
+    portal = PortalRules()
+    if site is not None:
+        portal = PortalRules(site.permissions, people, opened(site.web_api_columns, tables.model))
     for fault in permission_faults(portal, tables.model):
         faults.add(fault)
     faults.raise_any()
@@ -211,7 +222,7 @@ def _start(data: Path) -> EmbeddedServer:
 
 async def prepare(root: Path, databases: Databases) -> None:
     """Brings Forecourt's own schema and the native Dataverse tables up to date."""
-    await migrate(databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG))
+    await migrate(databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG, *PACKAGES))
     header, files = read_header(root), read_table_files(root)
     await bring_up(databases.dataverse, files, base_currency(header))
     async with databases.dataverse.transaction("bring the Dataverse tables up to date") as tx:
@@ -257,6 +268,7 @@ class Forecourt:
     portal: Portal | None
     dual_write: DualWrite
     verifier: Verifier
+    packages: Jobs
     observer: Observer
 
     @property
@@ -264,8 +276,13 @@ class Forecourt:
         return self.definitions.header
 
 
-async def build(root: Path, databases: Databases, settings: Settings, observer: Observer = nobody) -> Forecourt:
-    """Loads the solution against its databases and builds all parts. Raises DefinitionErrors."""
+async def build(
+    root: Path, databases: Databases, settings: Settings, observer: Observer = nobody, step: Step = unwatched
+) -> Forecourt:
+    """Loads the solution against its databases and builds all parts. ``step``: see ``kernel/steps``.
+
+    Raises DefinitionErrors.
+    """
     catalog = await read_catalog(databases.operations)
     native = catalog if databases.shared else await read_catalog(databases.dataverse)
     found = load_definitions(root, catalog)
@@ -276,9 +293,13 @@ async def build(root: Path, databases: Databases, settings: Settings, observer: 
         standings = Standings(rules.dataverse, databases.dataverse, native, Enlisting(databases.dataverse))
     scopes = Scopes(rules, users, databases.operations, catalog, standings=standings)
     operations_plane, dataverse_plane = Plane(databases.operations, catalog), Plane(databases.dataverse, native)
-    coordinator = Coordinator({"operations": databases.operations, "dataverse": databases.dataverse})
+    coordinator = Coordinator({"operations": databases.operations, "dataverse": databases.dataverse}, step=step)
     logic = EntityLogic(
-        found.operations.hooks, found.operations.sequences, found.operations.fields, databases.operations
+        found.operations.hooks,
+        found.operations.sequences,
+        found.operations.fields,
+        databases.operations,
+        tuple(found.operations.model.legal_entities),
     )
     if found.operations.sequences.definitions:
         await databases.operations.script("make the number sequences", NUMBERS.format(lock=PREPARING))
@@ -300,7 +321,7 @@ async def build(root: Path, databases: Databases, settings: Settings, observer: 
     )
     rows = TableRows(found.tables, dataverse_gate, rules)
     dual_write, verifier = await _dual_write(
-        found, databases, coordinator, operations_gate, dataverse_gate, (catalog, native), observer
+        found, databases, coordinator, operations_gate, dataverse_gate, (catalog, native), observer, step
     )
 
     store = databases.dataverse
@@ -313,6 +334,15 @@ async def build(root: Path, databases: Databases, settings: Settings, observer: 
     await tokens.start()
     book = found.site.web_roles if found.site is not None else WebRoles()
     principals = Principals(store, users, book, observer, anonymous_user=header.anonymous_user)
+    packages = Jobs(
+        operations_gate,
+        found.operations.projects,
+        Register(store),
+        Blobs(store, settings.package_limit * 1024**2),
+        Owners(principals),
+        observer,
+        step,
+    )
     portal = None
     if found.site is not None:
         portal = Portal(
@@ -348,6 +378,7 @@ async def build(root: Path, databases: Databases, settings: Settings, observer: 
         portal=portal,
         dual_write=dual_write,
         verifier=verifier,
+        packages=packages,
         observer=observer,
     )
 
@@ -360,10 +391,11 @@ async def _dual_write(
     dataverse: Gate,
     catalogs: tuple[Catalog, Catalog],
     observer: Observer,
+    step: Step,
 ) -> tuple[DualWrite, Verifier]:
     """The solution's table maps with their engines; live dual-write takes part in every unit of work."""
-    first = Outbox(Side.OPERATIONS, databases.operations, catalogs[0])
-    second = first if databases.shared else Outbox(Side.DATAVERSE, databases.dataverse, catalogs[1])
+    first = Outbox(Side.OPERATIONS, databases.operations, catalogs[0], step)
+    second = first if databases.shared else Outbox(Side.DATAVERSE, databases.dataverse, catalogs[1], step)
     planes = {
         Side.OPERATIONS: SyncPlane(Side.OPERATIONS, operations, databases.operations, first),
         Side.DATAVERSE: SyncPlane(Side.DATAVERSE, dataverse, databases.dataverse, second),
@@ -378,8 +410,8 @@ async def _dual_write(
     flow = Flow(planes, ends)
     registry = SyncRegistry({Side.OPERATIONS: databases.operations, Side.DATAVERSE: databases.dataverse})
     live = Live(maps, flow, registry, databases.shared, wake)
-    queue = Queue(maps, flow, registry, observer)
-    dual_write = DualWrite(maps, flow, registry, live, queue, Bulk(ends))
+    queue = Queue(maps, flow, registry, observer, step=step)
+    dual_write = DualWrite(maps, flow, registry, live, queue, Bulk(ends), step)
     if maps:
         coordinator.partner = live
         await dual_write.refresh()
@@ -397,12 +429,16 @@ class Server:
         authenticate = forecourt.bearer.authenticate
         self._forecourt = forecourt
         self._registry = registry
-        self._data = ODataDoor(data_requests(forecourt.operations_gate), authenticate, observer, timing)
+        definitions = forecourt.definitions
+        actions = entity_actions(definitions.operations.hooks, forecourt.operations_gate)
+        apis = virtual_actions(definitions.tables.model.entities.values(), actions)
+        self._data = ODataDoor(data_requests(forecourt.operations_gate, actions), authenticate, observer, timing)
         self._web_api = ODataDoor(
             web_api_requests(
                 forecourt.dataverse_gate,
                 organization_id(forecourt.header.name),
-                metadata_services(Metadata(forecourt.definitions.tables, forecourt.definitions.dataverse.design)),
+                {**metadata_services(Metadata(definitions.tables, definitions.dataverse.design)), **apis},
+                [api.signature for api in apis.values()],
             ),
             authenticate,
             observer,

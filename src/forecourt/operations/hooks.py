@@ -49,7 +49,7 @@ from forecourt.store.scripts import load_scripts
 
 Stage = Literal["initial", "field", "default", "row", "finish"]
 
-#: Key in what the stages of a write share: the lines that they have noted.
+#: Key in what the stages of a write share: what their functions have noted.
 INFOLOG = "operations.infolog"
 
 #: Attribute of a function that holds its registrations.
@@ -117,6 +117,13 @@ def action(entity: str, name: str = "", *, bound: bool = True) -> Callable[[F], 
     return _register(Registration("action", entity, name=name, bound=bound))
 
 
+def noted(shared: dict[str, object], key: str) -> list[str]:
+    """Lines that stages of a write share."""
+    lines = shared.setdefault(key, [])
+    assert isinstance(lines, list)
+    return lines
+
+
 class Row(MutableMapping[str, Any]):
     """A row on its way: what is set by this write, else what it was. ``before``: the row as it was, None for a new one;
     ``rows``: further rows of any data entity, as the system; ``principal``: who asks; ``operation``."""
@@ -142,9 +149,7 @@ class Row(MutableMapping[str, Any]):
 
     def warning(self, text: str) -> None:
         """Notes what is wrong (checkFailed): the write is turned down when the stage is over."""
-        noted = self._draft.shared.setdefault(INFOLOG, [])
-        assert isinstance(noted, list)
-        noted.append(f"Warning: {text}")
+        noted(self._draft.shared, INFOLOG).append(text)
 
     def supplied(self, name: str) -> bool:
         """Whether the asker has set the field."""

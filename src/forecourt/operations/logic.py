@@ -24,10 +24,13 @@ from forecourt.kernel.plan import WriteOperation
 from forecourt.odata.body import read_value
 from forecourt.odata.dialect import OPERATIONS
 from forecourt.operations.definitions import EntityFile, FieldDefinition
-from forecourt.operations.hooks import INFOLOG, Hook, Hooks, Row
+from forecourt.operations.hooks import INFOLOG, Hook, Hooks, Row, noted
 from forecourt.operations.sequences import NumberSequences
 from forecourt.store.database import Database
 from forecourt.store.folder import Faults, Loaded
+
+#: Key in what the stages of a write share: the stages that have failed.
+FAILED = "operations.failed"
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,14 @@ def field_rules(
 
 @dataclass(frozen=True)
 class EntityLogic:
-    """Implements :class:`~forecourt.kernel.change.Logic` for data entities. ``rules``: by entity."""
+    """Implements :class:`~forecourt.kernel.change.Logic` for data entities. ``rules``: by entity; ``companies``: ids of
+    the legal entities, of which a new row needs one; none listed: any will do."""
 
     hooks: Hooks
     sequences: NumberSequences
     rules: Mapping[str, FieldRules]
     database: Database
+    companies: tuple[str, ...] = ()
 
     def concerns(self, entity: Entity, operation: WriteOperation, origin: Origin = "work") -> bool:
         """Whether a function or a rule takes part: other rows may be written as a set."""
@@ -129,19 +134,17 @@ class EntityLogic:
 
     async def _stage(self, draft: Draft, hooks: Iterable[Hook], failed: str, row: Row, *more: object) -> None:
         """Runs functions. What one raises ends the write with the lines noted so far; lines alone wait."""
-        lines = draft.shared.setdefault(INFOLOG, [])
-        assert isinstance(lines, list)
-        count = len(lines)
-        last = f"Warning: {failed} on data source '{draft.entity.virtual_of or draft.entity.name}'"
+        last = f"{failed} on data source '{draft.entity.virtual_of or draft.entity.name}'"
+        count = len(noted(draft.shared, INFOLOG))
         for hook in hooks:
             try:
                 await hook.run(row, *more)
             except Refusal as refusal:
                 if refusal.code == "FC4005" and not refusal.inner:
-                    refusal.inner = _infolog(draft, [*lines, f"Error: {refusal.message.rstrip('.')}", last])
+                    refusal.inner = _infolog(draft, refusal.message, last)
                 raise
-        if len(lines) > count:
-            lines.append(last)
+        if len(noted(draft.shared, INFOLOG)) > count:
+            noted(draft.shared, FAILED).append(last)
 
     async def _initial(self, draft: Draft, name: str, row: Row) -> None:
         """Initial values, without those that the asker has supplied. A null is no value here."""
@@ -149,11 +152,25 @@ class EntityLogic:
         company, user = draft.entity.company, draft.principal.operations_user
         if company is not None and given.get(company) in (None, "") and user is not None:
             draft.values[company] = user.company
+        elif company is not None and draft.origin == "work":
+            given[company] = self._company(company, given.get(company))
         for key, value in self.rules.get(name, FieldRules()).initial.items():
             row[key] = value
         await self._stage(draft, self.hooks.of(name, "initial", "create"), "initValue failed", row)
         _turn_down(draft)
         draft.values.update(given)
+
+    def _company(self, name: str, value: object) -> object:
+        """A legal entity as it is written, whatever case it is given in. Raises Refusal FC1003."""
+        found = next((item for item in self.companies if item.casefold() == str(value).casefold()), None)
+        if found is None and self.companies:
+            raise Refusal(
+                "FC1003",
+                f"Legal entity '{str(value)[:20]}' does not exist.",
+                hint=suggest(str(value), self.companies),
+                source=name,
+            )
+        return value if found is None else found
 
     def _required(self, draft: Draft, name: str, row: Row) -> None:
         rules = self.rules.get(name, FieldRules())
@@ -173,15 +190,16 @@ class EntityLogic:
 
 def _turn_down(draft: Draft) -> None:
     """Raises Refusal FC4005 where functions have noted something, with all of it."""
-    lines = draft.shared.get(INFOLOG)
-    if isinstance(lines, list) and lines:
-        said = [line.removeprefix("Warning: ") for line in lines if " failed on data source '" not in line]
+    lines = noted(draft.shared, INFOLOG)
+    if lines:
         name = draft.entity.virtual_of or draft.entity.name
-        raise Refusal("FC4005", " ".join(said), source=name, inner=_infolog(draft, lines))
+        raise Refusal("FC4005", " ".join(lines), source=name, inner=_infolog(draft))
 
 
-def _infolog(draft: Draft, lines: list[str]) -> str:
+def _infolog(draft: Draft, error: str = "", last: str = "") -> str:
     """The original's words for a write that business logic turned down."""
-    name = draft.entity.virtual_of or draft.entity.name
+    warnings = (*noted(draft.shared, INFOLOG), *noted(draft.shared, FAILED))
+    lines = [*(f"Warning: {line}" for line in warnings)]
+    lines += [f"Error: {error}", f"Warning: {last}"] if error else []
     said = "; ".join(line.rstrip(".") for line in lines)
-    return f"Write failed for table row of type '{name}'. Infolog: {said}."
+    return f"Write failed for table row of type '{draft.entity.virtual_of or draft.entity.name}'. Infolog: {said}."

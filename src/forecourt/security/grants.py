@@ -82,7 +82,7 @@ def may_call(rules: OperationsRules, user: OperationsUser, entity: str, action: 
         for name in sorted(user.roles)
         if (role := rules.roles.get(name)) is not None
         for grant in role.by_entity.get(entity, ())
-        if action in grant.actions
+        if action in grant.actions and Mode.DATA_SERVICES in grant.modes
     ]
     limits = dict(user.companies)
     return Granted(True, union(limits.get(name) for name, _ in found), None, tuple(found)) if found else DENIED

@@ -42,6 +42,8 @@ Headers = tuple[tuple[str, str], ...]
 VERSION = ("OData-Version", "4.0")
 JSON = "application/json; odata.metadata={}"
 
+_ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -162,7 +164,7 @@ class Services:
 
 def json_answer(value: object, status: int = 200, headers: Headers = ()) -> Answer:
     """A JSON answer."""
-    return Answer(status, (("Content-Type", JSON.format("minimal")), VERSION, *headers), msgspec.json.encode(value))
+    return Answer(status, (("Content-Type", JSON.format("minimal")), VERSION, *headers), _ENCODE(value))
 
 
 def base_url(headers: Mapping[str, str]) -> str:
