@@ -98,6 +98,18 @@ async def test_plain_sql_reaches_the_other_side_through_the_queue_deletes_too(pa
     assert await pair.differences() == []
 
 
+async def test_what_is_left_out_on_one_side_becomes_what_the_other_side_keeps_for_it(pair: Pair) -> None:
+    await pair.dataverse("insert into dataverse.cts_customer (cts_number, cts_name) values ('D1', 'Dora')")
+    await pair.drain()
+    look = "select cts_credit from dataverse.cts_customer where cts_number = 'D1'"
+    assert await pair.erp("select credit from erp.cust where account = 'D1'") == [(Decimal(0),)]
+    assert await pair.dataverse(look) == [(Decimal(0),)]
+    await pair.dataverse("update dataverse.cts_customer set cts_credit = null, cts_name = 'Dorothy'")
+    await pair.drain()
+    assert await pair.dataverse(look) == [(Decimal(0),)]
+    assert await pair.differences() == []
+
+
 async def test_a_key_that_changes_takes_its_row_along(pair: Pair) -> None:
     await pair.erp("insert into erp.orders (salesid, quantity) values ('X1', 1), ('X2', 2)")
     await pair.drain()

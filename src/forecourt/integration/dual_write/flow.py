@@ -135,7 +135,8 @@ class Flow:
             inserted = [key_of(leg, rows[at]) for at in merged.inserted]
             self.log(work, leg, "create", inserted)
             self.log(work, leg, "update", [key_of(leg, rows[at]) for at in merged.updated])
-            await self._take_back(work, table_map, outcome, inserted)
+            changed = [key_of(leg, rows[at]) for at in merged.updated] if _lossy(leg) else []
+            await self._take_back(work, table_map, outcome, [*inserted, *changed])
             written = len(merged.inserted) + len(merged.updated)
             return Applied(written, 0, (*outcome.refused, *merged.errors))
         errors: list[RowError] = list(outcome.refused)
@@ -246,15 +247,20 @@ class Flow:
         await self._keep(work, leg, back, root, found[0][1])
 
     async def _take_back(self, work: Work, table_map: TableMap, outcome: Outcome, keys: Sequence[WireRow]) -> None:
-        """The same for rows that were inserted as a set, where the way back has columns that the way there lacks."""
+        """The same for rows that were written as a set, where the way back has columns that the way there lacks, or the
+        target keeps a default where the source has nothing."""
         leg = outcome.leg
         back = table_map.legs.get(leg.target_side)
-        if back is None or not keys or {c.target for c in back.columns} <= {c.source for c in leg.columns}:
+        if back is None or not keys:
             return
-        target = await self.unit(work, leg.target_side)
+        if not _lossy(leg) and {c.target for c in back.columns} <= {c.source for c in leg.columns}:
+            return
+        source, target = await self.unit(work, leg.source_side), await self.unit(work, leg.target_side)
         roots = {key_of(leg, row): root for root, row in outcome.rows}
-        for _, row in await self.ends.by_key(target, back, [_turned(leg, back, key) for key in keys]):
-            if not isinstance(row, Unsent):
+        sent = await self.ends.by_key(target, back, [_turned(leg, back, key) for key in keys])
+        images = await self.ends.image(source, back, [key_of(back, row) for _, row in sent])
+        for (_, row), image in zip(sent, images, strict=True):
+            if not isinstance(row, Unsent) and image != row:
                 root = roots.get(_turned(back, leg, key_of(back, row)))
                 if root:
                     await self._keep(work, leg, back, root, row)
@@ -279,6 +285,11 @@ class Flow:
         write = Write(leg.source.name, "update", key, computed=computed, origin="sync")
         await plane.gate.write(work, plane.scope, write)
         self.log(work, back, "give back", [key_of(back, row)])
+
+
+def _lossy(leg: Leg) -> bool:
+    """Whether the target may keep something else than the source has: a default in place of nothing."""
+    return any(column.source and not column.key and column.default is not None for column in leg.columns)
 
 
 def _key_written(leg: Leg, row: WireRow, written: Written) -> WireRow:
