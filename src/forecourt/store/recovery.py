@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.plan import SystemPlan
@@ -19,11 +20,14 @@ from forecourt.store.work import Coordinator, decided, decider_name, finish
 INTERVAL = 5.0
 KEPT = 24 * 3600
 
+#: The instants of a recovery (see ``kernel/steps``).
+STEPS: Final = ("recovery: found", "recovery: looked up", "recovery: finished", "recovery: forgotten")
+
 _PREPARED = """
 select gid, extract(epoch from now() - prepared)::float8 from pg_prepared_xacts
 where database = current_database() and starts_with(gid, $1) order by prepared"""
-_FORGET = """
-delete from forecourt.decision where at < now() - make_interval(secs => $1) and id <> all($2::bigint[])"""
+_OLD = "select id from forecourt.decision where at < now() - make_interval(secs => $1)"
+_FORGET = "delete from forecourt.decision where id = any($1::bigint[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +60,25 @@ async def in_doubt(coordinator: Coordinator) -> list[Doubt]:
 async def recover(coordinator: Coordinator) -> Recovered:
     """Finishes what is in doubt. Raises Unavailable where a database can't be reached."""
     committed = undone = running = 0
+    if coordinator.shared:
+        return Recovered()
+    # Looked up first: what had been decided by then, and is not in doubt afterwards, has been finished. So it is not
+    # the age, by whatever clock, that makes it safe to forget a decision.
+    old = await coordinator.decider.system(SystemPlan("look for old decisions", _OLD, (float(KEPT),)))
     doubts = await in_doubt(coordinator)
     for doubt in doubts:
+        await coordinator.step("recovery: found")
         outcome = await decided(coordinator.decider, doubt.number, wait=False)
+        await coordinator.step("recovery: looked up")
         if outcome is None:
             running += 1
         elif await finish(coordinator.operations, doubt.gid, "commit" if outcome else "rollback"):
             committed, undone = committed + outcome, undone + (not outcome)
-    if not coordinator.shared:
-        numbers = [doubt.number for doubt in doubts]
-        await coordinator.decider.system(SystemPlan("forget old decisions", _FORGET, (float(KEPT), numbers)))
+            await coordinator.step("recovery: finished")
+    forgotten = {row[0] for row in old} - {doubt.number for doubt in doubts}
+    if forgotten:
+        await coordinator.decider.system(SystemPlan("forget old decisions", _FORGET, (list(forgotten),)))
+    await coordinator.step("recovery: forgotten")
     return Recovered(committed, undone, running)
 
 

@@ -20,24 +20,37 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+
+from asyncpg.exceptions import LockNotAvailableError
 
 from forecourt.kernel.change import NoPartner, Partner
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.integration_log import Entry
 from forecourt.kernel.plan import SystemPlan
+from forecourt.kernel.steps import Step, unwatched
 from forecourt.store.database import Database
 from forecourt.store.failures import ATTEMPTS, contended, is_gone, refuse
 from forecourt.store.integration_log import decision, insertion
 from forecourt.store.unit import Unit
 
 T = TypeVar("T")
-Step = Callable[[str], Awaitable[None]]
 
-#: Labels of the instants at which a process may die: what a test of faults kills at.
-STEPS: Final = ("begun", "attempted", "settled", "decided", "prepared", "committing", "committed", "finished")
+#: The instants of a unit of work (see ``kernel/steps``). The decision's row and the prepared part come in either order.
+STEPS: Final = (
+    "work: begun",
+    "work: attempted",
+    "work: settled",
+    "work: decision noted",
+    "work: target prepared",
+    "work: prepared",
+    "work: undoing",
+    "work: committing",
+    "work: committed",
+    "work: finished",
+)
 
 #: Seconds to wait for another transaction's row: a deadlock across two databases is seen by neither.
 LOCK_TIMEOUT = 4.0
@@ -101,13 +114,13 @@ class Coordinator:
     and the same). ``partner``: who takes part in each. ``step``: told each label of ``STEPS``."""
 
     def __init__(
-        self, databases: Mapping[str, Database], partner: Partner | None = None, step: Step | None = None
+        self, databases: Mapping[str, Database], partner: Partner | None = None, step: Step = unwatched
     ) -> None:
         self.databases = dict(databases)
         self.partner: Partner = partner or NoPartner()
         self.operations = self.databases["operations"]
         self.decider = self.databases.get("dataverse", self.operations)
-        self._step = step
+        self.step = step
         self._name: str | None = None
 
     @property
@@ -130,10 +143,10 @@ class Coordinator:
             work = Work(self, reason, slow)
             try:
                 result = await attempt(work)
-                await self._at("attempted")
+                await self.step("work: attempted")
                 if settle:
                     await self.partner.settle(work)
-                await self._at("settled")
+                await self.step("work: settled")
                 await self._commit(work)
             except BaseException as error:
                 await work.abandon()
@@ -165,7 +178,7 @@ class Coordinator:
             if isinstance(error, Exception):
                 refuse(error)
             raise
-        await self._at("begun")
+        await self.step("work: begun")
         return Unit(database, connection, lane)
 
     # -- the end --------------------------------------------------------------------------------------------------
@@ -174,15 +187,19 @@ class Coordinator:
         writers = [unit for unit in work.units.values() if unit.wrote]
         if work.entries and all(unit.database is not self.decider for unit in writers):
             writers.append(await work.unit(self.decider))
+        for unit in work.units.values():
+            if writers and unit not in writers:  # its locks have to be held until all is written
+                await unit.system(SystemPlan("see that locks are held", "select 1"), writes=False)
         if len(writers) > 1:
             await self._decide(work)
         elif writers:
-            await self._at("committing")
+            await self.step("work: committing")
             logged = f"{insertion(work.id, work.entries)}; " if work.entries else ""
             await self._close(work, writers[0], f"{logged}commit")
-            await self._at("committed")
+            await self.step("work: committed")
         for unit in [*work.units.values()]:  # read only, or locks that had to outlast the commit
-            await self._close(work, unit)
+            with suppress(Unavailable, Refusal):
+                await self._close(work, unit)
 
     async def _close(self, work: Work, unit: Unit, command: str = "commit") -> None:
         del work.units[id(unit.database)]
@@ -200,21 +217,22 @@ class Coordinator:
         prepared = f"forecourt:{name}:{work.id}"
         del work.units[id(target.database)]
         outcomes = await asyncio.gather(
-            source.system(decision(work.id, work.entries)),
-            target.close(f"prepare transaction '{prepared}'"),
+            self._then("work: decision noted", source.system(decision(work.id, work.entries))),
+            self._then("work: target prepared", target.close(f"prepare transaction '{prepared}'")),
             return_exceptions=True,
         )
         failed = [error for error in outcomes if isinstance(error, BaseException)]
         if failed:
+            await self.step("work: undoing")
             await self._finish(prepared, "rollback")
             for error in failed:
                 if isinstance(error, Refusal | Unavailable) or not isinstance(error, Exception) or contended(error):
                     raise error
             refuse(failed[0])  # type: ignore[arg-type]
-        await self._at("prepared")
+        await self.step("work: prepared")
         del work.units[id(source.database)]
         try:
-            await self._at("committing")
+            await self.step("work: committing")
             await source.close("commit")
         except BaseException as error:
             done = await self._outcome(work.id) if not isinstance(error, Exception) or is_gone(error) else False
@@ -224,9 +242,9 @@ class Coordinator:
                 if isinstance(error, Exception) and not contended(error):
                     refuse(error)
                 raise
-        await self._at("committed")
+        await self.step("work: committed")
         await self._finish(prepared, "commit")
-        await self._at("finished")
+        await self.step("work: finished")
 
     async def _outcome(self, number: int) -> bool | None:
         """Whether a work was decided, asked anew after its connection was lost; None: nobody can say now."""
@@ -245,9 +263,9 @@ class Coordinator:
             self._name = await decider_name(self.decider)
         return self._name
 
-    async def _at(self, label: str) -> None:
-        if self._step is not None:
-            await self._step(label)
+    async def _then(self, label: str, doing: Coroutine[Any, Any, object]) -> None:
+        await doing
+        await self.step(label)
 
 
 async def decider_name(database: Database) -> str:
@@ -261,13 +279,16 @@ async def decided(database: Database, number: int, wait: bool) -> bool | None:
 
     ``wait``: for it to end, a few seconds.
     """
-    async with database.transaction("look for a decision") as transaction:
-        await transaction.execute(f"set local lock_timeout = {int(LOCK_TIMEOUT * 1000)}")
-        if wait:
-            await transaction.execute("select pg_advisory_xact_lock($1)", number)
-        elif not await transaction.value("select pg_try_advisory_xact_lock($1)", number):
-            return None
-        return bool(await transaction.value("select exists (select from forecourt.decision where id = $1)", number))
+    try:
+        async with database.transaction("look for a decision") as transaction:
+            await transaction.execute(f"set local lock_timeout = {int(LOCK_TIMEOUT * 1000)}")
+            if wait:
+                await transaction.execute("select pg_advisory_xact_lock($1)", number)
+            elif not await transaction.value("select pg_try_advisory_xact_lock($1)", number):
+                return None
+            return bool(await transaction.value("select exists (select from forecourt.decision where id = $1)", number))
+    except LockNotAvailableError:
+        return None
 
 
 async def finish(database: Database, prepared: str, verb: str) -> bool:

@@ -10,22 +10,40 @@ second pass. Source: operations-and-integration 1.10.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from forecourt.integration.dual_write.flow import Flow, Outcome, key_of, own
 from forecourt.integration.dual_write.maps import TableMap
-from forecourt.integration.dual_write.order import Step, first_pass, second_pass
+from forecourt.integration.dual_write.order import Step as Maps
+from forecourt.integration.dual_write.order import first_pass, second_pass
+from forecourt.integration.dual_write.queued import LEASE
 from forecourt.kernel.bulk import Bulk, Range
+from forecourt.kernel.errors import Refusal
 from forecourt.kernel.integration_log import Span
-from forecourt.kernel.sync import Leg, Registry, RowError, Side, SyncError, Unsent, WireRow
+from forecourt.kernel.steps import Step, unwatched
+from forecourt.kernel.sync import Lease, Leg, Registry, RowError, Side, SyncError, Unsent, WireRow
 
 Work = Any
 
 #: Rows in one batch that business logic looks at, and how many times that where none does.
 BATCH = 5_000
 SET = 10
+
+#: The instants of a batch (see ``kernel/steps``).
+STEPS: Final = (
+    "initial: counted",
+    "initial: claimed",
+    "initial: moved",
+    "initial: set aside",
+    "initial: kept",
+    "initial: committed",
+    "initial: tried again",
+)
+
+#: A row in error: its root key, its integration key, what is wrong.
+Wrong = tuple[WireRow, WireRow, RowError]
 
 
 @dataclass(frozen=True)
@@ -39,63 +57,82 @@ class Synced:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What became of one batch. ``last``: the root key that it came to, None at the end; ``wrong``: root keys."""
+    """What became of one batch. ``last``: the root key that it came to, None at the end."""
 
     last: WireRow | None
     rows: int
     written: int
-    wrong: list[WireRow]
+    wrong: list[Wrong]
 
 
 class InitialSync:
     """Copies whole tables."""
 
-    def __init__(self, flow: Flow, registry: Registry, bulk: Bulk, batch: int = BATCH) -> None:
+    def __init__(self, flow: Flow, registry: Registry, bulk: Bulk, batch: int = BATCH, step: Step = unwatched) -> None:
+        self._step = step
         self._bulk = bulk
         self._flow = flow.of("initial")
         self._registry = registry
         self._batch = batch
 
-    async def run(self, step: Step, progress: Callable[[str, int, int], None] | None = None) -> dict[str, Synced]:
-        """Copies all rows of the maps of a step from their master sides. Rows in error are kept with their map."""
+    async def run(
+        self, step: Maps, leases: Mapping[str, Lease], progress: Callable[[str, int, int], None] | None = None
+    ) -> dict[str, Synced]:
+        """Copies all rows of the maps of a step from their master sides. Rows in error are kept with their map.
+
+        ``leases``: the caller's, by map. Raises Refusal FC4121 where a lease is lost or the map is stopped meanwhile.
+        """
         done = {}
         for item in step.maps:
             leg = item.legs[item.master]
             late = step.late.get(item.name, ())
-            done[item.name] = await self._pass(item, first_pass(leg, late) if late else leg, "1", progress)
+            first = first_pass(leg, late) if late else leg
+            done[item.name] = await self._pass(item, first, "1", leases[item.name], progress)
         for item in step.maps:
             late = step.late.get(item.name, ())
             if late:
-                again = await self._pass(item, second_pass(item.legs[item.master], late), "2", progress)
+                second = second_pass(item.legs[item.master], late)
+                again = await self._pass(item, second, "2", leases[item.name], progress)
                 done[item.name] = replace(done[item.name], errors=done[item.name].errors + again.errors)
         return done
 
     async def _pass(
-        self, item: TableMap, leg: Leg, number: str, told: Callable[[str, int, int], None] | None
+        self, item: TableMap, leg: Leg, number: str, lease: Lease, told: Callable[[str, int, int], None] | None
     ) -> Synced:
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         mark = f"{item.name} {number}"
         after, rows = await self._registry.progress(mark, leg.source_side)
         move = self._set if self._flow.as_set(leg) else self._each
         total = await coordinator.run(lambda work: self._count(work, leg), f"count {leg.source.name}", settle=False)
+        await self._step("initial: counted")
         written = 0
         again: list[WireRow] = []
         while True:
+            if await self._registry.renew(lease, LEASE, ("initializing",)) is None:
+                raise Refusal("FC4121", f"Map {item.name} is worked on by somebody else, or was stopped.")
 
             async def attempt(work: Work, after: WireRow | None = after, rows: int = rows) -> _Batch:
-                moved = await move(work, item, leg, after)
                 target = await self._flow.unit(work, leg.target_side)
+                await self._registry.fence(target, item.name, leg.source_side, lease.token)
+                await self._step("initial: claimed")
+                moved = await move(work, item, leg, after)
+                await self._step("initial: moved")
+                if moved.wrong:  # kept before the progress passes them, whatever dies in between
+                    await self._keep(item, leg, moved.wrong)
+                    await self._step("initial: set aside")
                 await self._registry.save_progress(target, mark, moved.last, rows + moved.rows)
+                await self._step("initial: kept")
                 return moved
 
             done = await coordinator.run(attempt, f"initial sync of {item.name}", settle=False, slow=True)
             rows, written, after = rows + done.rows, written + done.written, done.last
-            again += done.wrong
+            await self._step("initial: committed")
+            again += [root for root, _, _ in done.wrong]
             if after is None:
                 break
             if told is not None:
                 told(item.name, rows, max(total, rows))
-        return Synced(rows, written, await self._again(item, leg, again))
+        return Synced(rows, written, await self._again(item, leg, lease, again))
 
     async def _set(self, work: Work, item: TableMap, leg: Leg, after: WireRow | None) -> _Batch:
         """The next rows as a set, which no row of passes through here."""
@@ -107,7 +144,7 @@ class InitialSync:
             span = Span(after, staged.last)
             self._flow.log(work, leg, "create", span=span, rows=merged.inserted)
             self._flow.log(work, leg, "update", span=span, rows=merged.updated)
-        wrong = [error.root for error in merged.errors]
+        wrong = await self._named(source, leg, {e.root: RowError(-1, e.message, e.field) for e in merged.errors})
         rows = merged.inserted + merged.updated + merged.unchanged + len(wrong)
         return _Batch(staged.last, rows, merged.inserted + merged.updated, wrong)
 
@@ -118,38 +155,51 @@ class InitialSync:
         sent = await self._flow.ends.project(unit, leg, roots)
         outcome = Outcome(leg, tuple(pair for pair in sent if not isinstance(pair[1], Unsent)))
         applied = await self._flow.write(work, item, outcome, apart=True)
-        wrong = [root for root, row in sent if isinstance(row, Unsent)]
-        wrong += [outcome.rows[error.index][0] for error in applied.errors]
+        wrong = [(root, key_of(leg, row), RowError(-1, row.reason)) for root, row in sent if isinstance(row, Unsent)]
+        for error in applied.errors:
+            root, row = outcome.rows[error.index]
+            wrong.append((root, key_of(leg, row), error))
         return _Batch(roots[-1] if roots else None, len(roots), applied.written, wrong)
 
-    async def _again(self, item: TableMap, leg: Leg, roots: list[WireRow]) -> int:
+    async def _again(self, item: TableMap, leg: Leg, lease: Lease, roots: list[WireRow]) -> int:
         """Rows in error once more, as long as that helps: what they look up may be there by now. Keeps and counts the
         errors that are left."""
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         while roots:
 
-            async def attempt(work: Work, roots: list[WireRow] = roots) -> list[tuple[WireRow, WireRow, RowError]]:
+            async def attempt(work: Work, roots: list[WireRow] = roots) -> tuple[list[Wrong], list[WireRow]]:
+                target = await self._flow.unit(work, leg.target_side)
+                await self._registry.fence(target, item.name, leg.source_side, lease.token)
                 unit = await self._flow.unit(work, leg.source_side)
                 sent = await self._flow.ends.project(unit, leg, roots)
                 unsent = [(root, row, RowError(-1, row.reason)) for root, row in sent if isinstance(row, Unsent)]
                 outcome = Outcome(leg, tuple(pair for pair in sent if not isinstance(pair[1], Unsent)))
                 applied = await self._flow.write(work, item, outcome, apart=True)
-                return [*unsent, *((*outcome.rows[error.index], error) for error in applied.errors)]
+                wrong = [*unsent, *((*outcome.rows[error.index], error) for error in applied.errors)]
+                failed = [(root, key_of(leg, row), error) for root, row, error in wrong]
+                lost = {root for root, _, _ in failed}
+                return failed, [key_of(leg, row) for root, row in sent if root not in lost]
 
-            failed = await coordinator.run(attempt, f"initial sync of {item.name}", settle=False, slow=True)
+            failed, arrived = await coordinator.run(attempt, f"initial sync of {item.name}", settle=False, slow=True)
+            await self._step("initial: tried again")
+            await self._registry.forget(item.name, leg.source_side, arrived)
             if len(failed) == len(roots):
-                await self._keep(item, leg, [(key_of(leg, row), error) for _, row, error in failed])
+                await self._keep(item, leg, failed)
                 return len(failed)
             roots = [root for root, _, _ in failed]
         return 0
 
+    async def _named(self, source: Any, leg: Leg, errors: Mapping[WireRow, RowError]) -> list[Wrong]:
+        """Rows in error with their integration keys."""
+        sent = await self._flow.ends.project(source, leg, list(errors)) if errors else []
+        return [(root, key_of(leg, row), errors[root]) for root, row in sent]
+
     async def _count(self, work: Work, leg: Leg) -> int:
         return await self._flow.ends.count(await self._flow.unit(work, leg.source_side), leg)
 
-    async def _keep(self, item: TableMap, leg: Leg, errors: list[tuple[WireRow, RowError]]) -> None:
-        if errors:
-            kept = [
-                SyncError(0, item.name, leg.source_side, "upsert", key, error.message, "application", 1)
-                for key, error in errors
-            ]
-            await self._registry.add_errors(item.name, leg.source_side, kept)
+    async def _keep(self, item: TableMap, leg: Leg, wrong: Sequence[Wrong]) -> None:
+        kept = [
+            SyncError(0, item.name, leg.source_side, "upsert", key, error.message, "application", 1)
+            for _, key, error in wrong
+        ]
+        await self._registry.add_errors(item.name, leg.source_side, kept)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -44,12 +45,13 @@ create table if not exists forecourt.sync_progress (map text primary key, after 
 """
 _TABLES = ("sync_map", "sync_error", "sync_activity", "sync_position", "sync_progress")
 _RECORD = "name, version, state, mode, detail, changed_at"
+_ERROR = "id, map, side, operation, key::text, message, kind, attempts, at"
 _LEASE = """
 update forecourt.sync_map set token = token + 1, worker = $2, leased_until = now() + make_interval(secs => $3)
 where name = $1 and (worker is null or leased_until < now()) returning token, leased_until"""
 _RENEW = """
 update forecourt.sync_map set leased_until = now() + make_interval(secs => $3)
-where name = $1 and token = $2 returning token, leased_until"""
+where name = $1 and token = $2 and ($4::text[] = '{}' or state = any($4)) returning token, leased_until"""
 _SAVE = """
 insert into forecourt.sync_position as p (map, side, since, until, after, token) values ($1, $2, $3, $4, $5, $6)
 on conflict (map, side) do update
@@ -90,9 +92,10 @@ class Registry:
     # -- maps -----------------------------------------------------------------------------------------------------
 
     async def register(self, name: str, version: str, mode: Mode) -> None:
-        """Notes a map of the solution; what is known of it stays."""
+        """Notes a map of the solution; what is known of it stays, and its version while it is not stopped."""
         sql = """insert into forecourt.sync_map (name, version, mode) values ($1, $2, $3)
-        on conflict (name) do update set version = excluded.version, mode = excluded.mode"""
+        on conflict (name) do update set version = excluded.version, mode = excluded.mode
+        where sync_map.state = 'not running'"""
         await self._operations.system(SystemPlan("register a map", sql, (name, version, mode)))
 
     async def maps(self) -> dict[str, MapRecord]:
@@ -142,9 +145,9 @@ class Registry:
         rows = await self._operations.system(SystemPlan("lease a map", _LEASE, (name, worker, seconds)))
         return Lease(name, rows[0][0], rows[0][1]) if rows else None
 
-    async def renew(self, lease: Lease, seconds: float) -> Lease | None:
-        """The same lease for longer; None where somebody else has it by now."""
-        plan = SystemPlan("renew a lease", _RENEW, (lease.map, lease.token, seconds))
+    async def renew(self, lease: Lease, seconds: float, states: Sequence[MapState] = ()) -> Lease | None:
+        """The same lease for longer; None where somebody else has it by now, or the map is in none of these states."""
+        plan = SystemPlan("renew a lease", _RENEW, (lease.map, lease.token, seconds, list(states)))
         rows = await self._operations.system(plan)
         return Lease(lease.map, rows[0][0], rows[0][1]) if rows else None
 
@@ -169,6 +172,22 @@ class Registry:
         args = (name, side.value, position.since, position.until, position.after, token, *before)
         if not await unit.system(SystemPlan("keep a position", _SAVE, args)):
             raise Refusal("FC4121", f"Map {name} is worked on by somebody else.")
+
+    async def fence(self, unit: Unit, name: str, side: Side, token: int) -> None:
+        """Claims a direction for a lease in the target's unit, which keeps older ones out. Raises Refusal FC4121 where
+        a newer one has been at work, or the map was stopped."""
+        sql = "update forecourt.sync_position set token = $3 where map = $1 and side = $2 and token <= $3 returning 1"
+        if not await unit.system(SystemPlan("claim a direction", sql, (name, side.value, token))):
+            raise Refusal("FC4121", f"Map {name} is worked on by somebody else, or was stopped.")
+
+    async def positions(self) -> dict[tuple[str, Side], Position]:
+        """How far every direction has come."""
+        sql = "select map, side, since, until, after from forecourt.sync_position"
+        found = {}
+        for database in {id(item): item for item in self._databases.values()}.values():
+            for row in await database.system(SystemPlan("read positions", sql)):
+                found[row[0], Side(row[1])] = Position(*tuple(row)[2:])
+        return found
 
     async def forget_positions(self, name: str) -> None:
         """A stopped map has come nowhere."""
@@ -209,13 +228,21 @@ class Registry:
 
     async def errors(self, name: str = "", limit: int = 1000) -> list[SyncError]:
         """Errors that are kept, the oldest first."""
-        sql = """select id, map, side, operation, key::text, message, kind, attempts, at from forecourt.sync_error
+        sql = f"""select {_ERROR} from forecourt.sync_error
         where $1 = '' or map = $1 order by id limit $2"""
         rows = await self._operations.system(SystemPlan("list errors", sql, (name, limit)))
-        return [
-            SyncError(r[0], r[1], Side(r[2]), r[3], tuple(msgspec.json.decode(r[4])), r[5], r[6], r[7], r[8])
-            for r in rows
-        ]
+        return [_error(row) for row in rows]
+
+    async def error_counts(self) -> dict[str, int]:
+        """How many errors are kept, by map."""
+        sql = "select map, count(*)::int from forecourt.sync_error group by map"
+        return {row[0]: row[1] for row in await self._operations.system(SystemPlan("count errors", sql))}
+
+    async def error(self, number: int) -> SyncError | None:
+        """One error by its number."""
+        sql = f"select {_ERROR} from forecourt.sync_error where id = $1"
+        rows = await self._operations.system(SystemPlan("read an error", sql, (number,)))
+        return _error(rows[0]) if rows else None
 
     async def dismiss(self, ids: Sequence[int]) -> int:
         """Forgets errors: they were mended, or nobody cares. Returns how many there were."""
@@ -245,3 +272,8 @@ class Registry:
         """The operations database's time."""
         moment: dt.datetime = (await self._operations.system(SystemPlan("time", "select now()")))[0][0]
         return moment
+
+
+def _error(row: Sequence[Any]) -> SyncError:
+    number, name, side, operation, key, message, kind, attempts, at = row
+    return SyncError(number, name, Side(side), operation, tuple(msgspec.json.decode(key)), message, kind, attempts, at)
