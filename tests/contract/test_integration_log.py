@@ -211,3 +211,12 @@ async def test_entries_are_found_by_map_time_and_number(pair: Pair) -> None:
     assert newest not in await log(pair).read(Filter(until=newest.at))
     assert newest not in await log(pair).read(Filter(before=newest.number))
     assert await log(pair).read(Filter(since=newest.at, until=newest.at + dt.timedelta(hours=1))) == [newest]
+
+
+async def test_what_is_given_back_to_many_rows_is_one_entry(pair: Pair) -> None:
+    number = await started(pair)
+    await pair.dataverse("insert into dataverse.cts_order (cts_quantity) select n from generate_series(1, 30) n")
+    await pair.drain()
+    found = [entry for entry in await since(pair, number) if entry.operation == "give back"]
+    assert [entry.rows for entry in found] == [30]
+    assert {key for (key,) in found[0].keys} == {f"O-{n:06}" for n in range(1, 31)}

@@ -15,6 +15,7 @@ from forecourt.cli.init import init
 from forecourt.cli.schema import schema
 from forecourt.cli.serve import demo, serve
 from forecourt.cli.sync import sync
+from forecourt.cli.sync_audit import sync_audit
 from forecourt.cli.tables import tables
 from forecourt.cli.user import user
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors, ForecourtError, Refusal
@@ -39,6 +40,7 @@ def forecourt() -> None:
 
 for command in (demo, serve, check, audit, explain, init, user, schema, sync, tables, bench):
     forecourt.add_command(command)
+sync.add_command(sync_audit)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -41,6 +41,7 @@ def sync() -> None:
       forecourt sync errors examples/contoso
       forecourt sync verify examples/contoso                    exit code 1 where the sides differ
       forecourt sync repair examples/contoso --yes
+      forecourt sync audit examples/contoso --key 000001        who has written this row?
     """
 
 

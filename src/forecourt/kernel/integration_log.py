@@ -76,6 +76,25 @@ class Filter:
     limit: int = 100
 
 
+class Entries:
+    """The entries of a unit of work, in the order of the first of each kind; those that differ in their keys alone are
+    one."""
+
+    def __init__(self) -> None:
+        self._keys: dict[Entry, list[Key]] = {}
+
+    def add(self, entry: Entry) -> None:
+        head = replace(entry, rows=0, keys=()) if entry.keys else entry
+        self._keys.setdefault(head, []).extend(entry.keys)
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def __iter__(self) -> Iterator[Entry]:
+        for head, keys in self._keys.items():
+            yield replace(head, rows=len(keys), keys=tuple(keys)) if keys else head
+
+
 def divided(entry: Entry) -> Iterator[Entry]:
     """An entry in parts of at most ``KEYS`` keys; nothing for one without rows.
 

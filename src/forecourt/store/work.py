@@ -28,7 +28,7 @@ from asyncpg.exceptions import LockNotAvailableError
 
 from forecourt.kernel.change import NoPartner, Partner
 from forecourt.kernel.errors import Refusal, Unavailable
-from forecourt.kernel.integration_log import Entry
+from forecourt.kernel.integration_log import Entries
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.steps import Step, unwatched
 from forecourt.store.database import Database
@@ -89,7 +89,7 @@ class Work:
         self.reason = reason
         self.id = secrets.randbits(62)
         self.notes: dict[object, object] = {}
-        self.entries: list[Entry] = []
+        self.entries = Entries()
         self.caused_by = ""
         self.units: dict[int, Unit] = {}
         self._coordinator = coordinator

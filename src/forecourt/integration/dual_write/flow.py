@@ -229,7 +229,7 @@ class Flow:
             leg.map, self.engine, way, leg.target.name, operation, rows or len(keys), fields, tuple(keys), span,
             caused_by,
         )  # fmt: skip
-        work.entries.append(entry)
+        work.entries.add(entry)
 
     # -- what the target computes ---------------------------------------------------------------------------------
 
