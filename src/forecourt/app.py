@@ -7,6 +7,7 @@ the catalogs, build. Sample data, where a solution has some, is loaded between p
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,17 @@ from forecourt.identity.schema import SCRIPTS
 from forecourt.identity.sessions import Sessions
 from forecourt.identity.throttle import Throttle
 from forecourt.identity.tokens import Tokens
+from forecourt.integration.dual_write.alerts import Alarm
 from forecourt.integration.dual_write.definitions import MapFile
 from forecourt.integration.dual_write.flow import Flow
 from forecourt.integration.dual_write.flow import Plane as SyncPlane
+from forecourt.integration.dual_write.jobs import Copies, MapJobs
 from forecourt.integration.dual_write.life import DualWrite
 from forecourt.integration.dual_write.live import Live
 from forecourt.integration.dual_write.loader import PATTERN as MAP_FILES
 from forecourt.integration.dual_write.loader import Maps, load_maps
 from forecourt.integration.dual_write.queued import Queue
+from forecourt.integration.dual_write.repair import Repairer
 from forecourt.integration.dual_write.verify import Verifier
 from forecourt.integration.virtual.actions import virtual_actions
 from forecourt.integration.virtual.catalog import virtual_tables
@@ -62,6 +66,7 @@ from forecourt.kernel.errors import DefinitionError, DefinitionErrors, Refusal, 
 from forecourt.kernel.model import Where
 from forecourt.kernel.observe import Observer, nobody
 from forecourt.kernel.plan import SystemPlan
+from forecourt.kernel.relation import TableName
 from forecourt.kernel.solution import EMBEDDED, SolutionHeader, expand
 from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import Side
@@ -87,7 +92,7 @@ from forecourt.security.rules import PortalRules, Rules
 from forecourt.security.scopes import Scopes
 from forecourt.security.standing import USERS, Standings
 from forecourt.settings import Settings
-from forecourt.store.catalog import Catalog, read_catalog
+from forecourt.store.catalog import Catalog, Table, read_catalog
 from forecourt.store.database import Database
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.folder import Faults, read_file, read_files
@@ -95,6 +100,7 @@ from forecourt.store.integration_log import SCRIPTS as INTEGRATION_LOG
 from forecourt.store.migrate import migrate
 from forecourt.store.sync.bulk import Bulk
 from forecourt.store.sync.ends import Ends
+from forecourt.store.sync.journal import Journal
 from forecourt.store.sync.outbox import Outbox
 from forecourt.store.sync.registry import Registry as SyncRegistry
 from forecourt.store.work import SCRIPTS as DECISIONS
@@ -266,10 +272,17 @@ class Forecourt:
     bearer: Bearer
     token_endpoint: TokenEndpoint
     portal: Portal | None
-    dual_write: DualWrite
-    verifier: Verifier
+    copies: Copies
     packages: Jobs
     observer: Observer
+
+    @property
+    def dual_write(self) -> DualWrite:
+        return self.copies.life
+
+    @property
+    def verifier(self) -> Verifier:
+        return self.copies.verifier
 
     @property
     def header(self) -> SolutionHeader:
@@ -320,7 +333,7 @@ async def build(
         stamp=Stamps(found.dataverse.statuses),
     )
     rows = TableRows(found.tables, dataverse_gate, rules)
-    dual_write, verifier = await _dual_write(
+    copies = await _dual_write(
         found, databases, coordinator, operations_gate, dataverse_gate, (catalog, native), observer, step
     )
 
@@ -376,8 +389,7 @@ async def build(
         bearer=Bearer(tokens, Issuers(header.issuers, fetch, utc_now), principals),
         token_endpoint=TokenEndpoint(tokens, accounts, applications, utc_now, password_grant=settings.password_grant),
         portal=portal,
-        dual_write=dual_write,
-        verifier=verifier,
+        copies=copies,
         packages=packages,
         observer=observer,
     )
@@ -392,7 +404,7 @@ async def _dual_write(
     catalogs: tuple[Catalog, Catalog],
     observer: Observer,
     step: Step,
-) -> tuple[DualWrite, Verifier]:
+) -> Copies:
     """The solution's table maps with their engines; live dual-write takes part in every unit of work."""
     first = Outbox(Side.OPERATIONS, databases.operations, catalogs[0], step)
     second = first if databases.shared else Outbox(Side.DATAVERSE, databases.dataverse, catalogs[1], step)
@@ -409,13 +421,23 @@ async def _dual_write(
     ends = Ends(*catalogs)
     flow = Flow(planes, ends)
     registry = SyncRegistry({Side.OPERATIONS: databases.operations, Side.DATAVERSE: databases.dataverse})
-    live = Live(maps, flow, registry, databases.shared, wake)
-    queue = Queue(maps, flow, registry, observer, step=step)
-    dual_write = DualWrite(maps, flow, registry, live, queue, Bulk(ends), step)
+    journal = Journal(databases.operations)
+    alarm = Alarm(journal, observer)
+    live = Live(maps, flow, registry, databases.shared, wake, alarm)
+    queue = Queue(maps, flow, registry, alarm, observer, step=step)
+
+    async def look() -> dict[Side, Mapping[TableName, Table]]:
+        """The tables of both databases as they are now."""
+        tables = (await read_catalog(databases.operations)).tables
+        other = tables if databases.shared else (await read_catalog(databases.dataverse)).tables
+        return {Side.OPERATIONS: tables, Side.DATAVERSE: other}
+
+    dual_write = DualWrite(found.maps, flow, registry, journal, live, queue, alarm, Bulk(ends), look, step)
     if maps:
         coordinator.partner = live
         await dual_write.refresh()
-    return dual_write, Verifier(flow, registry, queue)
+    verifier, repairer = Verifier(flow, registry, queue), Repairer(flow, registry)
+    return Copies(dual_write, verifier, repairer, MapJobs(dual_write, verifier, repairer, observer))
 
 
 class Server:

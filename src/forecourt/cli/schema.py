@@ -19,6 +19,7 @@ from forecourt.dataverse import definitions as dv
 from forecourt.integration.dual_write import definitions as dw
 from forecourt.kernel import solution as head
 from forecourt.operations import definitions as ops
+from forecourt.operations.packages import definitions as packages
 
 #: The dialect that msgspec writes.
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,6 +40,7 @@ KINDS: Final[tuple[FileKind, ...]] = (
     FileKind("enums", "operations/enums.yaml", ops.EnumsFile),
     FileKind("number-sequences", "operations/number_sequences.yaml", ops.NumberSequencesFile),
     FileKind("roles", "operations/roles.yaml", ops.RolesFile),
+    FileKind("projects", "operations/projects.yaml", packages.ProjectsFile),
     FileKind("policy", "operations/policies/*.yaml", ops.PolicyFile),
     FileKind("table", "dataverse/tables/*.yaml", dv.TableFile),
     FileKind("dataverse-roles", "dataverse/roles.yaml", dv.DataverseRoles),
@@ -254,6 +256,30 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
         "not_exists": "Constrained rows are those that are NOT related to the user's rows.",
         "enabled": "A policy that is not enabled constrains nothing.",
     },
+    packages.ProjectEntityDefinition: {
+        "entity": "Physical name of the data entity.",
+        "format": "Format of its file.",
+        "columns": "Fields, in order; left out: all that the owner of the job may read.",
+        "file": "Name of the file in packages; left out: the entity's public name with the format's ending.",
+    },
+    packages.ProjectDefinition: {
+        "entities": "Data entities, in the order in which they are imported.",
+        "label": "Name for people.",
+        "cross_company": "Exports hold every legal entity of the owner, unless one is asked for.",
+    },
+    packages.RecurringDefinition: {
+        "activity": "GUID in the addresses of the job's queue: /api/connector/enqueue/<activity>.",
+        "project": "Project of the job.",
+        "owner": "Operations user that the job runs as, and that alone may use its queue.",
+        "direction": "import takes what is enqueued; export puts a package into the queue at each interval.",
+        "every_minutes": "Minutes between two runs.",
+        "legal_entity": "Legal entity of the runs; left out: the owner's own.",
+        "enabled": "A job that is not enabled does not run.",
+    },
+    packages.ProjectsFile: {
+        "projects": "Data projects (definition groups) by name.",
+        "recurring": "Recurring jobs by name.",
+    },
     dv.Option: {"value": "Number of the choice.", "label": "Name for people."},
     dv.ColumnDefinition: {
         "type": "Type of the column.",
@@ -367,14 +393,19 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
         "dataverse": "Condition in OData syntax over columns of the table.",
     },
     dw.Conflict: {
-        "detect": "version: the target's row was changed since it was last in step. old_data: it holds other values. "
-        "key: never, a row with the key is overwritten.",
         "resolve": "Whose values stand: one side's, those changed last, or nobody's until a person decides.",
     },
     dw.Initial: {
         "master": "The side whose values stand where both have a row.",
         "order": "Among maps that do not depend on one another, lower ones are filled first.",
         "skip": "Start without copying the rows that are there already.",
+    },
+    dw.Alert: {
+        "errors": "Class of the errors that count: application, system, concurrency, conflict, or any.",
+        "count": "How many of them set the alert off.",
+        "minutes": "Within how many minutes.",
+        "action": "What the map does then, at once: nothing but tell, pause, or stop.",
+        "notify": "Addresses of those who are to be told; they are part of the log line and of the activity log.",
     },
     dw.MapFile: {
         "name": "Name of the map, for commands and for other maps.",
@@ -396,6 +427,7 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
         "versions": "Of a queued map: latest, or every version of a row in turn.",
         "initial": "How the rows that are there already are copied.",
         "depends_on": "Maps that come first, beside those that lookups lead to.",
+        "alerts": "What happens when too much goes wrong.",
     },
 }
 

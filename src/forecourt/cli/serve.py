@@ -103,6 +103,7 @@ async def _run(
         tasks = [asyncio.create_task(_upkeep(forecourt)), asyncio.create_task(watch(forecourt.coordinator))]
         if forecourt.dual_write.maps:
             tasks += [asyncio.create_task(forecourt.dual_write.queue.run()), asyncio.create_task(_copies(forecourt))]
+            tasks.append(asyncio.create_task(forecourt.copies.jobs.run()))
         try:
             await server.serve()
         finally:

@@ -15,7 +15,7 @@ from rich.table import Table
 from forecourt.app import Forecourt
 from forecourt.cli.copying import me, start_maps
 from forecourt.cli.workspace import console, opened, solution_argument
-from forecourt.integration.dual_write.life import Status
+from forecourt.integration.dual_write.overview import Status
 from forecourt.integration.dual_write.verify import Comparison, Difference
 from forecourt.store.recovery import recover
 

@@ -49,6 +49,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC4091": (409, "The database refuses the change: a rule of its own is violated."),
     "FC5000": (500, "An unexpected error; the correlation id finds it in the log."),
     "FC4092": (409, "A row with the same key exists already."),
+    "FC4093": (409, "A table map is not in the state that the request needs."),
     "FC5031": (503, "A database cannot be reached now."),
     "FC4801": (400, "A data package is not valid: its archive, its manifest, or a file in it."),
     "FC4802": (409, "The job, message or blob is not in a state for this."),

@@ -74,7 +74,19 @@ class Synced:
     errors: int
 
 
-Observation = RequestDone | Denied | Fault | SystemWork | SignIn | PlanCompiled | Synced
+@dataclass(frozen=True, slots=True)
+class Alerted:
+    """An alert of a table map has gone off: how many errors there were, what is done (none, pause, stop), and who is to
+    be told, as the map's file says."""
+
+    map: str
+    alert: str
+    count: int
+    action: str
+    notify: tuple[str, ...]
+
+
+Observation = RequestDone | Denied | Fault | SystemWork | SignIn | PlanCompiled | Synced | Alerted
 Observer = Callable[[Observation], None]
 
 

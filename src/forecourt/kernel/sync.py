@@ -20,7 +20,7 @@ store implements them. ``unit`` is a unit of a database's work (the store's ``Un
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
@@ -231,8 +231,8 @@ class Outbox(Protocol):
         """Something of Forecourt's own may have been captured."""
         ...
 
-    def listen(self) -> AsyncIterator[None]:
-        """Wakes whenever something may have been captured, and once a second at the latest."""
+    def listen(self) -> AsyncGenerator[None, None]:
+        """Wakes at once, whenever something may have been captured, and every few seconds. For one listener."""
         ...
 
 
@@ -436,6 +436,10 @@ class Registry(Protocol):
         the map was stopped."""
         ...
 
+    async def positions(self) -> dict[tuple[str, Side], Position]:
+        """How far every direction has come."""
+        ...
+
     async def forget_positions(self, name: str) -> None: ...
 
     async def progress(self, name: str, side: Side) -> tuple[WireRow | None, int]:
@@ -449,6 +453,10 @@ class Registry(Protocol):
     async def add_errors(self, name: str, side: Side, errors: Sequence[SyncError]) -> None: ...
 
     async def errors(self, name: str = "", limit: int = 1000) -> list[SyncError]: ...
+
+    async def error_counts(self) -> dict[str, int]: ...
+
+    async def error(self, number: int) -> SyncError | None: ...
 
     async def dismiss(self, ids: Sequence[int]) -> int: ...
 

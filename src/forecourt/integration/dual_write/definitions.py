@@ -47,9 +47,8 @@ class Filters(Record, frozen=True):
 
 
 class Conflict(Record, frozen=True):
-    """What happens to a row that both sides have changed: how that is seen, and whose values stand."""
+    """What happens to a row that both sides have changed since they last agreed: whose values stand."""
 
-    detect: Literal["version", "old_data", "key"] = "version"
     resolve: Literal["operations", "dataverse", "newer", "manual"] = "operations"
 
 
@@ -60,6 +59,16 @@ class Initial(Record, frozen=True):
     master: SideName = "operations"
     order: int = 0
     skip: bool = False
+
+
+class Alert(Record, frozen=True):
+    """What happens when so many errors of a class come within so many minutes."""
+
+    errors: Literal["application", "system", "concurrency", "conflict", "any"] = "application"
+    count: int = 10
+    minutes: int = 15
+    action: Literal["none", "pause", "stop"] = "none"
+    notify: tuple[str, ...] = ()
 
 
 class MapFile(Record, frozen=True):
@@ -83,3 +92,4 @@ class MapFile(Record, frozen=True):
     versions: Versions = "latest"
     initial: Initial = Initial()
     depends_on: tuple[str, ...] = ()
+    alerts: tuple[Alert, ...] = ()

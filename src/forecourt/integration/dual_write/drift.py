@@ -6,7 +6,7 @@ found here before the next row of the map breaks on it. Pure: the catalogs are p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -37,6 +37,9 @@ class LiveTable(Protocol):
 
 Live = Mapping[Side, Mapping[TableName, LiveTable]]
 
+#: Reads the two databases' catalogs anew.
+Look = Callable[[], Awaitable[Live]]
+
 
 @dataclass(frozen=True, slots=True)
 class Drift:
@@ -51,6 +54,11 @@ class Drift:
     field: str = ""
     was: str = ""
     now: str = ""
+
+    @property
+    def breaks(self) -> bool:
+        """Whether the map can't work with it. The rest are limits that a row may meet one day."""
+        return self.what in ("table dropped", "column dropped", "retyped")
 
     def __str__(self) -> str:
         subject = f"{self.table}.{self.column}" if self.column else str(self.table)

@@ -13,24 +13,54 @@ catches up (``catch_up``), or passes over what has changed (``discard``), after 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any, Final, Literal
 
+from forecourt.integration.dual_write.active import Versions, runs
+from forecourt.integration.dual_write.alerts import Alarm
+from forecourt.integration.dual_write.drift import Drift, Look, drift
 from forecourt.integration.dual_write.flow import Flow
 from forecourt.integration.dual_write.initial import InitialSync, Synced
 from forecourt.integration.dual_write.live import Live
+from forecourt.integration.dual_write.loader import Maps
 from forecourt.integration.dual_write.maps import TableMap
 from forecourt.integration.dual_write.order import order
+from forecourt.integration.dual_write.overview import Status, overview
 from forecourt.integration.dual_write.queued import LEASE, Queue
 from forecourt.kernel.bulk import Bulk
 from forecourt.kernel.document import suggest
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.sync import Activity, Lease, MapRecord, Position, Registry, Side
+from forecourt.kernel.journal import Journal
+from forecourt.kernel.steps import Step, unwatched
+from forecourt.kernel.sync import Activity, Lease, MapState, Position, Registry, Side
 
 #: Tries, a tenth of a second apart, to get hold of a map that a worker is at.
 PATIENCE = 600
+
+#: What is held, in place of a map, while capture is changed. No map has such a name.
+CAPTURE: Final = "* capture"
+
+#: The instants of changes of state (see ``kernel/steps``), beside those of what they run.
+STEPS: Final = (
+    "life: registered",
+    "life: initializing",
+    "life: captured",
+    "life: side begun",
+    "life: begun",
+    "life: copied",
+    "life: running",
+    "life: changed",
+    "life: noted",
+    "life: forgotten",
+    "life: played back",
+)
+
+RUNNING: Final[tuple[MapState, ...]] = ("initializing", "running", "paused", "resuming")
+
+#: Detail of a map that begins without an initial sync.
+EMPTY: Final = "without initial sync"
 
 Resume = Literal["play_back", "catch_up", "discard"]
 
@@ -38,28 +68,36 @@ Resume = Literal["play_back", "catch_up", "discard"]
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
-class Status:
-    """A map as people see it. ``backlog``: changed rows that wait, ``lag``: age of the oldest in seconds, by side."""
-
-    record: MapRecord
-    backlog: Mapping[Side, int]
-    lag: Mapping[Side, float]
-    errors: int
-
-
 class DualWrite:
     """All maps of a solution, parents first."""
 
     def __init__(
-        self, maps: Sequence[TableMap], flow: Flow, registry: Registry, live: Live, queue: Queue, bulk: Bulk
+        self,
+        maps: Maps,
+        flow: Flow,
+        registry: Registry,
+        journal: Journal,
+        live: Live,
+        queue: Queue,
+        alarm: Alarm,
+        bulk: Bulk,
+        look: Look,
+        step: Step = unwatched,
     ) -> None:
         self._bulk = bulk
-        self.maps = {item.name: item for item in maps}
+        self._step = step
+        self.versions = Versions(maps)
+        #: The maps in the versions that count (see ``active``), parents first, as last looked up.
+        self.maps = self.versions.active({}, {})
         self.queue = queue
         self.registry = registry
+        self.journal = journal
+        self._alarm = alarm
         self._flow = flow
         self._live = live
+        self._look = look
+        self._kept = False
+        alarm.act, alarm.doubt = self._act, self._doubt
 
     def named(self, names: Sequence[str]) -> list[TableMap]:
         """Maps by name, all where none is given, in the order of their dependencies. Raises Refusal FC4042."""
@@ -69,11 +107,53 @@ class DualWrite:
         return [item for name, item in self.maps.items() if not names or name in names]
 
     async def refresh(self) -> None:
-        """Looks up which maps are not stopped: what live writers go by."""
+        """Looks up which maps are not stopped, and in which version: what live writers and the worker go by."""
         records = await self.registry.maps() if await self.registry.installed() else {}
-        self._live.started = frozenset(
-            name for name, record in records.items() if record.state != "not running" and name in self.maps
-        )
+        if records and not self._kept:
+            await self.journal.install()
+            self._kept = True
+        self.maps = self.versions.active(records, await self.journal.choices())
+        going = (name for name, record in records.items() if runs(record) and not self.versions.standing(record))
+        self._live.use(self.maps.values(), frozenset(going) & self.maps.keys())
+        self.queue.use(self.maps.values())
+
+    async def choose(self, name: str, version: str, by: str) -> str:
+        """Chooses the version of a map that is not running; '' for the highest. Raises Refusal FC4042, FC4093."""
+        self.named([name])
+        there = [found.version for found in self.versions.maps.versions[name]]
+        if version and version not in there:
+            raise Refusal("FC4042", f"{name} has no version {version}.", hint=f"There is {', '.join(there)}.")
+        records = await self.registry.maps() if await self.registry.installed() else {}
+        if name in records and runs(records[name]):
+            text = f"{name} is {records[name].state} in version {records[name].version}."
+            raise Refusal("FC4093", text, hint="Stop it, choose, and start it again.")
+        await self.journal.install()
+        await self.registry.install()
+        await self.journal.choose(name, version)
+        await self.refresh()
+        await self.registry.note(Activity(name, f"version {self.maps[name].version} chosen", by))
+        return f"{name} counts in version {self.maps[name].version}"
+
+    async def drift(self, items: Sequence[TableMap]) -> list[Drift]:
+        """What has changed in the databases under maps. What only may matter one day is among it: see ``breaks``."""
+        live = await self._look() if items else {}
+        return [found for item in items for found in drift(item, live)]
+
+    async def check_fit(self, items: Sequence[TableMap]) -> None:
+        """Raises Refusal FC6004 where a map no longer fits the databases."""
+        broken = [str(found) for found in await self.drift(items) if found.breaks]
+        if broken:
+            more = f" And {len(broken) - 1} more." if len(broken) > 1 else ""
+            hint = "Mend the map or the database; 'forecourt sync status' shows all."
+            raise Refusal("FC6004", broken[0] + more, status=409, hint=hint)
+
+    def related(self, names: Sequence[str]) -> list[str]:
+        """The other maps whose rows refer to those of these maps, or the other way round."""
+        chosen = self.named(names)
+        tables = {item.table.name for item in chosen}
+        parents = frozenset[str]().union(*(item.parents for item in chosen))
+        around = (item for item in self.maps.values() if item.parents & tables or item.table.name in parents)
+        return [item.name for item in around if item not in chosen]
 
     # -- changes of state -----------------------------------------------------------------------------------------
 
@@ -84,35 +164,80 @@ class DualWrite:
 
         One that was cut off goes on. Returns what was done, for people. Raises Refusal for what can't be started.
         """
+        fresh, done = await self.begin(names, by, initial)
+        return done + await self.copy(fresh, by, progress)
+
+    async def begin(self, names: Sequence[str], by: str, initial: bool = True) -> tuple[list[TableMap], list[str]]:
+        """Captures from now on what maps that are not running have to send; :meth:`copy` is what is left to do, by
+        this process or any other. Returns these maps, and what is to be said of the others."""
+        await self.refresh()
         chosen = self.named(names)
-        problems = [said for item in chosen for leg in item.legs.values() for said in self._flow.ends.check(leg)]
-        if problems:
-            raise Refusal("FC6004", problems[0], hint="Mend the map or the database, then start it again.")
+        choices = await self.journal.choices()
+        for item in chosen:
+            if choices.get(item.name, item.version) != item.version and item.name not in self._live.started:
+                text = f"{item.name} was chosen in version {choices[item.name]}, which the solution does not have."
+                raise Refusal("FC4093", text, hint=f"Choose another: forecourt sync version … {item.name}.")
+        await self.check_fit(chosen)
         await self.registry.install()
-        records = await self.registry.maps()
+        await self.journal.install()
         done = []
         fresh = []
         for item in chosen:
             await self.registry.register(item.name, item.version, item.mode)
-            state = records[item.name].state if item.name in records else "not running"
-            if state in ("not running", "initializing"):
+            await self._step("life: registered")
+            state = await self._initializing(item, by, initial)
+            if state == "initializing":
                 fresh.append(item)
             else:
                 done.append(f"{item.name} is {state} already")
-        for item in fresh:
-            await self.registry.set_state(item.name, "initializing", ("not running", "initializing"))
         await self._capture()
         for item in fresh:
-            if await self.registry.position(item.name, next(iter(item.legs))) is None:
-                await self._reset(item)
-        for step in order(fresh):
-            wanted = [item for item in step.maps if initial and not item.record.initial.skip]
-            rows = await InitialSync(self._flow, self.registry, self._bulk).run(
-                replace(step, maps=tuple(wanted)), progress
-            )
-            done += [await self._running(item, by, rows.get(item.name)) for item in step.maps]
+            await self._reset(item, anew=False)
+        return fresh, done
+
+    async def copy(self, items: Sequence[TableMap], by: str, progress: Progress | None = None) -> list[str]:
+        """Copies the rows of maps that have begun, and lets them run."""
+        done = []
+        copy = InitialSync(self._flow, self.registry, self._bulk, step=self._step)
+        for step in order(items):
+            async with AsyncExitStack() as stack:
+                leases = {item.name: await stack.enter_async_context(self._held(item)) for item in step.maps}
+                records = await self.registry.maps()
+                begun = tuple(item for item in step.maps if records[item.name].state == "initializing")
+                wanted = tuple(
+                    item for item in begun if not item.record.initial.skip and records[item.name].detail != EMPTY
+                )
+                rows = await copy.run(replace(step, maps=wanted), leases, progress)
+                await self._step("life: copied")
+                done += [await self._running(item, by, rows.get(item.name)) for item in begun]
         await self.refresh()
         return done
+
+    async def give_up(self, items: Sequence[TableMap], reason: str) -> None:
+        """Maps whose initial sync can't be done are not running (operations-and-integration 1.11)."""
+        for item in items:
+            if await self.registry.set_state(item.name, "not running", ("initializing",), reason):
+                await self.registry.note(Activity(item.name, "initial sync failed", "server", 0, reason))
+                async with self._held(item):
+                    await self.registry.forget_positions(item.name)
+        await self.refresh()
+        await self._capture()
+
+    async def _initializing(self, item: TableMap, by: str, initial: bool) -> str:
+        """Lets a map that is not running begin, and says its state. What a stop that was cut off has left is forgotten
+        first; a start that was cut off goes on."""
+        state = (await self.registry.maps())[item.name].state
+        if state == "not running":
+            async with self._held(item):
+                state = (await self.registry.maps())[item.name].state
+                if state == "not running":
+                    await self.registry.forget_positions(item.name)
+                    detail = "" if initial else EMPTY
+                    await self.registry.set_state(item.name, "initializing", ("not running",), detail)
+                    await self.registry.note(Activity(item.name, "initializing", by, 0, detail))
+                    await self._step("life: initializing")
+                    state = "initializing"
+        return state
 
     async def _running(self, item: TableMap, by: str, synced: Synced | None) -> str:
         """A map whose rows have been copied, or need not be, runs."""
@@ -120,6 +245,7 @@ class DualWrite:
             told = f"{synced.written} written, {synced.errors} in error"
             await self.registry.note(Activity(item.name, "initial sync", by, synced.rows, told))
         await self.registry.set_state(item.name, "running", ("initializing",))
+        await self._step("life: running")
         await self.registry.note(Activity(item.name, "started", by))
         if synced is None or not synced.rows:
             return f"{item.name} is running"
@@ -129,15 +255,21 @@ class DualWrite:
         """Pauses running maps: what changes from now on waits."""
         return [await self._change(item, "paused", ("running",), by, "paused") for item in self.named(names)]
 
-    async def resume(self, names: Sequence[str], by: str, how: Resume = "play_back") -> list[str]:
-        """Resumes paused maps."""
+    async def resume(self, names: Sequence[str], by: str, how: Resume = "play_back", wait: bool = True) -> list[str]:
+        """Resumes paused maps. Without ``wait``, playing back is left to the worker."""
         done = []
-        for item in self.named(names):
-            if how == "discard":
+        chosen = self.named(names)
+        await self.check_fit(chosen)
+        records = await self.registry.maps() if await self.registry.installed() else {}
+        for item in chosen:
+            paused = item.name in records and records[item.name].state == "paused"
+            if how == "discard" and paused:
                 await self._reset(item)
             if how == "play_back":
                 said = await self._change(item, "resuming", ("paused",), by, "resumed")
-                await self.queue.drain(item)
+                if wait:
+                    await self.queue.drain(item)
+                await self._step("life: played back")
             else:
                 said = await self._change(item, "running", ("paused",), by, f"resumed ({how})")
             done.append(said)
@@ -147,25 +279,55 @@ class DualWrite:
         """Stops maps and forgets how far they have come; the last one takes capture along."""
         done = []
         for item in self.named(names):
-            done.append(await self._change(item, "not running", (), by, "stopped"))
-            async with self._held(item):
-                await self.registry.forget_positions(item.name)
-        await self._capture()
+            done.append(await self._change(item, "not running", RUNNING, by, "stopped"))
+            if await self.registry.installed():
+                async with self._held(item):
+                    await self.registry.forget_positions(item.name)
+            await self._step("life: forgotten")
+        if await self.registry.installed():
+            await self._capture()
         return done
 
-    async def _change(self, item: TableMap, state: str, expected: Sequence[str], by: str, what: str) -> str:
-        changed = await self.registry.set_state(item.name, state, expected)  # type: ignore[arg-type]
+    async def _change(
+        self, item: TableMap, state: MapState, expected: Sequence[MapState], by: str, what: str, detail: str = ""
+    ) -> str:
+        if not await self.registry.installed():
+            return f"{item.name} is not running: not {what}"
+        changed = await self.registry.set_state(item.name, state, expected, detail)
+        await self._step("life: changed")
         await self.refresh()
         if not changed:
             record = (await self.registry.maps()).get(item.name)
             return f"{item.name} is {record.state if record is not None else 'not running'}: not {what}"
-        await self.registry.note(Activity(item.name, what, by))
+        await self.registry.note(Activity(item.name, what, by, 0, detail))
+        await self._step("life: noted")
         return f"{item.name} is {state}"
 
-    async def _reset(self, item: TableMap) -> None:
-        """Both directions begin now."""
+    async def _act(self, name: str, action: str, reason: str) -> None:
+        """What an alert, or a database that a map no longer fits, does with it, also while a worker is at the map: what
+        a stop leaves is forgotten when the map is started again."""
+        item = self.maps[name]
+        if action == "pause":
+            await self._change(item, "paused", ("running", "resuming"), "alert", "paused", reason)
+        elif action == "stop":
+            if await self.registry.set_state(name, "not running", ("running", "resuming", "paused"), reason):
+                await self.registry.note(Activity(name, "stopped", "alert", 0, reason))
+                await self._capture()
+                await self.refresh()
+        else:
+            await self.registry.note(Activity(name, "alert", "alert", 0, reason))
+
+    async def _doubt(self, item: TableMap) -> str:
+        """Why a map breaks on the databases as they are now, '' where it does not."""
+        return next((str(found) for found in await self.drift([item]) if found.breaks), "")
+
+    async def _reset(self, item: TableMap, anew: bool = True) -> None:
+        """Both directions begin now; unless ``anew``, only where one of them has not begun yet."""
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         async with self._held(item) as lease:
+            begun = [await self.registry.position(item.name, side) is not None for side in item.legs]
+            if all(begun) and not anew:
+                return
             await self.registry.forget_positions(item.name)
             for side in item.legs:
                 position = Position(await self._flow.planes[side].outbox.snapshot())
@@ -175,6 +337,8 @@ class DualWrite:
                     await self.registry.save_position(unit, item.name, side, position, lease.token)
 
                 await coordinator.run(attempt, f"begin {item.name}", settle=False)
+                await self._step("life: side begun")
+        await self._step("life: begun")
 
     @asynccontextmanager
     async def _held(self, item: TableMap) -> AsyncIterator[Lease]:
@@ -192,7 +356,18 @@ class DualWrite:
             await self.registry.release(lease)
 
     async def _capture(self) -> None:
-        """Makes the triggers of both sides be those of the maps that are not stopped."""
+        """Makes the triggers of both sides be those of the maps that are not stopped. One process at a time: two that
+        start different maps would each take the other's triggers away."""
+
+        async def attempt(work: Any) -> None:
+            await self.registry.hold(await self._flow.unit(work, Side.OPERATIONS), CAPTURE)
+            await self._captured()
+
+        coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
+        await coordinator.run(attempt, "change what is captured", settle=False, slow=True)
+        await self._step("life: captured")
+
+    async def _captured(self) -> None:
         records = await self.registry.maps()
         started = [item for name, item in self.maps.items() if name in records and records[name].state != "not running"]
         shared = self._flow.planes[Side.OPERATIONS].database is self._flow.planes[Side.DATAVERSE].database
@@ -208,32 +383,17 @@ class DualWrite:
             else:
                 await outbox.remove()
 
-    # -- looking --------------------------------------------------------------------------------------------------
+    # -- upkeep --------------------------------------------------------------------------------------------------------
 
     async def status(self, names: Sequence[str] = ()) -> list[Status]:
-        """Every map, with what waits for it."""
-        chosen = self.named(names)
-        records = await self.registry.maps() if await self.registry.installed() else {}
-        found = []
-        for item in chosen:
-            record = records.get(item.name) or MapRecord(item.name, item.version, "not running", item.mode)
-            backlog, lag = {}, {}
-            for side, leg in item.legs.items():
-                if record.state == "not running":
-                    continue
-                position = await self.registry.position(item.name, side)
-                if position is not None:
-                    tables = [source.table for source in leg.source.sources]
-                    outbox = self._flow.planes[side].outbox
-                    backlog[side], lag[side] = await outbox.backlog(position, tables, item.name)
-            errors = len(await self.registry.errors(item.name)) if records else 0
-            found.append(Status(record, backlog, lag, errors))
-        return found
+        """Every map, or those that are named, with what waits for it."""
+        await self.refresh()
+        return await overview(self.registry, self._flow, self.versions, self.named(names))
 
     async def retry(self, names: Sequence[str]) -> int:
         """Tries rows in error again now. Returns how many have arrived."""
         total = 0
-        for item in self.named(names):
+        for item in self.named(names) if await self.registry.installed() else ():
             async with self._held(item) as lease:
                 total += await self.queue.retry(item, lease, force=True)
         return total
@@ -241,10 +401,11 @@ class DualWrite:
     async def tidy(self) -> None:
         """Deletes from the outboxes what every map is done with."""
         positions: dict[Side, list[Position]] = {side: [] for side in Side}
-        for name, record in (await self.registry.maps()).items():
-            if record.state == "not running" or name not in self.maps:
+        records = await self.registry.maps() if await self.registry.installed() else {}
+        for name, record in records.items():
+            if not runs(record) or name not in self.maps:
                 continue
-            for side in self.maps[name].legs:
+            for side in Side:
                 position = await self.registry.position(name, side)
                 if position is not None:
                     positions[side].append(position)

@@ -17,13 +17,16 @@ Source: operations-and-integration 1.7.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+from forecourt.integration.dual_write.alerts import Alarm, kind_of
 from forecourt.integration.dual_write.flow import Flow, Outcome
 from forecourt.integration.dual_write.maps import TableMap
 from forecourt.kernel.change import DEEPEST
 from forecourt.kernel.errors import Refusal, Unavailable
+from forecourt.kernel.journal import FailureKind
 from forecourt.kernel.model import Entity
 from forecourt.kernel.sync import Captured, Leg, MapState, Mode, Registry, RowError, Side
 
@@ -34,6 +37,7 @@ BREAK = 5.0
 
 #: Notes that a unit of work keeps.
 _STATES, _SETTLING, _QUEUED = "dual-write states", "dual-write settling", "dual-write queued"
+_FAILED = "dual-write failed"
 
 
 class Live:
@@ -44,8 +48,15 @@ class Live:
     """
 
     def __init__(
-        self, maps: Sequence[TableMap], flow: Flow, registry: Registry, shared: bool, wake: Callable[[], None]
+        self,
+        maps: Sequence[TableMap],
+        flow: Flow,
+        registry: Registry,
+        shared: bool,
+        wake: Callable[[], None],
+        alarm: Alarm,
     ) -> None:
+        self._alarm = alarm
         self._maps = {item.name: item for item in maps}
         self._flow = flow
         self._registry = registry
@@ -54,6 +65,11 @@ class Live:
         self._broken: dict[Side, float] = {}
         #: Names of the maps that are not stopped, as last looked up: where there are none, nothing is asked.
         self.started: frozenset[str] = frozenset()
+
+    def use(self, maps: Iterable[TableMap], started: frozenset[str]) -> None:
+        """The maps that count from now on, parents first, and which of them are not stopped."""
+        self._maps = {item.name: item for item in maps}
+        self.started = started
 
     # -- the partner ----------------------------------------------------------------------------------------------
 
@@ -86,9 +102,17 @@ class Live:
         raise Refusal("FC4003", f"Live dual-write went to and fro {DEEPEST} times without an end.")
 
     async def settled(self, work: Work, committed: bool) -> None:
-        """Wakes the worker where something is left for it."""
-        if committed and self.started:
-            self._wake()
+        """Wakes the worker where something is left for it; counts what the other side has turned down."""
+        if committed:
+            if self.started:
+                self._wake()
+            return
+        for item, kind, reason in work.notes.pop(_FAILED, ()):
+            if reason:
+                await self._alarm.pause(item, reason)
+            else:
+                await self._alarm.failed(item, [kind])
+                await self._alarm.check(item)
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
@@ -186,35 +210,44 @@ class Live:
                 tables = {source.table for source in leg.source.sources} if leg is not None else set()
                 concerned = [change for change in changes if change.table in tables]
                 if leg is not None and concerned:
-                    outcomes.append((item, await self._flow.outcome(work, leg, concerned)))
-        for _, outcome in reversed(outcomes):
-            with _reasons(outcome.leg):
+                    async with self._reasons(work, item, leg):
+                        outcomes.append((item, await self._flow.outcome(work, leg, concerned)))
+        for item, outcome in reversed(outcomes):
+            async with self._reasons(work, item, outcome.leg):
                 await self._flow.delete(work, outcome, apart=False)
         for item, outcome in outcomes:
-            with _reasons(outcome.leg):
+            async with self._reasons(work, item, outcome.leg):
                 applied = await self._flow.write(work, item, outcome, apart=False)
                 if applied.errors:
                     raise _refused(applied.errors[0])
 
-
-class _reasons:
-    """Says of a refusal inside that the other side has refused."""
-
-    def __init__(self, leg: Leg) -> None:
-        self._leg = leg
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Refusal):
-            name = self._leg.target.public_name
+    @asynccontextmanager
+    async def _reasons(self, work: Work, item: TableMap, leg: Leg) -> AsyncIterator[None]:
+        """Says of a refusal inside that the other side has refused. Where a database is no longer as the map has it,
+        the map is paused when the unit of work is undone, and what is written then waits."""
+        failed: list[tuple[TableMap, FailureKind, str]] = work.notes.setdefault(_FAILED, [])
+        name = leg.target.public_name
+        try:
+            yield
+        except Unavailable:
+            failed.append((item, "system", ""))
+            raise
+        except Refusal as error:
+            drifted = await self._alarm.drifted(item) if error.code == "FC1003" else ""
+            failed.append((item, kind_of(error.code), drifted))
             raise Refusal(
                 error.code,
                 f"Unable to write data to entity {name}. Writes to {name} failed with error message: {error.message}",
                 hint=error.hint,
                 source=error.source,
             ) from error
+        except Exception as error:
+            drifted = await self._alarm.drifted(item)
+            if not drifted:
+                raise
+            failed.append((item, "system", drifted))
+            hint = "The map is paused now, and what is written waits. Try again."
+            raise Refusal("FC5031", f"Unable to write data to entity {name}: {drifted}", hint=hint) from error
 
 
 def _refused(error: RowError) -> Refusal:

@@ -16,18 +16,32 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from forecourt.integration.dual_write import versions
-from forecourt.integration.dual_write.flow import Flow, Outcome, Plane, key_of
+from forecourt.integration.dual_write.alerts import Alarm, kind_of
+from forecourt.integration.dual_write.flow import Flow, Outcome, key_of
 from forecourt.integration.dual_write.maps import TableMap
+from forecourt.integration.dual_write.wire_json import key_from
 from forecourt.kernel.errors import Refusal, Unavailable
-from forecourt.kernel.observe import Observer, Synced, nobody
+from forecourt.kernel.observe import Fault, Observer, Synced, nobody
 from forecourt.kernel.steps import Step, unwatched
-from forecourt.kernel.sync import Captured, Lease, Leg, Position, Registry, RowError, Side, SyncError, Unsent, WireRow
+from forecourt.kernel.sync import (
+    Captured,
+    Lease,
+    Leg,
+    Outbox,
+    Position,
+    Registry,
+    RowError,
+    Side,
+    SyncError,
+    Unsent,
+    WireRow,
+)
 
 Work = Any
 
@@ -37,6 +51,9 @@ BATCH = 100
 #: Seconds of a lease, and between two attempts of rows in error.
 LEASE = 30.0
 RETRY = 30.0
+
+#: Seconds before a map that could not go on is tried again.
+PAUSE = 2.0
 
 #: States in which a map is worked on.
 ACTIVE: Final = ("running", "resuming")
@@ -95,10 +112,12 @@ class Queue:
         maps: Sequence[TableMap],
         flow: Flow,
         registry: Registry,
+        alarm: Alarm,
         observer: Observer = nobody,
         name: str = "",
         step: Step = unwatched,
     ) -> None:
+        self._alarm = alarm
         self._maps = {item.name: item for item in maps}
         self._flow = flow.of("queued")
         self._registry = registry
@@ -109,37 +128,72 @@ class Queue:
 
     # -- running --------------------------------------------------------------------------------------------------
 
+    def use(self, maps: Iterable[TableMap]) -> None:
+        """The maps that count from now on."""
+        self._maps = {item.name: item for item in maps}
+
     async def run(self) -> None:
         """Works for ever, until cancelled. What is out of reach is tried again."""
-        await asyncio.gather(*(self._serve(item) for item in self._maps.values()))
+        woken = {name: asyncio.Event() for name in self._maps}
+        outboxes = {id(plane.outbox): plane.outbox for plane in self._flow.planes.values()}
+        async with asyncio.TaskGroup() as tasks:
+            for outbox in outboxes.values():
+                tasks.create_task(self._watch(outbox, woken.values()))
+            for name, event in woken.items():
+                tasks.create_task(self._serve(name, event))
 
-    async def _serve(self, item: TableMap) -> None:
-        async for _ in self._wakes(item):
-            with suppress(Unavailable, Refusal):
-                await self.drain(item)
+    @staticmethod
+    async def _watch(outbox: Outbox, woken: Collection[asyncio.Event]) -> None:
+        """Wakes every map whenever something may have been captured on a side."""
+        async with aclosing(outbox.listen()) as wakes:
+            async for _ in wakes:
+                for event in woken:
+                    event.set()
 
-    async def _wakes(self, item: TableMap) -> AsyncIterator[None]:
-        """Whenever one of a map's sides may have captured something."""
-        woken = asyncio.Event()
-
-        async def watch(plane: Plane) -> None:
-            async for _ in plane.outbox.listen():
-                woken.set()
-
-        tasks = [asyncio.create_task(watch(self._flow.planes[side])) for side in item.legs]
-        try:
-            while True:
-                woken.clear()
-                yield None
-                await woken.wait()
-        finally:
-            for task in tasks:
-                task.cancel()
+    async def _serve(self, name: str, woken: asyncio.Event) -> None:
+        while True:
+            await woken.wait()
+            woken.clear()
+            try:
+                await self.drain(self._maps[name])
+            except (Unavailable, Refusal):
+                await asyncio.sleep(PAUSE)  # counted already
+            except Exception as error:
+                self._observer(Fault(f"queue of {name}", error))
+                await asyncio.sleep(PAUSE)
 
     async def drain(self, item: TableMap) -> int:
-        """Works off what waits for a map; how many rows that were. 0 as well where another worker has the map."""
+        """Works off what waits for a map; how many rows that were. 0 as well where another worker has the map.
+
+        What stands in its way counts for alerts; a map that no longer fits the databases is paused. Raises Refusal,
+        Unavailable.
+        """
+        try:
+            total = await self._drain(item)
+        except Exception as error:
+            if not await self._trouble(item, error):
+                raise
+            return 0
+        if item.name in self._alarm.fresh:
+            await self._alarm.check(item)
+        return total
+
+    async def _trouble(self, item: TableMap, error: Exception) -> bool:
+        """Deals with what keeps a map from going on. False: it is tried again."""
+        if isinstance(error, Refusal) and error.code == "FC6004":
+            await self._alarm.pause(item, error.message)
+            return True
+        if not isinstance(error, Refusal | Unavailable):
+            drifted = await self._alarm.drifted(item)
+            if drifted:
+                await self._alarm.pause(item, drifted)
+                return True
+        await self._alarm.failed(item, ["system" if isinstance(error, Unavailable) else kind_of(_code(error))])
+        return await self._alarm.check(item)
+
+    async def _drain(self, item: TableMap) -> int:
         record = (await self._registry.maps()).get(item.name)
-        if record is None or record.state not in ACTIVE:
+        if record is None or record.state not in ACTIVE or record.version != item.version:
             return 0
         lease = await self._registry.lease(item.name, self._name, LEASE)
         if lease is None:
@@ -151,6 +205,8 @@ class Queue:
                 total += await self.retry(item, lease)
                 rows, more = await self.turn(item, lease)
                 total += rows
+                if item.name in self._alarm.fresh and await self._alarm.check(item):
+                    break
                 if not more:
                     if record.state == "resuming":
                         await self._registry.set_state(item.name, "running", ("resuming",))
@@ -188,7 +244,8 @@ class Queue:
 
     async def _losing(self, item: TableMap, turns: Sequence[Turn]) -> Mapping[Side, frozenset[WireRow]]:
         """Integration keys, in the order of the leg of the operations side, whose changes on a side do not stand."""
-        if len(turns) < 2 or not all(turn.changes for turn in turns):
+        manual = item.record.conflict.resolve == "manual"
+        if len(turns) < 2 or not (all if not manual else any)(turn.changes for turn in turns):
             return {}
         work_of = self._flow.planes[Side.OPERATIONS].gate.coordinator
         keys: dict[Side, dict[WireRow, float]] = {}
@@ -205,6 +262,10 @@ class Queue:
         ours, theirs = keys[Side.OPERATIONS], keys[Side.DATAVERSE]
         both = ours.keys() & theirs.keys()
         losing: dict[Side, set[WireRow]] = {Side.OPERATIONS: set(), Side.DATAVERSE: set()}
+        if manual:
+            for key in await self._undecided(item):
+                losing[Side.OPERATIONS].add(key)
+                losing[Side.DATAVERSE].add(key)
         for key in both:
             match item.record.conflict.resolve:
                 case "manual":
@@ -219,8 +280,16 @@ class Queue:
 
     async def _conflict(self, item: TableMap, key: WireRow) -> None:
         text = "Both sides have changed this row; the map leaves it to you whose values stand."
-        error = _error(item.name, Side.OPERATIONS, "upsert", key, text, "conflict")
+        kept = _unnamed(item.legs[Side.OPERATIONS], key)
+        error = _error(item.name, Side.OPERATIONS, "upsert", kept, text, "conflict")
         await self._registry.add_errors(item.name, Side.OPERATIONS, [error])
+        await self._alarm.failed(item, ["conflict"])
+
+    async def _undecided(self, item: TableMap) -> list[WireRow]:
+        """Keys of the conflicts that nobody has decided yet: whatever else happens to these rows waits for that."""
+        leg = item.legs[Side.OPERATIONS]
+        kept = [error for error in await self._registry.errors(item.name) if error.kind == "conflict"]
+        return [_named(leg, key_from(leg, error.key)) for error in kept]
 
     async def _apply(self, item: TableMap, turn: Turn, lease: Lease, losing: frozenset[WireRow]) -> int:
         assert turn.next is not None
@@ -235,6 +304,8 @@ class Queue:
                 await self._registry.hold(operations, item.name)
                 for outcome in await self._outcomes(work, item, leg, turn.changes):
                     await self._write(work, item, _without(outcome, losing), tally)
+                if tally.errors and (drifted := await self._alarm.drifted(item)):
+                    raise Refusal("FC6004", drifted)
                 await self._step("queued: applied")
             if tally.errors:  # kept before the position passes them, whatever dies in between
                 await self._registry.add_errors(item.name, leg.source_side, tally.errors)
@@ -248,6 +319,7 @@ class Queue:
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         await coordinator.run(attempt, f"apply changes of {item.name}", settle=False, slow=True)
         await self._step("queued: committed")
+        await self._alarm.failed(item, [error.kind for error in tally.errors])
         if tally.mended:
             await self._registry.forget(item.name, leg.source_side, tally.mended)
         if turn.changes:
@@ -280,7 +352,7 @@ class Queue:
 
     @staticmethod
     def _kept(leg: Leg, operation: str, key: WireRow, error: RowError) -> SyncError:
-        return _error(leg.map, leg.source_side, operation, key, error.message, "application")
+        return _error(leg.map, leg.source_side, operation, key, error.message, kind_of(error.code))
 
     # -- rows in error --------------------------------------------------------------------------------------------
 
@@ -290,7 +362,7 @@ class Queue:
         if not force and now - self._retried.get(item.name, now - RETRY) < RETRY:
             return 0
         self._retried[item.name] = now
-        kept = [error for error in await self._registry.errors(item.name) if error.kind != "conflict" or force]
+        kept = [error for error in await self._registry.errors(item.name) if error.kind != "conflict"]
         total = 0
         for side, leg in item.legs.items():
             wrong = [error for error in kept if error.source is side]
@@ -307,7 +379,7 @@ class Queue:
             tally = Tally()
             await self._registry.hold(await self._flow.unit(work, Side.OPERATIONS), item.name)
             unit = await self._flow.unit(work, leg.source_side)
-            keys = [error.key for error in wrong if len(error.key) == width]
+            keys = [key_from(leg, error.key) for error in wrong if len(error.key) == width]
             sent = await self._flow.ends.by_key(unit, leg, keys)
             alive = {_texts(key_of(leg, row)) for _, row in sent}
             gone = tuple(key for key in keys if _texts(key) not in alive)
@@ -325,11 +397,21 @@ class Queue:
         return len(done)
 
 
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, Refusal) else "FC5000"
+
+
 def _named(leg: Leg, key: WireRow) -> WireRow:
     """A key in an order that does not depend on the direction: by the name of its operations field."""
     outward = leg.source_side is Side.OPERATIONS
     names = [column.source if outward else column.target for column in leg.key]
     return tuple(value for _, value in sorted(zip(names, key, strict=True)))
+
+
+def _unnamed(leg: Leg, key: WireRow) -> WireRow:
+    """A key of :func:`_named` in the order of the leg that starts at operations."""
+    names = [column.source for column in leg.key]
+    return tuple(key[sorted(names).index(name)] for name in names)
 
 
 def _without(outcome: Outcome, losing: frozenset[WireRow]) -> Outcome:

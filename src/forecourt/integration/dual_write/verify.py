@@ -73,7 +73,7 @@ class Verifier:
     async def compare(self, item: TableMap, progress: Progress | None = None) -> list[Comparison]:
         """Every direction of a map; of two, the second one for the columns that the first does not have."""
         done = []
-        for leg in _legs(item):
+        for leg in legs_of(item):
             done.append(await self._compare(item, leg, progress))
         return done
 
@@ -168,8 +168,8 @@ class Verifier:
         return errors
 
 
-def _legs(item: TableMap) -> list[Leg]:
-    """The direction of the master, and of the other one what it alone sets."""
+def legs_of(item: TableMap) -> list[Leg]:
+    """What is compared of a map: the direction of the master, and of the other one what it alone sets."""
     first = item.legs[item.master]
     second = item.legs.get(item.master.other)
     if second is None:
