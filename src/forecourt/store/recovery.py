@@ -62,8 +62,6 @@ async def recover(coordinator: Coordinator) -> Recovered:
     committed = undone = running = 0
     if coordinator.shared:
         return Recovered()
-    # Looked up first: what had been decided by then, and is not in doubt afterwards, has been finished. So it is not
-    # the age, by whatever clock, that makes it safe to forget a decision.
     old = await coordinator.decider.system(SystemPlan("look for old decisions", _OLD, (float(KEPT),)))
     doubts = await in_doubt(coordinator)
     for doubt in doubts:
@@ -75,11 +73,23 @@ async def recover(coordinator: Coordinator) -> Recovered:
         elif await finish(coordinator.operations, doubt.gid, "commit" if outcome else "rollback"):
             committed, undone = committed + outcome, undone + (not outcome)
             await coordinator.step("recovery: finished")
-    forgotten = {row[0] for row in old} - {doubt.number for doubt in doubts}
-    if forgotten:
-        await coordinator.decider.system(SystemPlan("forget old decisions", _FORGET, (list(forgotten),)))
+    if old:
+        await _forget(coordinator, {row[0] for row in old})
     await coordinator.step("recovery: forgotten")
     return Recovered(committed, undone, running)
+
+
+async def _forget(coordinator: Coordinator, numbers: set[int]) -> None:
+    """Forgets decisions that nothing can ask for any more. It is not their age, by whatever clock, that tells: they
+    were made before what is in doubt is looked up here, are not in doubt, and so have been finished; and what finished
+    them is on disk. All in one session, which a crash of the server would have ended."""
+    prefix = f"forecourt:{await decider_name(coordinator.decider)}:"
+    async with coordinator.operations.transaction("see which old decisions are finished") as transaction:
+        there = {int(row[0].removeprefix(prefix)) for row in await transaction.fetch(_PREPARED, prefix)}
+        end = await transaction.value("select pg_current_wal_insert_lsn()::text")
+        if not await transaction.value("select pg_current_wal_flush_lsn() >= $1::text::pg_lsn", end):
+            return  # next time
+    await coordinator.decider.system(SystemPlan("forget old decisions", _FORGET, (list(numbers - there),)))
 
 
 async def watch(coordinator: Coordinator, interval: float = INTERVAL) -> None:

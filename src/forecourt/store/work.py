@@ -238,6 +238,7 @@ class Coordinator:
             done = await self._outcome(work.id) if not isinstance(error, Exception) or is_gone(error) else False
             if not done:
                 if done is False:
+                    await self.step("work: undoing")
                     await self._finish(prepared, "rollback")
                 if isinstance(error, Exception) and not contended(error):
                     refuse(error)

@@ -1,0 +1,607 @@
+"""Rounds of faults: processes of Forecourt and other programs write on both sides, something dies, and when all is up
+again both sides must be the same and hold what was acknowledged.
+
+One :class:`Arena` has two database servers, two processes of Forecourt (``fault_worker``), and programs that write plain
+SQL. It lives through all rounds, and so do the processes that a round does not kill. A :class:`Journal` outside of
+whatever dies knows of each row which values it may have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from forecourt.integration.dual_write import initial, life, queued
+from forecourt.kernel.errors import Refusal, Unavailable
+from forecourt.store import recovery, work
+from forecourt.store.embedded import EmbeddedServer
+from forecourt.store.sync import outbox
+from support import fault_worker, pairs
+from support.fault_worker import HOT, UNWANTED
+from support.pairs import Pair
+
+#: All instants at which a process is killed, by protocol.
+PROTOCOLS = {
+    "work": work.STEPS,
+    "recovery": recovery.STEPS,
+    "queued": queued.STEPS,
+    "initial": initial.STEPS,
+    "capture": outbox.STEPS,
+    "life": life.STEPS,
+}
+LABELS = tuple(label for labels in PROTOCOLS.values() for label in labels)
+
+#: Labels that are passed when maps are paused and resumed; all others of a map's life when they are started and stopped.
+PAUSING = frozenset({"life: changed", "life: noted", "life: played back"})
+
+#: Seconds for what a round waits for: a kill, an instant, everything being settled.
+KILL, PHASE, SETTLED = 8.0, 5.0, 60.0
+
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, EOFError)
+_PROGRAM_WRITERS = 2
+_CONSTRAINT = f"""
+create function erp.turn_down() returns trigger language plpgsql as $$
+begin raise exception 'not wanted'; end $$;
+create constraint trigger turn_down after insert or update on erp.orders deferrable initially deferred
+for each row when (new.note = '{UNWANTED}') execute function erp.turn_down();
+insert into erp.cust (account, name) values ('C1', 'Ann'), ('C2', 'Bob');
+insert into erp.orders (salesid, note) values {", ".join(f"('{number}', 'hot')" for number in HOT)};
+"""
+
+
+# -- what may be ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Journal:
+    """What writers have said, by row. A state is a version, 0 where there is no row."""
+
+    attempts: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
+    numbers: set[str] = field(default_factory=set)
+    results: int = 0
+    moved: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def attempt(self, row: str, version: int) -> None:
+        self.attempts[row].append((version, "tried"))
+
+    def result(self, row: str, version: int, outcome: str) -> None:
+        attempts = self.attempts[row]
+        assert attempts[-1][0] == version, (row, attempts, version)
+        attempts[-1] = (version, outcome)
+        self.results += 1
+
+    def states(self, row: str) -> set[int]:
+        """The states that a row may be in."""
+        possible = {0}
+        for version, outcome in self.attempts[row]:
+            state = max(version, 0)
+            if outcome == "done":
+                possible = {state}
+            elif outcome != "refused":
+                possible.add(state)
+        return possible
+
+    def settle(self, found: dict[str, int]) -> list[str]:
+        """What is wrong with the rows found. Afterwards they are as found."""
+        tracked = {row: self.states(row) for row in self.attempts if row not in ("hot", UNWANTED)}
+        wrong = [f"{row} {found.get(row, 0)}, not {sorted(states)}: {self.attempts[row][-4:]}"
+                 for row, states in tracked.items() if found.get(row, 0) not in states]  # fmt: skip
+        wrong += [f"{row} {version}, which nobody wrote" for row, version in found.items() if row not in tracked]
+        self.attempts.clear()
+        for row, version in found.items():
+            self.attempts[row].append((version, "done"))
+        return wrong
+
+
+# -- who takes part ---------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """A database server in a folder of its own, that can be killed and started again."""
+
+    def __init__(self, side: str) -> None:
+        self.side = side
+        self.folder = Path(tempfile.mkdtemp(prefix=f"forecourt-faults-{side}-"))
+        self.up = asyncio.Event()
+        self._server = EmbeddedServer.start(self.folder)
+        self.up.set()
+
+    @property
+    def url(self) -> str:
+        return self._server.url()
+
+    def kill(self, how: signal.Signals) -> None:
+        """SIGQUIT: an immediate stop. SIGKILL: of the postmaster, whose processes then end by themselves."""
+        self.up.clear()
+        os.kill(int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0]), how)
+
+    async def restart(self) -> None:
+        before, self._server = self._server, await asyncio.to_thread(EmbeddedServer.start, self.folder)
+        before.stop()
+        self.up.set()
+
+    async def run(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(self.url)
+        try:
+            return [tuple(row) for row in await connection.fetch(sql, *args)]
+        finally:
+            await connection.close()
+
+    async def cut(self, chance: random.Random) -> None:
+        """Ends some of Forecourt's connections."""
+        await self.run(
+            "select pg_terminate_backend(pid) from pg_stat_activity where starts_with(application_name, 'forecourt') "
+            "and pid <> pg_backend_pid() and hashint4(pid # $1) % 2 = 0",
+            chance.randrange(1 << 30),
+        )
+
+    def close(self) -> None:
+        self._server.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Process:
+    """A process of Forecourt."""
+
+    def __init__(self, arena: Arena, name: str) -> None:
+        self._arena = arena
+        self.name = name
+        self.ready, self.idle, self.dead = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.killed = ""
+        self._pipe, theirs = arena.context.Pipe()
+        urls = [server.url for server in arena.servers]
+        self._process = arena.context.Process(target=fault_worker.main, args=(theirs, *urls, name), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._pipe.fileno(), self._hear)
+
+    def tell(self, *command: object) -> None:
+        with suppress(OSError):
+            self._pipe.send(command)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def _hear(self) -> None:
+        try:
+            while self._pipe.poll():
+                self._heard(self._pipe.recv())
+        except (EOFError, OSError):
+            self.dead.set()
+            self._loop.remove_reader(self._pipe.fileno())
+            self._pipe.close()
+            self._process.join()
+
+    def _heard(self, message: tuple[Any, ...]) -> None:
+        journal = self._arena.journal
+        match message:
+            case ("try", row, version):
+                journal.attempt(f"{row}", version)
+            case ("done", row, version, number):
+                journal.result(row, version, "done")
+                journal.numbers.add(number)
+            case (("refused" | "lost") as outcome, row, version):
+                journal.result(row, version, outcome)
+            case ("reached", label):
+                self._arena.reached.add(label)
+            case ("killed", label):
+                self.killed = label
+            case ("fault", text):
+                self._arena.faults.append(text)
+            case ("ready",):
+                self.ready.set()
+            case ("idle",):
+                self.idle.set()
+        self._arena.moved.set()
+
+
+class Program:
+    """Another program: writes one side by plain SQL, rows of its own, and makes a new connection when it loses one."""
+
+    def __init__(self, arena: Arena, server: Server, name: str, chance: random.Random, stopping: bool) -> None:
+        self._journal = arena.journal
+        self._moved = arena.moved
+        self._server = server
+        self._name = name
+        self._chance = chance
+        self._deletes = not stopping
+        self._rows: dict[str, int] = {}
+        self._late: list[str] = []
+        self._count = 0
+        self.busy = True
+
+    async def run(self) -> None:
+        while self.busy:
+            await self._server.up.wait()
+            with suppress(*_LOST):
+                connection = await asyncpg.connect(self._server.url)
+                try:
+                    while self.busy:
+                        await self._once(connection)
+                        await asyncio.sleep(0.01)
+                finally:
+                    connection.terminate()
+
+    async def finish(self) -> None:
+        """Mends what was wrong on purpose: customers that orders had named before there were any."""
+        for account in self._late:
+            await self._server.run("insert into erp.cust (account) values ($1) on conflict do nothing", account)
+
+    async def _once(self, connection: asyncpg.Connection) -> None:
+        choice = self._chance.random()
+        if not self._rows or choice < 0.35:
+            self._count += 1
+            row = f"{self._name}.{self._count}"
+            self._rows[row] = 1
+            await self._write(row, 1, lambda: self._insert(connection, row))
+        elif choice < 0.45:
+            sql = {
+                "operations": "update erp.orders set note = $1 where salesid = $2",
+                "dataverse": "update dataverse.cts_order set cts_note = $1 where cts_number = $2",
+            }[self._server.side]
+            await self._write("hot", 0, lambda: connection.execute(sql, f"hot {choice}", self._chance.choice(HOT)))
+        elif choice < 0.9 or not self._deletes:
+            row = self._chance.choice(sorted(self._rows))
+            self._rows[row] += 1
+            version = self._rows[row]
+            await self._write(row, version, lambda: self._update(connection, row, f"{row} {version}"))
+        else:
+            row = self._chance.choice(sorted(self._rows))
+            version = self._rows.pop(row)
+            await self._write(row, -version - 1, lambda: self._delete(connection, row))
+
+    async def _write(self, row: str, version: int, doing: Callable[[], Awaitable[object]]) -> None:
+        self._journal.attempt(row, version)
+        outcome = "lost"
+        try:
+            await doing()
+            outcome = "done"
+        finally:
+            if outcome == "lost":
+                self._rows.pop(row, None)
+            self._journal.result(row, version, outcome)
+            self._moved.set()
+
+    def _customer(self, row: str) -> bool:
+        """Whether a row is a customer; all others are orders."""
+        return int(row.rpartition(".")[2]) % 3 == 0
+
+    async def _insert(self, connection: asyncpg.Connection, row: str) -> None:
+        note = f"{row} 1"
+        if self._server.side == "operations":
+            if self._customer(row):
+                await connection.execute("insert into erp.cust (account, name) values ($1, $2)", row, note)
+                return
+            account = self._chance.choice(("C1", "C2", ""))
+            if self._chance.random() < 0.2:
+                account = f"late {row}"
+                self._late.append(account)
+            sql = "insert into erp.orders (salesid, account, note) values ($1, $2, $3)"
+            await connection.execute(sql, row, account, note)
+        elif self._customer(row):
+            sql = "insert into dataverse.cts_customer (cts_number, cts_name) values ($1, $2)"
+            await connection.execute(sql, row, note)
+        else:
+            number = row if self._chance.random() < 0.6 else None  # the ERP gives it one
+            sql = "insert into dataverse.cts_order (cts_number, cts_quantity, cts_note) values ($1, 1, $2)"
+            await connection.execute(sql, number, note)
+
+    async def _update(self, connection: asyncpg.Connection, row: str, note: str) -> None:
+        table, column = self._where(row)
+        await connection.execute(f"update {table} set {column} = $1 where starts_with({column}, $2)", note, f"{row} ")
+
+    async def _delete(self, connection: asyncpg.Connection, row: str) -> None:
+        table, column = self._where(row)
+        await connection.execute(f"delete from {table} where starts_with({column}, $1)", f"{row} ")
+
+    def _where(self, row: str) -> tuple[str, str]:
+        return {
+            ("operations", True): ("erp.cust", "name"),
+            ("operations", False): ("erp.orders", "note"),
+            ("dataverse", True): ("dataverse.cts_customer", "cts_name"),
+            ("dataverse", False): ("dataverse.cts_order", "cts_note"),
+        }[self._server.side, self._customer(row)]
+
+
+# -- rounds -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens in a round. ``label``: where a process kills itself, '' for another fault: ``fault``."""
+
+    number: int
+    life: str  # "", "pause", "stop"
+    label: str = ""
+    count: int = 1
+    fault: str = ""
+    before: int = 20
+    after: int = 20
+
+    def __str__(self) -> str:
+        what = f"kill at {self.label} #{self.count}" if self.label else self.fault
+        return f"{what}{', ' + self.life if self.life else ''}"
+
+
+def plans(rounds: int, chance: random.Random) -> list[Plan]:
+    """What happens in each round: every label first, in a random order, mixed with the other faults; then anything."""
+    labels = chance.sample(LABELS, len(LABELS))
+    faults = (
+        "kill a process",
+        "stop operations",
+        "stop dataverse",
+        "kill operations",
+        "kill dataverse",
+        "cut",
+        "cut all",
+    )
+    found = []
+    for number in range(1, rounds + 1):
+        label = ""
+        if number % 3:
+            label = labels.pop() if labels else chance.choice(LABELS)
+        protocol = label.partition(":")[0]
+        if label in PAUSING:
+            happening = "pause"
+        elif protocol in ("life", "capture", "initial"):
+            happening = "stop"
+        else:
+            happening = chance.choice(("", "", "pause") if label else ("", "", "pause", "stop"))
+        few = protocol in ("life", "capture", "initial", "recovery") or label in ("queued: set aside", "work: undoing")
+        found.append(
+            Plan(
+                number,
+                happening,
+                label,
+                chance.randrange(1, 3 if few else 12),
+                "" if label else chance.choice(faults),
+                chance.randrange(5, 60),
+                chance.randrange(5, 30),
+            )
+        )
+    return found
+
+
+class Arena:
+    """Two database servers, the processes and the programs. ``reached``, ``killed``: labels so far."""
+
+    def __init__(self) -> None:
+        self.servers: list[Server] = []
+        self.journal = Journal()
+        self.reached: set[str] = set()
+        self.killed: set[str] = set()
+        self.faults: list[str] = []
+        self.moved = asyncio.Event()
+        self.context: Any = multiprocessing.get_context("forkserver")
+        self.pair: Pair
+        self._processes: dict[str, Process] = {}
+        self._made = 0
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        self.context.set_forkserver_preload(["support.fault_worker"])
+        for side in ("operations", "dataverse"):
+            server = Server(side)
+            stack.callback(server.close)
+            self.servers.append(server)
+        await pairs.make(self.servers[0].url)
+        connection = await asyncpg.connect(self.servers[0].url)
+        await connection.execute(_CONSTRAINT)
+        await connection.close()
+        self.pair = await stack.enter_async_context(pairs.opened(*(server.url for server in self.servers)))
+        await self.pair.dual_write.start((), "faults")
+        stack.callback(lambda: [process.kill() for process in self._processes.values()])
+
+    def server(self, side: str) -> Server:
+        return next(server for server in self.servers if server.side == side)
+
+    async def _process(self, name: str) -> Process:
+        """A process of this name, a new one where it was killed."""
+        found = self._processes.get(name)
+        if found is None or found.dead.is_set():
+            self._made += 1
+            found = self._processes[name] = Process(self, f"{name}{self._made}")
+            await asyncio.wait_for(found.ready.wait(), 30)
+        found.idle.clear()
+        return found
+
+    async def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Waits for something that writers or processes bring about. False where it does not come in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    self.moved.clear()
+                    await self.moved.wait()
+        return condition()
+
+    async def _results(self, count: int) -> None:
+        wanted = self.journal.results + count
+        await self._until(lambda: self.journal.results >= wanted, PHASE)
+
+    # -- one round ------------------------------------------------------------------------------------------------
+
+    async def round(self, plan: Plan, chance: random.Random) -> tuple[str, list[str]]:
+        """Plays a round: what has happened, for people, and what is wrong afterwards."""
+        began = time.monotonic()
+        victim, other = await self._process("a"), await self._process("b")
+        stopping = plan.life == "stop"
+        sides = ("operations",) if stopping else ("operations", "dataverse")
+        programs = [
+            Program(self, self.server(side), f"{side[0]}{plan.number}", random.Random(chance.random()), stopping)
+            for side in sides
+        ]
+        tasks = [asyncio.create_task(program.run()) for program in programs]
+        before = self.journal.results
+        if plan.label:
+            victim.tell("arm", plan.label, plan.count)
+            if plan.label.startswith("recovery: ") and plan.label != "recovery: forgotten":
+                other.tell("arm", chance.choice(("work: prepared", "work: committing", "work: committed")), 3)
+        for process in (victim, other):
+            process.tell("write", f"{plan.number}", sides, not stopping)
+        if plan.life:
+            victim.tell("life", plan.life)
+        await self._strike(plan, victim, chance)
+        await self._results(plan.after)
+        for server in self.servers:
+            if not server.up.is_set():
+                await server.restart()
+        if chance.random() < 0.5:
+            await self._results(plan.after)
+        for program in programs:
+            program.busy = False
+        for process in (victim, other):
+            process.tell("rest")
+        await asyncio.wait_for(asyncio.gather(*tasks), PHASE * 4)
+        resting = [p for p in (victim, other) if not await self._rested(p)]
+        for program in programs:
+            await program.finish()
+        wrong = [f"{process.name} does not come to rest" for process in resting]
+        for process in (victim, other):
+            if process.dead.is_set() and process.killed:
+                self.killed.add(process.killed)
+        wrong += await self._settled()
+        wrong += await self._check()
+        wrong += self.faults
+        self.faults.clear()
+        said = f"{self.journal_size(before)} writes, {time.monotonic() - began:.1f} s"
+        if plan.label and victim.killed != plan.label:
+            said += ", not reached"
+        return said, wrong
+
+    def journal_size(self, before: int) -> int:
+        return self.journal.results - before
+
+    async def _strike(self, plan: Plan, victim: Process, chance: random.Random) -> None:
+        """Brings about what the plan says."""
+        if plan.label:
+            if not await self._until(victim.dead.is_set, KILL):
+                victim.kill()
+            return
+        await self._results(plan.before)
+        match plan.fault.split():
+            case ["kill", "a", "process"]:
+                victim.kill()
+            case [("stop" | "kill") as how, side]:
+                self.server(side).kill(signal.SIGQUIT if how == "stop" else signal.SIGKILL)
+            case ["cut", *_]:
+                for _ in range(3 if plan.fault == "cut all" else 1):
+                    for server in self.servers if plan.fault == "cut all" else [chance.choice(self.servers)]:
+                        await server.cut(chance)
+                    await self._results(3)
+
+    async def _rested(self, process: Process) -> bool:
+        return await self._until(lambda: process.idle.is_set() or process.dead.is_set(), SETTLED)
+
+    # -- afterwards -----------------------------------------------------------------------------------------------
+
+    async def _settled(self) -> list[str]:
+        """Recovers, has all maps run, and works off what waits; what does not come to an end."""
+        last: object = ""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLED):
+                while True:
+                    try:
+                        last = await self._unsettled()
+                        if not last:
+                            return []
+                    except (Refusal, Unavailable, *_LOST) as error:
+                        last = error
+                    await asyncio.sleep(0.05)
+        return [f"does not settle: {last!r}"]
+
+    async def _unsettled(self) -> str:
+        """One attempt; what is left to do."""
+        dual_write = self.pair.dual_write
+        await recovery.recover(self.pair.forecourt.coordinator)
+        await dual_write.refresh()
+        # Time passes: leases of those who were killed, or could not give them back, come to an end.
+        await self.pair.erp(
+            "update forecourt.sync_map set leased_until = now() - interval '1s' where worker is not null"
+        )
+        await dual_write.start((), "faults")
+        states = {name: record.state for name, record in (await dual_write.registry.maps()).items()}
+        for name, state in states.items():
+            if state == "paused":
+                await dual_write.resume((name,), "faults")
+        await self.pair.drain()
+        if await dual_write.registry.errors():
+            await dual_write.retry(())
+            await self.pair.drain()
+        for server in self.servers:
+            prepared = await server.run("select gid from pg_prepared_xacts")
+            if prepared:
+                return f"{server.side} has prepared transactions: {prepared}"
+        for status in await dual_write.status():
+            if status.record.state != "running" or any(status.backlog.values()):
+                return f"{status.record.name} is {status.record.state}, waiting {status.backlog}"
+        errors = await dual_write.registry.errors()
+        return f"errors are kept: {errors[:3]}" if errors else ""
+
+    async def _check(self) -> list[str]:
+        """What is not as it must be when all has settled."""
+        wrong = await self.pair.differences()
+        orders = await self.pair.erp("select salesid, note from erp.orders")
+        copies = await self.pair.dataverse("select cts_number, cts_note from dataverse.cts_order")
+        people = await self.pair.erp("select account, name from erp.cust")
+        copied = await self.pair.dataverse("select cts_number, cts_name from dataverse.cts_customer")
+        for ours, theirs, what in ((orders, copies, "orders"), (people, copied, "customers")):
+            if sorted(ours) != sorted((number, note or "") for number, note in theirs):
+                wrong.append(f"{what} differ: {sorted(set(ours) ^ {(n, t or '') for n, t in theirs})[:6]}")
+        found: dict[str, int] = {}
+        for number, note in (*orders, *people):
+            row, _, version = note.rpartition(" ")
+            if note == UNWANTED:
+                wrong.append(f"{number} is there, which was turned down")
+            elif version.isdecimal():
+                if row in found:
+                    wrong.append(f"{row} is there twice")
+                found[row] = int(version)
+        wrong += self.journal.settle(found)
+        self.journal.numbers |= {number for number, _ in orders}
+        wrong += await self._gaps()
+        if len(found) > 150:
+            await self._trim()
+        return wrong
+
+    async def _gaps(self) -> list[str]:
+        """Numbers that were left out."""
+        rows = await self.pair.erp("select next from forecourt.number_sequence where name = 'orders'")
+        following = rows[0][0] if rows else 1
+        missing = [n for n in range(1, following) if f"O-{n:06}" not in self.journal.numbers]
+        return [f"numbers are missing: {missing[:5]}"] if missing else []
+
+    async def _trim(self) -> None:
+        """Another program clears up, as a set."""
+        await self.pair.erp("delete from erp.orders where salesid <> all($1)", list(HOT))
+        await self.pair.erp("delete from erp.cust where account <> all($1)", ["C1", "C2"])
+        await self._settled()
+        left = await self.pair.dataverse("select count(*) from dataverse.cts_order")
+        assert left == [(len(HOT),)], left
+        self.journal.attempts.clear()
+
+
+@asynccontextmanager
+async def arena() -> AsyncIterator[Arena]:
+    """Everything that rounds are played with."""
+    async with AsyncExitStack() as stack:
+        found = Arena()
+        await found.open(stack)
+        yield found
+
+
+__all__ = ["LABELS", "PROTOCOLS", "Arena", "Plan", "arena", "plans"]
