@@ -72,8 +72,11 @@ from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import Side
 from forecourt.operations.actions import entity_actions
 from forecourt.operations.logic import EntityLogic
+from forecourt.operations.packages.actions import package_services
 from forecourt.operations.packages.blobs import Blobs
+from forecourt.operations.packages.door import PackageDoor
 from forecourt.operations.packages.jobs import Jobs
+from forecourt.operations.packages.queues import Queues
 from forecourt.operations.packages.register import Register
 from forecourt.operations.packages.schema import SCRIPTS as PACKAGES
 from forecourt.operations.sequences import TABLE as NUMBERS
@@ -443,7 +446,7 @@ async def _dual_write(
 class Server:
     """The ASGI application: which door a path belongs to.
 
-    ``/data``, ``/api/data/v9.2`` and the token endpoint come first; everything else is the portal's.
+    ``/data``, ``/api/data/v9.2``, data packages and the token endpoint come first; everything else is the portal's.
     """
 
     def __init__(self, forecourt: Forecourt, registry: CollectorRegistry) -> None:
@@ -454,7 +457,10 @@ class Server:
         definitions = forecourt.definitions
         actions = entity_actions(definitions.operations.hooks, forecourt.operations_gate)
         apis = virtual_actions(definitions.tables.model.entities.values(), actions)
-        self._data = ODataDoor(data_requests(forecourt.operations_gate, actions), authenticate, observer, timing)
+        jobs, queues = forecourt.packages, Queues(forecourt.packages)
+        served = {**package_services(jobs, queues), **actions}
+        self._packages = PackageDoor(jobs.blobs, queues, authenticate, observer)
+        self._data = ODataDoor(data_requests(forecourt.operations_gate, served), authenticate, observer, timing)
         self._web_api = ODataDoor(
             web_api_requests(
                 forecourt.dataverse_gate,
@@ -480,6 +486,8 @@ class Server:
             await self._web_api(scope, receive, send)
         elif path.startswith(self._token_prefix) or path.endswith("/oauth2/v2.0/token"):
             await self._tokens(scope, receive, send)
+        elif PackageDoor.owns(path):
+            await self._packages(scope, receive, send)
         elif path == "/health":
             await self._health(scope, receive, send)
         elif path == "/metrics":

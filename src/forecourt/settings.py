@@ -37,6 +37,8 @@ class Settings:
     lane_size: int = field(default=8, metadata={"help": "Database connections per lane (key reads, lists)."})
     statement_timeout: float = field(default=30.0, metadata={"help": "Seconds that a request's statement may run."})
 
+    package_limit: int = field(default=256, metadata={"help": "MB that a data package may have."})
+
     @property
     def origin(self) -> str:
         return self.base_url.rstrip("/") or f"http://{self.host}:{self.port}"

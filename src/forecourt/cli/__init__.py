@@ -12,6 +12,7 @@ from forecourt.cli.audit import audit, explain
 from forecourt.cli.bench import bench
 from forecourt.cli.check import check
 from forecourt.cli.init import init
+from forecourt.cli.package import package
 from forecourt.cli.schema import schema
 from forecourt.cli.serve import demo, serve
 from forecourt.cli.sync import sync
@@ -38,7 +39,7 @@ def forecourt() -> None:
     """
 
 
-for command in (demo, serve, check, audit, explain, init, user, schema, sync, tables, bench):
+for command in (demo, serve, check, audit, explain, init, user, schema, sync, package, tables, bench):
     forecourt.add_command(command)
 sync.add_command(sync_audit)
 

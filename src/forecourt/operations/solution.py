@@ -22,6 +22,8 @@ from forecourt.operations.definitions import (
 from forecourt.operations.entities import build_entities, enums
 from forecourt.operations.hooks import Hooks, load_hooks
 from forecourt.operations.logic import FieldRules, field_rules
+from forecourt.operations.packages.definitions import ProjectsFile
+from forecourt.operations.packages.projects import Projects, load_projects
 from forecourt.operations.policies import build_policies, findings
 from forecourt.operations.roles import build_roles, build_users
 from forecourt.operations.sequences import NumberSequences, load_sequences
@@ -42,6 +44,7 @@ class OperationsSolution:
     hooks: Hooks = field(default_factory=Hooks)
     sequences: NumberSequences = field(default_factory=lambda: NumberSequences({}))
     fields: Mapping[str, FieldRules] = field(default_factory=dict)
+    projects: Projects = field(default_factory=Projects)
 
 
 def load_operations(root: Path, header: SolutionHeader, catalog: Catalog | None, faults: Faults) -> OperationsSolution:
@@ -61,12 +64,11 @@ def load_operations(root: Path, header: SolutionHeader, catalog: Catalog | None,
     policies = build_policies(policy_files, catalog, attributes, faults)
     numbers = read_files(root, "operations/number_sequences.yaml", NumberSequencesFile, faults)
     sequences = load_sequences(list(numbers), faults)
+    companies = {item.id: LegalEntity(item.id, item.name, item.currency) for item in header.legal_entities}
+    model = Model(entities, all_enums, companies)
+    projects = list(read_files(root, "operations/projects.yaml", ProjectsFile, faults))
     return OperationsSolution(
-        model=Model(
-            entities,
-            all_enums,
-            {item.id: LegalEntity(item.id, item.name, item.currency) for item in header.legal_entities},
-        ),
+        model=model,
         rules=OperationsRules(roles, tuple(policy for policy, _ in policies), header.external_users),
         users=users,
         user_tables=roles_file.record.user_tables if roles_file is not None else None,
@@ -74,4 +76,5 @@ def load_operations(root: Path, header: SolutionHeader, catalog: Catalog | None,
         hooks=hooks,
         sequences=sequences,
         fields=field_rules(entity_files, entities, all_enums, sequences, faults),
+        projects=load_projects(projects, model, faults),
     )

@@ -29,7 +29,8 @@ HEADER = "PackageHeader.xml"
 NAMESPACE = "http://schemas.microsoft.com/dynamics/2015/01/DataManagement"
 
 #: What the system makes of an archive that cannot be read to its end.
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)
+UNREADABLE = (*DAMAGED, NotImplementedError, RuntimeError, ValueError, OSError)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Package:
         try:
             with self._zip.open(self._members[name.casefold()]) as stream:
                 yield stream
-        except UNREADABLE:
+        except DAMAGED:
             raise broken("The archive is damaged here, or packed in a way that is not supported.", name) from None
 
     def _document(self, name: str) -> Element:

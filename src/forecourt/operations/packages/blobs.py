@@ -16,6 +16,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+import tempfile
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
@@ -137,44 +138,39 @@ class Blobs:
         return Blob(**dict(rows[0])) if rows else None
 
     async def fill(self, blob: UUID, chunks: AsyncIterator[bytes]) -> int:
-        """Takes the contents in, all or none. Raises Refusal FC4802 where it has some, FC1005 where it is too large."""
-        async with self.database.transaction("fill a blob") as tx:
-            if not await tx.value(
-                "select 1 from forecourt.package_blob where id = $1 and size is null for update skip locked", blob
-            ):
-                raise Refusal("FC4802", "The blob is written already.", hint="Ask for a new address.")
-            size = place = 0
-            waiting = bytearray()
+        """Takes the contents in, all or none; they wait on the disk until the last has come, and no connection waits
+        for a slow sender. Raises Refusal FC4802 where the blob has some, FC1005 where they are too many."""
+        with tempfile.TemporaryFile() as file:
+            size = 0
             async for chunk in chunks:
                 size += len(chunk)
                 if size > self.limit:
                     message = f"The package is larger than {self.limit // 1024**2} MB."
                     raise Refusal("FC1005", message, hint="FORECOURT_PACKAGE_LIMIT says how large one may be.")
-                waiting += chunk
-                while len(waiting) >= CHUNK:
-                    await self._chunk(tx, blob, place, bytes(waiting[:CHUNK]))
-                    del waiting[:CHUNK]
-                    place += 1
-            if waiting:
-                await self._chunk(tx, blob, place, bytes(waiting))
-            await tx.execute("update forecourt.package_blob set size = $2 where id = $1", blob, size)
+                await asyncio.to_thread(file.write, chunk)
+            file.seek(0)
+            async with self.database.transaction("fill a blob") as tx:
+                sql = "select 1 from forecourt.package_blob where id = $1 and size is null for update skip locked"
+                if not await tx.value(sql, blob):
+                    raise Refusal("FC4802", "The blob is written already.", hint="Ask for a new address.")
+                await self._take(tx, blob, file)
         return size
 
     async def keep(self, tx: Transaction, owner: str, name: str, file: BinaryIO) -> UUID:
         """Makes a blob of a file, in a transaction of the caller's."""
         blob = await self._new(tx, owner, name)
-        size = place = 0
-        while chunk := await asyncio.to_thread(file.read, CHUNK):
-            await self._chunk(tx, blob, place, chunk)
-            size += len(chunk)
-            place += 1
-        await tx.execute("update forecourt.package_blob set size = $2 where id = $1", blob, size)
+        await self._take(tx, blob, file)
         return blob
 
     @staticmethod
-    async def _chunk(tx: Transaction, blob: UUID, place: int, data: bytes) -> None:
+    async def _take(tx: Transaction, blob: UUID, file: BinaryIO) -> None:
+        size = place = 0
         sql = "insert into forecourt.package_chunk (blob, place, data) values ($1, $2, $3)"
-        await tx.execute(sql, blob, place, data)
+        while chunk := await asyncio.to_thread(file.read, CHUNK):
+            await tx.execute(sql, blob, place, chunk)
+            size += len(chunk)
+            place += 1
+        await tx.execute("update forecourt.package_blob set size = $2 where id = $1", blob, size)
 
     async def chunks(self, blob: UUID) -> AsyncIterator[bytes]:
         """The contents."""

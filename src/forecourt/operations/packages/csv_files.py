@@ -53,6 +53,7 @@ def read_csv(stream: IO[bytes], table: Table) -> Iterator[TextRow]:
         raise table.at(count + 1, f"A line is longer than {LINE} characters.") from None
     finally:
         text.detach()
+        buffered.detach()  # or it would close the stream
 
 
 class _TooLong(Exception):

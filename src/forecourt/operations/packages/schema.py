@@ -99,6 +99,7 @@ create table forecourt.package_message (
     activity        uuid not null,
     direction       text not null check (direction in ('import', 'export')),
     status          text not null,
+    message         text not null default '',
     entity          text not null default '',
     company         text not null default '',
     blob            uuid references forecourt.package_blob on delete set null,
