@@ -58,6 +58,7 @@ from forecourt.integration.dual_write.loader import PATTERN as MAP_FILES
 from forecourt.integration.dual_write.loader import Maps, load_maps
 from forecourt.integration.dual_write.queued import Queue
 from forecourt.integration.dual_write.repair import Repairer
+from forecourt.integration.dual_write.service import map_services
 from forecourt.integration.dual_write.verify import Verifier
 from forecourt.integration.virtual.actions import virtual_actions
 from forecourt.integration.virtual.catalog import virtual_tables
@@ -458,7 +459,7 @@ class Server:
         actions = entity_actions(definitions.operations.hooks, forecourt.operations_gate)
         apis = virtual_actions(definitions.tables.model.entities.values(), actions)
         jobs, queues = forecourt.packages, Queues(forecourt.packages)
-        served = {**package_services(jobs, queues), **actions}
+        served = {**package_services(jobs, queues), **map_services(forecourt.copies), **actions}
         self._packages = PackageDoor(jobs.blobs, queues, authenticate, observer)
         self._data = ODataDoor(data_requests(forecourt.operations_gate, served), authenticate, observer, timing)
         self._web_api = ODataDoor(
