@@ -9,8 +9,7 @@ the notes of one row come in the order in which its writers held its lock. How f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -31,8 +30,9 @@ from forecourt.store.sync.capture import OUTBOX, PREFIX, merged, qualified, rela
 TRIES = 20
 WAIT = 1_000
 
-#: Seconds between two looks where nobody wakes the worker.
+#: Seconds between two looks where nobody wakes the worker, and how many of them may pass without a wake.
 POLL = 1.0
+IDLE = 5
 
 #: The instants of installing and removing capture (see ``kernel/steps``).
 STEPS: Final = (
@@ -42,6 +42,9 @@ STEPS: Final = (
     "capture: table dropped",
     "capture: removed",
 )
+
+#: What a statement about a table meets that is dropped before it, or while it runs.
+_REMOVED = (pg.UndefinedTableError, pg.InvalidSchemaNameError, pg.InternalServerError)
 
 _COLUMNS = "id, relation, operation::text, columns, rows::text, at, images, taken"
 _READ = f"""
@@ -64,6 +67,8 @@ delete from forecourt.outbox where id in (
         select from unnest($1::text[]::pg_snapshot[]) since where not pg_visible_in_snapshot(o.xid, since))
     and pg_visible_in_snapshot(o.xid, pg_current_snapshot()) limit 10000)
 returning 1"""
+#: Asks to be notified, and looks what came before that.
+_ASLEEP = "select setval('forecourt.outbox_awake', 2) = 2 and exists (select from forecourt.outbox)"
 _TRIGGERS = f"""
 select t.tgname, n.nspname, c.relname, p.prosrc from pg_trigger t
 join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace join pg_proc p on p.oid = t.tgfoid
@@ -155,7 +160,14 @@ class Outbox:
                     raise Refusal("FC5031", "A table is busy: its triggers could not be changed in time.") from None
 
     async def _value(self, sql: str) -> object:
-        return (await self._database.system(SystemPlan("look at capture", sql)))[0][0]
+        return (await self._system(SystemPlan("look at capture", sql)))[0][0]
+
+    async def _system(self, plan: SystemPlan) -> list[asyncpg.Record]:
+        """A statement about what is captured. Raises Refusal FC4121 where that was removed meanwhile."""
+        try:
+            return await self._database.system(plan)
+        except _REMOVED:
+            raise Refusal("FC4121", "Changes are no longer captured here: the maps have been stopped.") from None
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -176,7 +188,7 @@ class Outbox:
         names = [relation_of(table) for table in tables]
         await self._check_position(position)
         args = (position.since, until, position.after, names, limit)
-        rows = await self._database.system(SystemPlan("read captured changes", _READ, args))
+        rows = await self._system(SystemPlan("read captured changes", _READ, args))
         if len(rows) < limit:
             return [self._captured(row) for row in rows], Position(until)
         return [self._captured(row) for row in rows], Position(position.since, until, rows[-1][0])
@@ -195,7 +207,7 @@ class Outbox:
         """Changed rows that wait for the map, and the age of the oldest in seconds."""
         names = [relation_of(table) for table in tables]
         args = (position.since, position.after, names, map)
-        row = (await self._database.system(SystemPlan("measure the backlog", _BACKLOG, args)))[0]
+        row = (await self._system(SystemPlan("measure the backlog", _BACKLOG, args)))[0]
         return row[0], row[1]
 
     async def tidy(self, positions: Sequence[Position]) -> int:
@@ -203,7 +215,7 @@ class Outbox:
         since = [position.since for position in positions]
         deleted = 0
         while True:
-            rows = await self._database.system(SystemPlan("tidy the outbox", _TIDY, (since,)))
+            rows = await self._system(SystemPlan("tidy the outbox", _TIDY, (since,)))
             deleted += len(rows)
             if len(rows) < 10_000:
                 return deleted
@@ -229,22 +241,38 @@ class Outbox:
         """Something of Forecourt's own may have been captured."""
         self._woken.set()
 
-    async def listen(self) -> AsyncIterator[None]:
-        """Wakes whenever something may have been captured, and once a second at the latest."""
+    async def listen(self) -> AsyncGenerator[None, None]:
+        """Wakes at once, whenever something may have been captured, and every few seconds. For one listener at a time.
+
+        A database that is away is asked again every second.
+        """
         connection: asyncpg.Connection | None = None
         try:
             while True:
-                if (connection is None or connection.is_closed()) and self._url:
-                    connection = await self._listener()
-                self._woken.clear()
-                with suppress(TimeoutError, Unavailable, Refusal):
-                    await self._value("select setval('forecourt.outbox_awake', 2)")
-                    async with asyncio.timeout(POLL):
-                        await self._woken.wait()
                 yield None
+                for _ in range(IDLE):
+                    if (connection is None or connection.is_closed()) and self._url:
+                        connection = await self._listener()
+                    if await self._waited():
+                        break
         finally:
             if connection is not None:
                 connection.terminate()
+
+    async def _waited(self) -> bool:
+        """Waits for a wake, a second at most. True: something is in the outbox, or may be."""
+        self._woken.clear()
+        try:
+            if await self._value(_ASLEEP):
+                return True
+            async with asyncio.timeout(POLL):
+                await self._woken.wait()
+        except TimeoutError:
+            return False
+        except (Unavailable, Refusal):
+            await asyncio.sleep(POLL)
+            return False
+        return True
 
     async def _listener(self) -> asyncpg.Connection | None:
         try:
