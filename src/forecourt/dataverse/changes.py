@@ -125,7 +125,7 @@ class ChangeTracking:
         removed: list[UUID] = []
         taken = 0
         if progress.phase != "gone":
-            rows, taken, after = await self._rows(scope, request, parsed, progress, size, wanted.formatted, level)
+            rows, taken, after = await self._rows(scope, request, parsed, progress, size, wanted.beside, level)
         if after.phase == "gone" and taken < size:
             removed, after = await self._gone(entity, after, size - taken)
         done = after.phase == "full" and not after.position
@@ -228,7 +228,7 @@ class ChangeTracking:
         parsed: Parsed,
         progress: _Progress,
         size: int,
-        formatted: bool,
+        beside: frozenset[str],
         level: Literal["none", "minimal", "full"],
     ) -> tuple[bytes, int, _Progress]:
         """A page of rows as JSON, how many, and where it leads."""
@@ -245,15 +245,21 @@ class ChangeTracking:
 
         def make() -> ReadPlan:
             return ReadPlan(
-                entity.name, select=parsed.plan.select, filter=changed, order=order, after=after, page_size=size
+                entity.name,
+                select=parsed.plan.select,
+                filter=changed,
+                order=order,
+                after=after,
+                page_size=size,
+                beside=beside,
             )
 
         def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:
-            writer = writer_for(secured, self._gate.model, DATAVERSE, annotations=formatted, metadata=level)
+            writer = writer_for(secured, self._gate.model, DATAVERSE, annotations=beside, metadata=level)
             names = [output.name for output in secured.select.outputs]
             return _Kept(writer, tuple(names.index(name) for name in secured.keyset))
 
-        shape = ("changes", request.shape_key, delta, after is None, size, formatted, level)
+        shape = ("changes", request.shape_key, delta, after is None, size, beside, level)
         prepared, result = await self._gate.read(scope, shape, make, finish, slots)
         rows, kept = result.rows, prepared.extra
         assert kept.writer is not None

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from forecourt.dataverse.definitions import ColumnDefinition
-from forecourt.dataverse.design import CURRENCY, GIVEN, VERSION, Design, Pairing, TableDesign
+from forecourt.dataverse.design import BASE, CURRENCY, GIVEN, VERSION, Design, Pairing, TableDesign
 from forecourt.dataverse.schema import NOT_NULL, beside
-from forecourt.dataverse.schema_types import SCHEMA, length, stored
+from forecourt.dataverse.schema_types import NUMBERS, SCHEMA, length, stored
 from forecourt.dataverse.stamps import Status
 from forecourt.dataverse.tables import Table
 from forecourt.kernel.model import DataSource, Entity, EntityField, Enum, EnumMember, Relation, Through
@@ -80,7 +80,9 @@ def _field(table: TableDesign, name: str, column: ColumnDefinition) -> EntityFie
     lookup = table.lookups.get(name)
     enum = f"{table.name}_{name}" if column.options else None
     kept = name in table.kept
-    money = f"_{CURRENCY}_value" if column.type == "money" else None
+    # What is in the base currency is not in the currency of the row.
+    based = name.endswith(BASE) and name.removesuffix(BASE) in table.money
+    money = f"_{CURRENCY}_value" if column.type == "money" and not based else None
     return EntityField(
         name=shown(table, name),
         source=ALIAS,
@@ -99,6 +101,8 @@ def _field(table: TableDesign, name: str, column: ColumnDefinition) -> EntityFie
         required=column.required,
         targets=lookup.targets if lookup is not None else (),
         target_column=beside(name) if lookup is not None and lookup.polymorphic else "",
+        least=column.min if column.type in NUMBERS else None,
+        most=column.max if column.type in NUMBERS else None,
         filled=kept or name in GIVEN or name == table.key or column.default is not None or column.type == "autonumber",
     )
 

@@ -3,8 +3,9 @@
 Types and defaults are written exactly as PostgreSQL writes them back, so that a definition and the database's own
 catalogue compare as text. A default is a constant of the file or the system's.
 
-What the database checks: types, lengths, ``min`` and ``max``, keys, the rows that lookups name. What the gate checks:
-``required``, and that a choice is one of its options.
+What the database checks: types, lengths, ``min`` and ``max``, keys, the rows that lookups name. What is checked of a
+request before: lengths, ``min`` and ``max``, that a choice is one of its options. ``required`` is Dataverse's
+ApplicationRequired: forms ask for a value, the Web API does not.
 
 Leaves out: choices with several values, files and images, calculated and rollup columns.
 Sources: pages-and-dataverse B1.1, B1.7.

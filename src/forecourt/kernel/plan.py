@@ -28,7 +28,7 @@ class OrderBy:
 
 @dataclass(frozen=True, slots=True)
 class Expand:
-    """One ``$expand`` item: a relation and the query options inside its parentheses."""
+    """One ``$expand`` item: a relation and the query options inside its parentheses. ``beside``: see ReadPlan."""
 
     relation: str
     select: tuple[str, ...] | None = None
@@ -36,6 +36,7 @@ class Expand:
     order: tuple[OrderBy, ...] = ()
     top: Slot | None = None
     expand: tuple[Expand, ...] = ()
+    beside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class ReadPlan:
     with a total (``$count=true``) or the total alone (``/$count``). ``cross_company``: every legal entity of the
     user, else its default one. ``after``: slots (or None for null) of the keyset position a page continues from, one
     per effective sort key. ``page_size``: rows per page at most, plus one is fetched to know whether more follow.
+    ``beside``: annotations that need more than the row, by qualified name: the names of the rows that lookups name.
     """
 
     entity: str
@@ -60,6 +62,7 @@ class ReadPlan:
     cross_company: bool = False
     after: tuple[Slot | None, ...] | None = None
     page_size: int | None = None
+    beside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,11 +35,19 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """The one output of the one row that a select finds, null where it finds none. Its predicates may speak of the
+    sources around it."""
+
+    select: Select
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """One column of the answer. ``kind`` None marks a bookkeeping column (row version, keyset value)."""
 
     name: str
-    operand: Operand
+    operand: Operand | Looked
     kind: Kind | None
 
 

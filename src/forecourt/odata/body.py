@@ -25,7 +25,8 @@ from forecourt.odata.record_id import NO_RECORD
 MAX_BODY = 1_000_000
 MAX_PROPERTIES = 2_000
 
-#: Dataverse's codes for a text that is too long and for a choice that is none (pages-and-dataverse B2.10).
+#: Dataverse's codes for a text that is too long, a number out of its range, a choice that is none (reference B2.10).
+OUT_OF_RANGE = "0x80044330"
 TOO_LONG = "0x80044331"
 NO_CHOICE = "0x8004431A"
 
@@ -67,9 +68,16 @@ def parse_object(body: bytes, limit: int = MAX_BODY) -> dict[str, Any]:
 
 def read_value(value: Any, field: EntityField, model: Model, dialect: Dialect, *, ieee754: bool = False) -> object:
     """A JSON value as the field's bound value. Raises Refusal FC1003."""
-    target = field.name
     if value is None:
         return _null(field)
+    bound = _bound(value, field, model, dialect, ieee754)
+    if field.least is not None or field.most is not None:
+        _ranged(field, bound)
+    return bound
+
+
+def _bound(value: Any, field: EntityField, model: Model, dialect: Dialect, ieee754: bool) -> object:
+    target = field.name
     match field.kind:
         case Kind.STRING if isinstance(value, str):
             if field.length is not None and len(value) > field.length:
@@ -128,6 +136,19 @@ def _null(field: EntityField) -> object:
     if not field.nullable:
         raise Refusal("FC1003", f"'{field.name}' cannot be null.", source=field.name)
     return None
+
+
+def _ranged(field: EntityField, value: Any) -> None:
+    """Raises Refusal FC1003 for a number out of the column's range."""
+    least, most = field.least, field.most
+    if (least is not None and value < least) or (most is not None and value > most):
+        raise Refusal(
+            "FC1003",
+            f"The value of '{field.name}' is outside of its range.",
+            hint=f"It is at least {'-∞' if least is None else least} and at most {'∞' if most is None else most}.",
+            source=field.name,
+            surface=OUT_OF_RANGE,
+        )
 
 
 def _integer(field: EntityField, value: int) -> int:

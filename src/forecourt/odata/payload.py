@@ -13,7 +13,7 @@ once. What a value looks like::
 
 Other outputs that begin with ``@`` are bookkeeping and aren't written. ``odata.metadata``: ``none`` leaves out context
 and ETag, ``full`` adds ``@odata.type``, ``@odata.id`` and ``@odata.editLink`` (relative to the context), not the types
-of properties. A number that JSON can't hold (NaN, infinity) is null. Formatted values are given for choices only.
+of properties. A number that JSON can't hold (NaN, infinity) is null. Annotations of values are ``formatted``'s.
 Sources: operations-and-integration 2.5, 2.7, 5.2; pages-and-dataverse B1.1, B1.6, B2.3; performance 4, 12.
 """
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import itemgetter
@@ -36,12 +36,11 @@ from forecourt.kernel.relation import ROW_VERSION
 from forecourt.kernel.types import EMPTY_DATE, Kind
 from forecourt.odata import record_id
 from forecourt.odata.dialect import Dialect
+from forecourt.odata.formatted import Column, Made, annotated
 from forecourt.odata.slots import enum_of
 
 Metadata = Literal["none", "minimal", "full"]
 Row = Sequence[Any]
-Column = Iterable[object]
-FORMATTED = "@OData.Community.Display.V1.FormattedValue"
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -78,27 +77,27 @@ class RowWriter:
         outputs: Sequence[str],
         dialect: Dialect,
         *,
-        annotations: bool = False,
+        annotations: frozenset[str] = frozenset(),
         metadata: Metadata = "minimal",
         children: Sequence[ChildWriter] = (),
         visible: Collection[str] | None = None,
     ) -> None:
         self.children = tuple(children)
-        self._columns: list[tuple[int, Callable[[Column], Column] | None]] = []
-        self._links: tuple[Callable[[list[Column]], Column], ...] = ()
+        self._columns: list[Made] = []
         names: list[str] = []
         if ROW_VERSION in outputs and metadata != "none":
             names.append("@odata.etag")
-            self._columns.append((list(outputs).index(ROW_VERSION), _etags))
+            self._columns.append(_made(list(outputs).index(ROW_VERSION), _etags))
         for position, name in enumerate(outputs):
             if name.startswith("@") or (visible is not None and name not in visible):
                 continue
             field = entity.fields[name]
-            if annotations and field.choice and field.kind is Kind.ENUM and metadata != "none":
-                names.append(name + FORMATTED)
-                self._columns.append((position, _labels(field, model)))
+            if annotations and metadata != "none":
+                for property_name, made in annotated(field, entity, model, dialect, outputs, annotations):
+                    names.append(property_name)
+                    self._columns.append(made)
             names.append(name)
-            self._columns.append((position, _converter(field, model, dialect)))
+            self._columns.append(_made(position, _converter(field, model, dialect)))
         if metadata == "full":
             names[:0] = self._add_links(entity, model, outputs, dialect)
         names.extend(child.name for child in self.children)
@@ -112,7 +111,7 @@ class RowWriter:
 
     def _add_links(self, entity: Entity, model: Model, outputs: Sequence[str], dialect: Dialect) -> list[str]:
         type_name = f"#{dialect.namespace}.{entity.public_name}"
-        self._links = (lambda columns: [type_name] * _length(columns),)
+        self._columns.insert(0, lambda columns: [type_name] * _length(columns))
         if not all(name in outputs for name in entity.key):
             return ["@odata.type"]
         keys = [(entity.fields[name], list(outputs).index(name)) for name in entity.key]
@@ -121,7 +120,7 @@ class RowWriter:
             parts = [_key_texts(field, columns[position], model, len(keys) > 1) for field, position in keys]
             return [f"{entity.collection}({','.join(values)})" for values in zip(*parts, strict=True)]
 
-        self._links = (*self._links, links, links)
+        self._columns[1:1] = [links, links]
         return ["@odata.type", "@odata.id", "@odata.editLink"]
 
     def records(self, rows: Sequence[Row], children: Sequence[Fetched] = ()) -> list[msgspec.Struct]:
@@ -129,8 +128,7 @@ class RowWriter:
         if not rows:
             return []
         raw = cast("list[Column]", list(zip(*rows, strict=True)))
-        columns: list[Column] = [link(raw) for link in self._links]
-        columns += [raw[at] if convert is None else convert(raw[at]) for at, convert in self._columns]
+        columns: list[Column] = [made(raw) for made in self._columns]
         for child, fetched in zip(self.children, children, strict=True):
             columns.append(_grouped(child, fetched, [raw[at] for at in child.parent]))
         if not columns:
@@ -155,7 +153,7 @@ def writer_for(
     model: Model,
     dialect: Dialect,
     *,
-    annotations: bool = False,
+    annotations: frozenset[str] = frozenset(),
     metadata: Metadata = "minimal",
     visible: Collection[str] | None = None,
 ) -> RowWriter:
@@ -200,6 +198,11 @@ def _grouped(child: ChildWriter, fetched: Fetched, parents: list[Column]) -> Col
 # ------------------------------------------------------------------------------------------ columns
 
 
+def _made(position: int, convert: Callable[[Column], Column] | None) -> Made:
+    """The stored column at a position, converted."""
+    return itemgetter(position) if convert is None else lambda columns: convert(columns[position])
+
+
 class _Texts(dict[object, object]):
     """Stored value -> symbol or number. Null stays null; a value that the enum lacks is shown as it is stored."""
 
@@ -212,13 +215,6 @@ class _Numbers(dict[object, object]):
 
     def __missing__(self, key: object) -> object:
         return None
-
-
-class _Labels(dict[object, object]):
-    """Stored value -> label; without one the annotation is left out."""
-
-    def __missing__(self, key: object) -> object:
-        return msgspec.UNSET
 
 
 def _converter(field: EntityField, model: Model, dialect: Dialect) -> Callable[[Column], Column] | None:
@@ -245,13 +241,6 @@ def _converter(field: EntityField, model: Model, dialect: Dialect) -> Callable[[
             return _decimals
         case _:
             return None
-
-
-def _labels(field: EntityField, model: Model) -> Callable[[Column], Column]:
-    find = _Labels(
-        {member.value: member.label or member.symbol for member in enum_of(field, model).members}
-    ).__getitem__
-    return lambda column: map(find, column)
 
 
 def _etags(column: Column) -> Column:
@@ -342,9 +331,18 @@ def _shape(read: ReadPlan | Expand) -> str:
     return f"({','.join(parts)})" if parts else ""
 
 
-def collection(rows: bytes, *, context: str = "", count: int | None = None, next_link: str = "") -> bytes:
-    """The answer of a set. ``rows``: a JSON array. An empty ``context`` is left out (metadata none, the portal)."""
+def collection(
+    rows: bytes,
+    *,
+    context: str = "",
+    count: int | None = None,
+    next_link: str = "",
+    notes: Mapping[str, object] = {},
+) -> bytes:
+    """The answer of a set. ``rows``: a JSON array. An empty ``context`` is left out (metadata none, the portal).
+    ``notes``: annotations of the answer, by qualified name."""
     head = b'{"@odata.context":' + _ENCODE(context) + b"," if context else b"{"
+    head += b"".join(b"%b:%b," % (_ENCODE("@" + name), _ENCODE(value)) for name, value in notes.items())
     total = b'"@odata.count":%d,' % count if count is not None else b""
     tail = b',"@odata.nextLink":' + _ENCODE(next_link) + b"}" if next_link else b"}"
     return b"".join((head, total, b'"value":', rows, tail))

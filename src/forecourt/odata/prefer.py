@@ -19,6 +19,13 @@ from forecourt.odata.dialect import Dialect
 
 MAX_HEADER = 4096
 FORMATTED_VALUE = "OData.Community.Display.V1.FormattedValue"
+ASSOCIATED_PROPERTY = "Microsoft.Dynamics.CRM.associatednavigationproperty"
+LOOKUP_TABLE = "Microsoft.Dynamics.CRM.lookuplogicalname"
+TOTAL = "Microsoft.Dynamics.CRM.totalrecordcount"
+TOTAL_EXCEEDED = "Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"
+
+#: Annotations of values, and of answers.
+OF_VALUES = (FORMATTED_VALUE, ASSOCIATED_PROPERTY, LOOKUP_TABLE)
 
 _ITEM = re.compile(r'\s*+([^\s=;,"]++)(?:\s*+=\s*+("(?:[^"\\]++|\\.)*+"|[^\s;,"]++))?+[^,"]*+(?:,|\Z)')
 
@@ -49,8 +56,11 @@ class Preferences:
         return wanted
 
     @property
-    def formatted(self) -> bool:
-        return bool(self.annotations) and self.wants(FORMATTED_VALUE)
+    def beside(self) -> frozenset[str]:
+        """The annotations of values that were asked for."""
+        if not self.annotations:
+            return frozenset()
+        return frozenset(name for name in OF_VALUES if self.wants(name))
 
     def applied(self) -> str:
         """The value of Preference-Applied, '' for none."""

@@ -39,11 +39,12 @@ from forecourt.kernel.predicate import (
     Slot,
     all_of,
 )
-from forecourt.kernel.relation import ROW_VERSION, Output, Select, Sort, aliases_of
+from forecourt.kernel.relation import ROW_VERSION, Looked, Output, Select, Sort, aliases_of
 from forecourt.odata.paging import effective_order
-from forecourt.security import ownership
+from forecourt.security import appending, ownership
 from forecourt.security.grants import Granted
 from forecourt.security.lowering import RIGHTS, Lowering, hidden
+from forecourt.security.naming import beside
 from forecourt.security.permissions import nodes
 from forecourt.security.rules import Operation, Right, Rules
 from forecourt.security.scope import Scope
@@ -125,6 +126,7 @@ class Enforcer:
         self._permitted(entity, scope, RIGHTS[operation])
         grant = lowering.require(entity, operation)
         ties = ownership.ties(lowering, entity, plan)
+        appended = appending.ties(lowering, entity, plan)
         reach = [self._company(entity, scope, plan), lowering.rows(entity, "", operation, grant)]
         kept = reach if not ties.leaves else [reach[0], lowering.rows(entity, "", operation, grant, owned=False)]
         if operation is not Operation.CREATE:
@@ -134,7 +136,7 @@ class Enforcer:
                 *kept,
                 lowering.rows(entity, "", Operation.READ, reading, permissions=False, owned=not ties.leaves),
             ]
-        before, after = all_of(*reach, ties.before), all_of(*kept, ties.after)
+        before, after = all_of(*reach, ties.before, appended.before), all_of(*kept, ties.after, appended.after)
         assignments = self.writing.assignments(lowering, entity, plan, grant)
         tables = self.writing.tables(entity, plan.operation, assignments)
         return SecuredWrite(
@@ -229,6 +231,7 @@ class Enforcer:
         for name in dict.fromkeys(links):
             if name not in names:
                 outputs.append(Output(f"@link.{name}", lowering.column(entity, "", name), None))
+        outputs.extend(beside(lowering, entity, names, plan.beside))
         if not plan.key:
             for step in order:
                 if step.path[0] not in names:
@@ -277,7 +280,7 @@ class Enforcer:
         names = self._selected(lowering, target, grant, item.select)
         lowering.check_fields(item.filter or TRUE, target, grant)
         self._check_order(lowering, target, grant, item.order)
-        inner = ReadPlan(target.name, order=item.order)
+        inner = ReadPlan(target.name, order=item.order, beside=item.beside)
         order = effective_order(inner, target)
         links = [own for child in item.expand for own, _ in target.relations[child.relation].on]
         outputs = list(self._outputs(lowering, target, names, (), links, inner))
@@ -314,7 +317,12 @@ def version_of(entity: Entity) -> Column:
 
 
 def _shown(outputs: Iterable[Output]) -> set[str]:
-    return {output.operand.alias for output in outputs if isinstance(output.operand, Column)}
+    """The aliases that outputs mention; of what is looked up by a lookup, that of the lookup."""
+    found = {output.operand.alias for output in outputs if isinstance(output.operand, Column)}
+    for output in outputs:
+        if isinstance(output.operand, Looked):
+            found |= aliases_of(output.operand.select.where)
+    return found
 
 
 def admitted(enforcer: Enforcer, scope: Scope, entity: Entity, prefix: str = "") -> Predicate:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from forecourt.kernel.errors import Refusal, not_found
-from forecourt.kernel.plan import ReadPlan, SecuredPlan
+from forecourt.kernel.plan import Expand, ReadPlan, SecuredPlan
 from forecourt.kernel.principal import Door, Principal
 from forecourt.odata import etag
 from forecourt.odata.csdl import metadata, service_document
@@ -30,7 +30,7 @@ from forecourt.odata.payload import (
     single,
     writer_for,
 )
-from forecourt.odata.prefer import Preferences, accept_any, accept_json, parse_prefer
+from forecourt.odata.prefer import TOTAL, TOTAL_EXCEEDED, Preferences, accept_any, accept_json, parse_prefer
 from forecourt.odata.query import Parsed, plan
 from forecourt.odata.request import Request, analyse
 from forecourt.odata.signature import Signature
@@ -137,18 +137,20 @@ class Requests:
             return kept[0]
 
         def make() -> ReadPlan:
-            return parse().plan
+            return _with(parse().plan, beside)
 
         def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:
-            return self._kept(parse(), secured, wanted, level)
+            return self._kept(parse(), secured, beside, level)
 
-        shape: Hashable = (self.door, request.shape_key, wanted.page_size, wanted.formatted, level)
+        beside = wanted.beside if self.dialect.name != "operations" else frozenset()
+        shape: Hashable = (self.door, request.shape_key, wanted.page_size, beside, level)
         known = cast("Prepared[_Kept] | None", self.gate.known(scope, shape))
         parsed = known.extra.parsed if known is not None else parse()
         values = parsed.bind(request.literals)
         window = _window(parsed.plan, values)
         prepared, result = await self.gate.read(scope, shape, make, finish, values, window, known)
-        answer = self._answer(prepared, result, request, level, base, headers)
+        notes = _notes(wanted, result.total) if self.dialect.name == "dataverse" and level != "none" else {}
+        answer = self._answer(prepared, result, request, level, base, headers, notes)
         applied = wanted.applied()
         if applied:
             answer = dataclasses.replace(answer, headers=(*answer.headers, ("Preference-Applied", applied)))
@@ -197,15 +199,13 @@ class Requests:
         self,
         parsed: Parsed,
         secured: SecuredPlan,
-        wanted: Preferences,
+        beside: frozenset[str],
         level: Metadata,
     ) -> _Kept:
         if secured.select.count:
             return _Kept(parsed, None, "", ())
         visible = parsed.plan.select if parsed.result == "property" else None
-        writer = writer_for(
-            secured, self.gate.model, self.dialect, annotations=wanted.formatted, metadata=level, visible=visible
-        )
+        writer = writer_for(secured, self.gate.model, self.dialect, annotations=beside, metadata=level, visible=visible)
         outputs = [output.name for output in secured.select.outputs]
         positions = tuple(outputs.index(name) for name in secured.keyset)
         return _Kept(parsed, writer, self._context(parsed, level), positions)
@@ -225,6 +225,7 @@ class Requests:
         level: Metadata,
         base: str,
         headers: Mapping[str, str],
+        notes: Mapping[str, object],
     ) -> Answer:
         kept = prepared.extra
         parsed = kept.parsed
@@ -243,11 +244,9 @@ class Requests:
             link = next_link(base, request, token)
         body = kept.writer.encode(rows, [_fetched(child) for child in result.children])
         total = result.total if parsed.plan.want == "rows+count" else None
-        return self._answer_rows(body, total, link, level, _absolute(kept.context, base))
-
-    def _answer_rows(self, rows: bytes, total: int | None, link: str, level: Metadata, context: str) -> Answer:
-        body = collection(rows, context=context, count=total, next_link=link)
-        return Answer(200, (_json(level), VERSION), body)
+        context = _absolute(kept.context, base)
+        answer = collection(body, context=context, count=total, next_link=link, notes=notes)
+        return Answer(200, (_json(level), VERSION), answer)
 
     def _one(
         self, prepared: Prepared[_Kept], result: ReadResult, level: Metadata, base: str, headers: Mapping[str, str]
@@ -281,6 +280,25 @@ class Requests:
 
 #: Options that would be a query of another language: passing them over would give all rows instead of the asked ones.
 OTHER_LANGUAGES = frozenset({"fetchxml", "sql", "savedquery", "userquery"})
+
+
+def _with(plan: ReadPlan, beside: frozenset[str]) -> ReadPlan:
+    """A plan that brings annotations along, also of the rows that it expands."""
+
+    def inner(item: Expand) -> Expand:
+        return dataclasses.replace(item, beside=beside, expand=tuple(inner(child) for child in item.expand))
+
+    if not beside:
+        return plan
+    return dataclasses.replace(plan, beside=beside, expand=tuple(inner(item) for item in plan.expand))
+
+
+def _notes(wanted: Preferences, total: int | None) -> dict[str, object]:
+    """Annotations of a set (reference B1.6): the total, -1 where none was asked for. It is never cut off."""
+    if not wanted.annotations:
+        return {}
+    values = {TOTAL: -1 if total is None else total, TOTAL_EXCEEDED: False}
+    return {name: value for name, value in values.items() if wanted.wants(name)}
 
 
 def _absolute(context: str, base: str) -> str:

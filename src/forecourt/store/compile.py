@@ -25,7 +25,7 @@ from sqlalchemy.sql import quoted_name
 
 from forecourt.kernel.plan import SecuredExpand, SecuredPlan, Witness
 from forecourt.kernel.predicate import TRUE, Column, Operand, Param, Predicate
-from forecourt.kernel.relation import ROW_VERSION, Output, Select, TableName
+from forecourt.kernel.relation import ROW_VERSION, Looked, Output, Select, TableName
 from forecourt.store.catalog import Catalog
 from forecourt.store.expressions import Expressions, Scope
 from forecourt.store.statements import COUNT, Carried, ChildStatement, Lane, ReadStatement
@@ -212,6 +212,12 @@ class Statement:
         rows: Query = sa.select(sa.literal_column("1")).select_from(source).where(where)
         return rows.correlate(*outer.sources()).exists()
 
+    def _looked(self, select: Select, outer: Scope) -> Expression:
+        scope, source = self.sources(select, outer)
+        where = self.expressions.predicate(select.where, scope)
+        row: Query = sa.select(self._shown(select.outputs[0], scope)).select_from(source).where(where)
+        return row.correlate(*outer.sources()).scalar_subquery()
+
     # --------------------------------------------------------------------------------------------------- parts
 
     def _columns(self, outputs: Sequence[Output], scope: Scope) -> list[Expression]:
@@ -219,6 +225,8 @@ class Statement:
 
     def _shown(self, output: Output, scope: Scope) -> Expression:
         operand = output.operand
+        if isinstance(operand, Looked):
+            return self._looked(operand.select, scope)
         if not isinstance(operand, Column):
             return self.expressions.operand(operand, scope)
         column = self.expressions.column(operand, scope)

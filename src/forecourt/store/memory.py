@@ -39,7 +39,7 @@ from forecourt.kernel.predicate import (
     Predicate,
     Slot,
 )
-from forecourt.kernel.relation import Select, TableName
+from forecourt.kernel.relation import Looked, Select, TableName
 from forecourt.kernel.types import INTEGERS
 
 Row = Mapping[str, object]
@@ -100,8 +100,11 @@ class _Evaluation:
 
     # ------------------------------------------------------------------------------------------------ operands
 
-    def value(self, operand: Operand) -> Any:
+    def value(self, operand: Operand | Looked) -> Any:
         match operand:
+            case Looked(select):
+                found = self.matching(select)
+                return found[0].value(select.outputs[0].operand) if found else None
             case Column(alias, name):
                 row = (self.sight or {})[alias]
                 value = None if row is None else row[name]

@@ -105,16 +105,16 @@ def test_a_condition_that_cannot_be_read_is_refused_not_ignored(header: str) -> 
 def test_preferences_are_read() -> None:
     found = parse_prefer('odata.maxpagesize=50, odata.include-annotations="*",return=representation', DATAVERSE)
     assert (found.page_size, found.annotations, found.representation) == (50, ("*",), True)
-    assert found.formatted and found.wants("Microsoft.Dynamics.CRM.lookuplogicalname")
+    assert FORMATTED_VALUE in found.beside and found.wants("Microsoft.Dynamics.CRM.lookuplogicalname")
     assert found.applied() == 'odata.maxpagesize=50,odata.include-annotations="*",return=representation'
 
 
 def test_annotations_are_asked_for_by_name_or_pattern() -> None:
-    assert parse_prefer(f'odata.include-annotations="{FORMATTED_VALUE}"', DATAVERSE).formatted
-    assert parse_prefer('odata.include-annotations="OData.Community.*"', DATAVERSE).formatted
-    assert not parse_prefer('odata.include-annotations="Microsoft.*"', DATAVERSE).formatted
-    assert not parse_prefer('odata.include-annotations="*,-OData.*"', DATAVERSE).formatted
-    assert not parse_prefer(None, DATAVERSE).formatted
+    assert FORMATTED_VALUE in parse_prefer(f'odata.include-annotations="{FORMATTED_VALUE}"', DATAVERSE).beside
+    assert FORMATTED_VALUE in parse_prefer('odata.include-annotations="OData.Community.*"', DATAVERSE).beside
+    assert FORMATTED_VALUE not in parse_prefer('odata.include-annotations="Microsoft.*"', DATAVERSE).beside
+    assert FORMATTED_VALUE not in parse_prefer('odata.include-annotations="*,-OData.*"', DATAVERSE).beside
+    assert FORMATTED_VALUE not in parse_prefer(None, DATAVERSE).beside
 
 
 def test_the_page_size_is_bounded() -> None:

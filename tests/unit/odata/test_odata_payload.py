@@ -26,6 +26,7 @@ from forecourt.odata.payload import (
     single,
     writer_for,
 )
+from forecourt.odata.prefer import FORMATTED_VALUE
 
 
 def write(entity: Entity, dialect: Dialect, row: dict[str, Any], **options: Any) -> bytes:
@@ -105,15 +106,17 @@ def test_only_visible_columns_are_written() -> None:
 
 def test_labels_precede_their_choice_when_asked_for() -> None:
     row = {"fullname": "Ann", "statecode": 0}
-    assert text(CONTACT, DATAVERSE, row, annotations=True) == (
+    assert text(CONTACT, DATAVERSE, row, annotations=frozenset({FORMATTED_VALUE})) == (
         '{"fullname":"Ann","statecode@OData.Community.Display.V1.FormattedValue":"Active","statecode":0}'
     )
-    assert text(CONTACT, DATAVERSE, {"statecode": None}, annotations=True) == '{"statecode":null}'
+    assert (
+        text(CONTACT, DATAVERSE, {"statecode": None}, annotations=frozenset({FORMATTED_VALUE})) == '{"statecode":null}'
+    )
 
 
 def test_a_stored_value_that_the_enum_lacks_does_not_break_the_answer() -> None:
     assert text(HEADER, OPERATIONS, {"PurchaseOrderStatus": 9}) == '{"PurchaseOrderStatus":"9"}'
-    assert text(CONTACT, DATAVERSE, {"statecode": 9}, annotations=True) == '{"statecode":null}'
+    assert text(CONTACT, DATAVERSE, {"statecode": 9}, annotations=frozenset({FORMATTED_VALUE})) == '{"statecode":null}'
 
 
 def test_full_metadata_adds_type_and_links() -> None:

@@ -1,0 +1,76 @@
+"""What a read brings along for annotations: names of the rows that lookups name, their tables, currencies.
+
+Each is a column of the same statement, found by the row's id under the rules that the asker reads its table by: a name
+tells no more than a read of that row would. Where a table may not be read at all, nothing is asked of it.
+Source: pages-and-dataverse B1.6; the names of the outputs are ``odata/formatted``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.model import Entity, EntityField
+from forecourt.kernel.predicate import Column, Compare, all_of
+from forecourt.kernel.relation import Looked, Output, Select, aliases_of
+from forecourt.kernel.types import Kind
+from forecourt.odata.formatted import NAME, PRECISION, SYMBOL, TARGET
+from forecourt.odata.prefer import FORMATTED_VALUE
+from forecourt.security.lowering import Lowering
+from forecourt.security.rules import Operation
+
+#: The table of currencies, with the columns that format an amount.
+CURRENCIES = "transactioncurrency"
+
+
+def beside(lowering: Lowering, entity: Entity, names: tuple[str, ...], wanted: frozenset[str]) -> Iterator[Output]:
+    """The outputs beside the fields ``names``. ``wanted``: annotations by qualified name; none brings nothing."""
+    for name in names if wanted else ():
+        field = entity.fields[name]
+        if field.targets and field.target_column:
+            yield Output(TARGET + name, Column(field.source, field.target_column), None)
+        if FORMATTED_VALUE not in wanted:
+            continue
+        for table in field.targets:
+            target = lowering.model.entities.get(table)
+            if target is not None and target.primary_name in target.fields:
+                yield from _looked(lowering, entity, name, target, target.primary_name, f"{NAME}{name}.{table}")
+        if field.kind is Kind.DECIMAL and (currency := _currency(entity, field)) is not None:
+            target = lowering.model.entities[CURRENCIES]
+            found = [
+                *_looked(lowering, entity, currency, target, "currencysymbol", SYMBOL + name),
+                *_looked(lowering, entity, currency, target, "currencyprecision", PRECISION + name),
+            ]
+            if len(found) == 2:
+                yield from found
+
+
+def _currency(entity: Entity, field: EntityField) -> str | None:
+    """The lookup with an amount's currency, None where it has none."""
+    lookup = entity.fields.get(field.currency or "")
+    return lookup.name if lookup is not None and CURRENCIES in lookup.targets else None
+
+
+def _looked(
+    lowering: Lowering, entity: Entity, lookup: str, target: Entity, column: str, output: str
+) -> Iterator[Output]:
+    """One column of the row that a lookup names, as the asker reads it; nothing where they read none there."""
+    try:
+        grant = lowering.require(target, Operation.READ)
+    except Refusal:
+        return
+    if column not in lowering.readable(target, grant):
+        return
+    prefix = lowering.fresh("")
+    where = all_of(
+        Compare("eq", lowering.column(target, prefix, target.key[0]), lowering.column(entity, "", lookup)),
+        lowering.rows(target, prefix, Operation.READ, grant),
+    )
+    shown = lowering.column(target, prefix, column)
+    select = Select(
+        sources=lowering.sources(target, prefix, Operation.READ, aliases_of(where) | {shown.alias}),
+        where=where,
+        outputs=(Output(output, shown, target.fields[column].kind),),
+        nullable=lowering.nullable(target, prefix) | lowering.nullable(entity, ""),
+    )
+    yield Output(output, Looked(select), None)
