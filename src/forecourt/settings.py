@@ -36,6 +36,19 @@ class Settings:
     server_timing: bool = field(default=False, metadata={"help": "Add a Server-Timing header to OData answers."})
     lane_size: int = field(default=8, metadata={"help": "Database connections per lane (key reads, lists)."})
     statement_timeout: float = field(default=30.0, metadata={"help": "Seconds that a request's statement may run."})
+    nats_url: str = field(
+        default="",
+        metadata={
+            "help": "NATS servers with JetStream that call workers on other machines, as URLs separated by commas: "
+            "nats://user:password@host:4222, tls://host. Default: the databases wake the server's own worker."
+        },
+    )
+    nats_credentials: str = field(
+        default="", metadata={"help": "File with the JWT and key that the NATS server asks for (.creds)."}
+    )
+    nats_authority: str = field(
+        default="", metadata={"help": "File of the certificates that a NATS server's TLS is checked against."}
+    )
 
     package_limit: int = field(default=256, metadata={"help": "MB that a data package may have."})
 

@@ -17,6 +17,7 @@ from forecourt.app import Forecourt, Server, read_header
 from forecourt.cli.copying import start_untouched
 from forecourt.cli.credentials import APPLICATIONS, FILE, read_credentials
 from forecourt.cli.observers import logger, metrics
+from forecourt.cli.sync_work import copying, transport_of
 from forecourt.cli.workspace import data_folder, example, opened, solution_argument
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.observe import Fault, fan_out
@@ -72,7 +73,7 @@ async def _run(
     _require_free(settings)
     registry = CollectorRegistry()
     observer = fan_out(logger(verbose), metrics(registry))
-    async with opened(root, data, settings, observer, scale) as forecourt:
+    async with opened(root, data, settings, observer, scale) as forecourt, transport_of(forecourt) as transport:
         for finding in (*forecourt.definitions.findings, *forecourt.definitions.notices):
             click.echo(f"warning: {finding}", err=True)
         if show_sign_ins:
@@ -102,7 +103,8 @@ async def _run(
             signal.signal(number, lambda *_: None)
         tasks = [asyncio.create_task(_upkeep(forecourt)), asyncio.create_task(watch(forecourt.coordinator))]
         if forecourt.dual_write.maps:
-            tasks += [asyncio.create_task(forecourt.dual_write.queue.run()), asyncio.create_task(_copies(forecourt))]
+            works = copying(forecourt, transport, relay=True, at_once=0)
+            tasks += [asyncio.create_task(work) for work in (*works, _copies(forecourt))]
             tasks.append(asyncio.create_task(forecourt.copies.jobs.run()))
         try:
             await server.serve()

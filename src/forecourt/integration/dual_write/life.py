@@ -29,6 +29,7 @@ from forecourt.integration.dual_write.maps import TableMap
 from forecourt.integration.dual_write.order import order
 from forecourt.integration.dual_write.overview import Status, overview
 from forecourt.integration.dual_write.queued import LEASE, Queue
+from forecourt.integration.dual_write.transport import Waiting
 from forecourt.kernel.bulk import Bulk
 from forecourt.kernel.document import suggest
 from forecourt.kernel.errors import Refusal
@@ -105,6 +106,11 @@ class DualWrite:
             if name not in self.maps:
                 raise Refusal("FC4042", f"There is no map {name}.", hint=suggest(name, self.maps))
         return [item for name, item in self.maps.items() if not names or name in names]
+
+    @property
+    def waiting(self) -> Waiting:
+        """Looks at what waits for the maps: for workers that a transport calls."""
+        return Waiting(lambda: self.maps, self._flow, self.registry)
 
     async def refresh(self) -> None:
         """Looks up which maps are not stopped, and in which version: what live writers and the worker go by."""
