@@ -85,6 +85,7 @@ PORTAL_CODES: Final[Mapping[str, str]] = {
     "FC5031": "9004010A",
 }
 _PORTAL_PASSED_ON: Final = "9004010D"
+_PORTAL_OWN: Final = "90040"
 _PORTAL_WRITE_DENIED: Final = "90040102"
 
 #: Statuses in which Dataverse differs: a duplicate is a failed precondition there (reference B2.4, B2.10).
@@ -144,7 +145,9 @@ def _dataverse(refusal: Refusal, writing: bool) -> dict[str, Any]:
 
 def _portal(refusal: Refusal, writing: bool, inner: bool) -> dict[str, Any]:
     code = PORTAL_CODES.get(refusal.code, _PORTAL_PASSED_ON)
-    if writing and refusal.code == "FC3001":
+    if refusal.surface.startswith(_PORTAL_OWN):
+        code = refusal.surface
+    elif writing and refusal.code == "FC3001":
         code = _PORTAL_WRITE_DENIED
     message = _message(refusal)
     error: dict[str, Any] = {"code": code, "message": message}

@@ -181,11 +181,11 @@ class Lowering:
             if source.join != "left":
                 conditions.append(self._policies(entity, source.alias, prefix + source.alias, operation))
         if permissions and self.scope.portal_door and not self._in_rule:
-            conditions.append(self._permissions(entity, prefix, operation))
+            conditions.append(self.permitted(entity, prefix, RIGHTS[operation]))
         return all_of(*conditions)
 
-    def _permissions(self, entity: Entity, prefix: str, operation: Operation) -> Predicate:
-        right = RIGHTS[operation]
+    def permitted(self, entity: Entity, prefix: str, right: Right) -> Predicate:
+        """The rows that the asker's table permissions reach with a right."""
         allowed = admits(self.rules.portal, self.model, entity.name, right, self.scope.principal.web_roles)
         self._in_rule = True
         try:

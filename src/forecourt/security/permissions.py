@@ -96,6 +96,17 @@ def _under_parent(rules: PortalRules, model: Model, entity: Entity, permission: 
     return Any((relation.name,), above)
 
 
+def opened(columns: Mapping[str, frozenset[str]], model: Model) -> Mapping[str, frozenset[str]]:
+    """``Webapi/<table>/fields`` as names of fields: a lookup is listed by its logical name (``customerid``) or by that
+    of its value (``_customerid_value``), which is what requests name."""
+    found = {}
+    for table, listed in columns.items():
+        entity = model.entities.get(table)
+        fields = entity.fields.values() if entity is not None and entity.virtual_of is None else ()
+        found[table] = listed | {field.name for field in fields if field.column in listed}
+    return found
+
+
 def faults(rules: PortalRules, model: Model) -> Iterator[DefinitionError]:
     """What permissions and ``Webapi/`` settings name that does not exist. An unknown name admits nobody, silently."""
     by_id = {permission.id: permission for permission in rules.permissions}
