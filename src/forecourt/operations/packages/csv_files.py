@@ -13,7 +13,7 @@ from forecourt.operations.packages.archive import broken
 from forecourt.operations.packages.formats import LONGEST, Table, TextRow
 from forecourt.operations.packages.values import cell_of, text_of, text_of_cell
 
-#: Characters of one line at most: what a file without line breaks may bring into memory.
+#: Bytes of one line at most: what a file without line breaks may bring into memory.
 LINE = 4 * 1024 * 1024
 
 _OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -22,13 +22,8 @@ _OTHER_ENCODINGS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 def read_csv(stream: IO[bytes], table: Table) -> Iterator[TextRow]:
     """The rows of a CSV file."""
     count = 0
-    fields: tuple[EntityField, ...] = ()
-    buffered = io.BufferedReader(stream)  # type: ignore[type-var]
-    if buffered.peek(2)[:2] in _OTHER_ENCODINGS:
-        raise broken("The file is not UTF-8 text.", table.file, "Save it as CSV UTF-8.")
-    text = io.TextIOWrapper(buffered, "utf-8-sig", newline="")
     try:
-        rows = csv.reader(_lines(text), strict=True)
+        rows = csv.reader(_lines(stream, table), strict=True)
         names = next(rows, None)
         if not names:
             raise broken("The file is empty: it has no line of headings.", table.file)
@@ -47,24 +42,29 @@ def read_csv(stream: IO[bytes], table: Table) -> Iterator[TextRow]:
     except UnicodeDecodeError:
         raise table.at(count + 1, "The text is not UTF-8.", "Save the file as CSV UTF-8.") from None
     except csv.Error as error:
-        reason = f"A cell is longer than {LONGEST} characters." if "limit" in str(error) else "The quotes do not match."
+        reason = "The quotes do not match, or a line ends in the middle."
+        if "limit" in str(error):
+            reason = f"A cell is longer than {LONGEST} characters."
         raise table.at(count + 1, reason) from None
     except _TooLong:
-        raise table.at(count + 1, f"A line is longer than {LINE} characters.") from None
-    finally:
-        text.detach()
-        buffered.detach()  # or it would close the stream
+        raise table.at(count + 1, f"A line is longer than {LINE} bytes.") from None
 
 
 class _TooLong(Exception):
     """A line that is not taken into memory."""
 
 
-def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    while line := text.readline(LINE + 1):
+def _lines(stream: IO[bytes], table: Table) -> Iterator[str]:
+    """The lines of a stream as text, each decoded by itself, so that the one that cannot be is known."""
+    line = stream.readline(LINE + 1)
+    if line[:2] in _OTHER_ENCODINGS:
+        raise broken("The file is not UTF-8 text.", table.file, "Save it as CSV UTF-8.")
+    line = line.removeprefix(codecs.BOM_UTF8)
+    while line:
         if len(line) > LINE:
             raise _TooLong
-        yield line
+        yield line.decode()
+        line = stream.readline(LINE + 1)
 
 
 class CsvWriter:
@@ -91,3 +91,6 @@ class CsvWriter:
 
     def close(self) -> None:
         """Nothing follows the last row."""
+
+    def discard(self) -> None:
+        """There is nothing beside the stream."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import AsyncIterator
 from typing import BinaryIO
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from forecourt.operations.packages.files import CODECS
 from forecourt.operations.packages.formats import Format, Table, Writer
 from forecourt.operations.packages.imports import Progress, Resolve
 from forecourt.operations.packages.register import Job, Part, Register, Status
-from forecourt.operations.packages.rows import may, pages
+from forecourt.operations.packages.rows import Page, may, pages
 from forecourt.security.gate import Gate
 from forecourt.security.rules import Operation
 
@@ -71,15 +72,22 @@ class Exporter:
             fields = tuple(entity.fields[name] for name in page.names)
             table = Table(entity, gate.model, part.file)
             writer: Writer = await asyncio.to_thread(CODECS[kind].write, stream, table, fields)
-            count = 0
-            while True:
-                await asyncio.to_thread(writer.write, page.rows)
-                count += len(page.rows)
-                await self._register.hold(job)
-                await self._register.progress(job, part.place, count)
-                progress("exporting", part, count, 0)
-                following = await anext(reading, None)
-                if following is None:
-                    break
-                page = following
+            try:
+                await self._rows(job, part, writer, page, reading, progress)
+            except BaseException:
+                writer.discard()
+                raise
             await asyncio.to_thread(writer.close)
+
+    async def _rows(
+        self, job: Job, part: Part, writer: Writer, first: Page, reading: AsyncIterator[Page], progress: Progress
+    ) -> None:
+        page: Page | None = first
+        count = 0
+        while page is not None:
+            await asyncio.to_thread(writer.write, page.rows)
+            count += len(page.rows)
+            await self._register.hold(job)
+            await self._register.progress(job, part.place, count)
+            progress("exporting", part, count, 0)
+            page = await anext(reading, None)

@@ -120,11 +120,17 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """Writes rows of stored values, in the order of its fields."""
+    """Writes rows of stored values, in the order of its fields. It is ended by one of ``close`` and ``discard``."""
 
     def write(self, rows: Iterable[Sequence[object]]) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Completes the file."""
+        ...
+
+    def discard(self) -> None:
+        """Gives the file up, and what it has taken beside the stream."""
+        ...
 
 
 class Opener(Protocol):

@@ -160,6 +160,10 @@ class ParquetWriter:
         self._flush()
         self._writer.close()
 
+    def discard(self) -> None:
+        self._waiting = []
+        self._writer.close()
+
 
 _STEP = decimal.Decimal(1).scaleb(-_SCALE)
 _EXACT = decimal.Context(prec=38, traps=[decimal.Inexact, decimal.InvalidOperation])

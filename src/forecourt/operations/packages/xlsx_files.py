@@ -204,9 +204,13 @@ class XlsxWriter:
                     self._sheet.write_string(at, place, cell)
 
     def close(self) -> None:
-        self._book.close()
+        self._book.close()  # removes what it has put beside the file
         self._file.seek(0)
         shutil.copyfileobj(self._file, self._stream)
+        self._file.close()
+
+    def discard(self) -> None:
+        self._book.close()
         self._file.close()
 
 

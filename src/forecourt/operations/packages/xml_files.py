@@ -142,6 +142,9 @@ class XmlWriter:
     def close(self) -> None:
         self._put("</Document>\n")
 
+    def discard(self) -> None:
+        """There is nothing beside the stream."""
+
     def _put(self, text: str) -> None:
         self._stream.write(text.encode())
 
