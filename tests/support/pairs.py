@@ -52,7 +52,7 @@ async def opened(
     databases = await connect(root, Path("unused"), from_environment(), observer)
     try:
         await prepare(root, databases)
-        yield Pair(await build(root, databases, from_environment(), observer))
+        yield Pair(await build(root, databases, from_environment(password_grant=True), observer))
     finally:
         await databases.close()
 
