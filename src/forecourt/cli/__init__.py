@@ -17,6 +17,7 @@ from forecourt.cli.schema import schema
 from forecourt.cli.serve import demo, serve
 from forecourt.cli.sync import sync
 from forecourt.cli.sync_audit import sync_audit
+from forecourt.cli.sync_verify import sync_repair, sync_resolve, sync_verify
 from forecourt.cli.sync_work import sync_work
 from forecourt.cli.tables import tables
 from forecourt.cli.user import user
@@ -43,6 +44,9 @@ def forecourt() -> None:
 for command in (demo, serve, check, audit, explain, init, user, schema, sync, package, tables, bench):
     forecourt.add_command(command)
 sync.add_command(sync_audit)
+sync.add_command(sync_verify)
+sync.add_command(sync_repair)
+sync.add_command(sync_resolve)
 sync.add_command(sync_work)
 
 

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from forecourt.app import Forecourt
 from forecourt.cli.copying import me, start_maps
-from forecourt.cli.workspace import console, opened, solution_argument
+from forecourt.cli.sync_common import maps_argument, run, said, say, show
+from forecourt.cli.workspace import solution_argument
+from forecourt.integration.dual_write.decide import both_sides
 from forecourt.integration.dual_write.overview import Status
-from forecourt.integration.dual_write.verify import Comparison, Difference
 from forecourt.store.recovery import recover
-
-T = TypeVar("T")
-
-#: Differences that are shown of a map.
-SHOWN = 20
-
-_maps = click.argument("maps", nargs=-1)
 
 
 @click.group()
@@ -40,7 +31,7 @@ def sync() -> None:
       forecourt sync resume examples/contoso sales-orders --catch-up
       forecourt sync errors examples/contoso
       forecourt sync verify examples/contoso                    exit code 1 where the sides differ
-      forecourt sync repair examples/contoso --yes
+      forecourt sync repair examples/contoso --propose changes.jsonl
       forecourt sync audit examples/contoso --key 000001        who has written this row?
     """
 
@@ -57,23 +48,26 @@ def list_command(solution: Path, data: Path | None) -> None:
 
     async def work(forecourt: Forecourt) -> None:
         table = Table(box=None, pad_edge=False)
-        for title in ("map", "version", "data entity", "table", "direction", "mode", "state"):
+        for title in ("map", "version", "versions", "data entity", "table", "direction", "mode", "state"):
             table.add_column(title)
         for status in await forecourt.dual_write.status():
             item = forecourt.dual_write.maps[status.record.name]
             way = "both" if item.both else f"from {next(iter(item.legs))}"
-            cells = (item.name, item.version, item.entity.public_name, item.table.name, way, item.mode)
+            others = ", ".join(found.version for found in forecourt.dual_write.versions.maps.versions[item.name])
+            cells = (item.name, status.record.version, others, item.entity.public_name, item.table.name, way, item.mode)
             table.add_row(*cells, status.record.state)
-        _print(table)
+        show(table)
 
-    _run(solution, data, work)
+    run(solution, data, work)
 
 
 @sync.command("status")
 @solution_argument
-@_maps
+@maps_argument
 def status_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> None:
     """Shows the state of MAPS (all by default), what waits for them, and how many rows are in error.
+
+    Columns that were dropped or retyped in a database since a map was made for them are named.
 
     \b
     Examples:
@@ -85,11 +79,18 @@ def status_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> 
         table = Table(box=None, pad_edge=False)
         for title in ("map", "state", "waiting", "oldest", "errors", "since"):
             table.add_column(title, justify="right" if title in ("waiting", "oldest", "errors") else "left")
-        for status in await forecourt.dual_write.status(maps):
+        found = await forecourt.dual_write.status(maps)
+        for status in found:
             table.add_row(*_cells(status))
-        _print(table)
+        show(table)
+        for status in found:
+            reason = status.standing or status.record.detail
+            if reason:
+                click.echo(f"{status.item.name}: {reason}")
+        for drift in await forecourt.dual_write.drift([status.item for status in found]):
+            click.echo(f"{'broken' if drift.breaks else 'changed'}: {drift}")
 
-    _run(solution, data, work)
+    run(solution, data, work)
 
 
 def _cells(status: Status) -> tuple[str, ...]:
@@ -102,7 +103,7 @@ def _cells(status: Status) -> tuple[str, ...]:
 
 @sync.command("start")
 @solution_argument
-@_maps
+@maps_argument
 @click.option("--no-initial", is_flag=True, help="Without initial sync: both sides are known to be equal.")
 def start_command(solution: Path, data: Path | None, maps: tuple[str, ...], no_initial: bool) -> None:
     """Starts MAPS (all by default), parents first, after an initial sync. One that was cut off goes on.
@@ -116,27 +117,37 @@ def start_command(solution: Path, data: Path | None, maps: tuple[str, ...], no_i
     """
 
     async def work(forecourt: Forecourt) -> None:
-        _say(await start_maps(forecourt, maps, not no_initial))
+        say(await start_maps(forecourt, maps, not no_initial))
 
-    _run(solution, data, work)
+    run(solution, data, work)
 
 
 @sync.command("pause")
 @solution_argument
-@_maps
-def pause_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> None:
+@maps_argument
+@click.option("--related", is_flag=True, help="Pause the maps too whose rows refer to theirs, or the other way round.")
+def pause_command(solution: Path, data: Path | None, maps: tuple[str, ...], related: bool) -> None:
     """Pauses MAPS (all by default): what changes waits, for as long as it takes.
 
     \b
     Examples:
       forecourt sync pause examples/contoso sales-orders
+      forecourt sync pause examples/contoso sales-orders --related
     """
-    _run(solution, data, lambda forecourt: _said(forecourt.dual_write.pause(maps, me())))
+
+    async def work(forecourt: Forecourt) -> None:
+        others = forecourt.dual_write.related(maps)
+        say(await forecourt.dual_write.pause([*maps, *others] if related else maps, me()))
+        running = [s.item.name for s in await forecourt.dual_write.status(others) if s.record.state == "running"]
+        if others and running:
+            click.echo(f"Related maps still run: {', '.join(running)}. Pause them too with --related.", err=True)
+
+    run(solution, data, work)
 
 
 @sync.command("resume")
 @solution_argument
-@_maps
+@maps_argument
 @click.option("--catch-up", "how", flag_value="catch_up", help="Go live at once and catch up behind.")
 @click.option("--discard", "how", flag_value="discard", help="Pass over what has changed meanwhile; verify afterwards.")
 def resume_command(solution: Path, data: Path | None, maps: tuple[str, ...], how: Any) -> None:
@@ -147,12 +158,12 @@ def resume_command(solution: Path, data: Path | None, maps: tuple[str, ...], how
       forecourt sync resume examples/contoso sales-orders
       forecourt sync resume examples/contoso --catch-up
     """
-    _run(solution, data, lambda forecourt: _said(forecourt.dual_write.resume(maps, me(), how or "play_back")))
+    run(solution, data, lambda forecourt: said(forecourt.dual_write.resume(maps, me(), how or "play_back")))
 
 
 @sync.command("stop")
 @solution_argument
-@_maps
+@maps_argument
 def stop_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> None:
     """Stops MAPS (all by default). With the last one, everything that capture has put into a database goes away.
 
@@ -161,12 +172,31 @@ def stop_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> No
       forecourt sync stop examples/contoso
       forecourt sync stop examples/contoso customers
     """
-    _run(solution, data, lambda forecourt: _said(forecourt.dual_write.stop(maps, me())))
+    run(solution, data, lambda forecourt: said(forecourt.dual_write.stop(maps, me())))
+
+
+@sync.command("version")
+@solution_argument
+@click.argument("name", metavar="MAP")
+@click.argument("version", required=False, default="")
+def version_command(solution: Path, data: Path | None, name: str, version: str) -> None:
+    """Chooses the VERSION of a MAP that is not running; left out, the highest counts again.
+
+    \b
+    Examples:
+      forecourt sync version examples/contoso customers 1.0.0.0
+      forecourt sync version examples/contoso customers
+    """
+
+    async def work(forecourt: Forecourt) -> None:
+        click.echo(await forecourt.dual_write.choose(name, version, me()))
+
+    run(solution, data, work)
 
 
 @sync.command("errors")
 @solution_argument
-@_maps
+@maps_argument
 @click.option("--dismiss", type=int, multiple=True, metavar="NUMBER", help="Forget an error; may be given repeatedly.")
 def errors_command(solution: Path, data: Path | None, maps: tuple[str, ...], dismiss: tuple[int, ...]) -> None:
     """Shows rows that did not arrive, with the reason. They are tried again by themselves, and by 'sync retry'.
@@ -187,21 +217,26 @@ def errors_command(solution: Path, data: Path | None, maps: tuple[str, ...], dis
         chosen = [item.name for item in forecourt.dual_write.named(maps)]
         found = [error for error in await registry.errors() if error.map in chosen]
         table = Table(box=None, pad_edge=False)
-        for title in ("number", "map", "from", "row", "tries", "reason"):
+        for title in ("number", "map", "from", "row", "class", "tries", "reason"):
             table.add_column(title, overflow="fold")
         for error in found:
             key = ", ".join(map(str, error.key))
-            table.add_row(str(error.id), error.map, error.source.value, key, str(error.attempts), error.message)
+            cells = (str(error.id), error.map, error.source.value, key, error.kind, str(error.attempts), error.message)
+            table.add_row(*cells)
         if found:
-            _print(table)
+            show(table)
+        for error in found:
+            sides = await both_sides(forecourt.copies, error) if error.kind == "conflict" else None
+            for column, ours, theirs in sides.differing if sides is not None else ():
+                click.echo(f"{error.id}: {column}: {error.source} has {ours}, {error.source.other} has {theirs}")
         click.echo(f"{len(found)} rows in error.")
 
-    _run(solution, data, work)
+    run(solution, data, work)
 
 
 @sync.command("retry")
 @solution_argument
-@_maps
+@maps_argument
 def retry_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> None:
     """Tries the rows in error of MAPS (all by default) again now.
 
@@ -213,12 +248,12 @@ def retry_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> N
     async def work(forecourt: Forecourt) -> None:
         click.echo(f"{await forecourt.dual_write.retry(maps)} rows have arrived.")
 
-    _run(solution, data, work)
+    run(solution, data, work)
 
 
 @sync.command("drain")
 @solution_argument
-@_maps
+@maps_argument
 def drain_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> None:
     """Works off what waits for MAPS (all by default) now. A running server does so by itself.
 
@@ -233,12 +268,12 @@ def drain_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> N
             total += await forecourt.dual_write.queue.drain(item)
         click.echo(f"{total} rows applied.")
 
-    _run(solution, data, work)
+    run(solution, data, work)
 
 
 @sync.command("log")
 @solution_argument
-@_maps
+@maps_argument
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Entries at most.")
 def log_command(solution: Path, data: Path | None, maps: tuple[str, ...], limit: int) -> None:
     """Shows what was done with MAPS (all by default), by whom, the newest first.
@@ -259,63 +294,7 @@ def log_command(solution: Path, data: Path | None, maps: tuple[str, ...], limit:
                 detail = f": {entry.detail}" if entry.detail else ""
                 click.echo(f"{at}  {entry.map}  {entry.what} by {entry.by}{rows}{detail}")
 
-    _run(solution, data, work)
-
-
-@sync.command("verify")
-@solution_argument
-@_maps
-def verify_command(solution: Path, data: Path | None, maps: tuple[str, ...]) -> int:
-    """Compares both sides of MAPS (all by default), while people work. Exit code 1 where they differ.
-
-    \b
-    Examples:
-      forecourt sync verify examples/contoso
-      forecourt sync verify examples/contoso customers
-    """
-
-    async def work(forecourt: Forecourt) -> int:
-        differing = 0
-        for item in forecourt.dual_write.named(maps):
-            for comparison in await forecourt.verifier.compare(item):
-                _show(item.name, comparison)
-                differing += len(comparison.differences)
-        return 1 if differing else 0
-
-    return _run(solution, data, work)
-
-
-@sync.command("repair")
-@solution_argument
-@_maps
-@click.option("--yes", is_flag=True, help="Do not ask before writing.")
-def repair_command(solution: Path, data: Path | None, maps: tuple[str, ...], yes: bool) -> int:
-    """Shows what differs in MAPS (all by default), and makes the copy what the master side is.
-
-    \b
-    Examples:
-      forecourt sync repair examples/contoso customers
-      forecourt sync repair examples/contoso --yes
-    """
-
-    async def work(forecourt: Forecourt) -> int:
-        wrong = 0
-        for item in forecourt.dual_write.named(maps):
-            for comparison in await forecourt.verifier.compare(item):
-                _show(item.name, comparison)
-                if not comparison.differences:
-                    continue
-                target = comparison.leg.target_side
-                if not yes:
-                    click.confirm(f"Write {len(comparison.differences)} rows to {target}?", abort=True)
-                errors = await forecourt.verifier.repair(item, comparison)
-                wrong += len(errors)
-                for error in errors:
-                    click.echo(f"  {error.message}", err=True)
-                click.echo(f"{item.name}: {len(comparison.differences) - len(errors)} rows repaired.")
-        return 2 if wrong else 0
-
-    return _run(solution, data, work)
+    run(solution, data, work)
 
 
 @sync.command("recover")
@@ -332,56 +311,4 @@ def recover_command(solution: Path, data: Path | None) -> None:
         done = await recover(forecourt.coordinator)
         click.echo(f"{done.committed} committed, {done.undone} rolled back, {done.running} still running.")
 
-    _run(solution, data, work)
-
-
-def _show(name: str, comparison: Comparison) -> None:
-    leg = comparison.leg
-    pending = f", {comparison.pending} were on their way" if comparison.pending else ""
-    click.echo(
-        f"{name}, {leg.source_side} to {leg.target_side}: {comparison.rows} rows in {comparison.segments} segments, "
-        f"{len(comparison.differences)} differ{pending}."
-    )
-    for difference in comparison.differences[:SHOWN]:
-        click.echo(f"  {_row(comparison, difference)}")
-    if len(comparison.differences) > SHOWN:
-        click.echo(f"  ... and {len(comparison.differences) - SHOWN} more")
-
-
-def _row(comparison: Comparison, difference: Difference) -> str:
-    key = ", ".join(map(str, difference.key))
-    match difference.kind:
-        case "missing":
-            return f"{key}: missing in {comparison.leg.target_side}"
-        case "surplus":
-            return f"{key}: only in {comparison.leg.target_side}"
-        case "unsent":
-            return f"{key}: cannot be sent: {difference.reason}"
-    places = [place for place, c in enumerate(comparison.leg.columns) if c.target in difference.columns]
-    source, target = difference.source or (), difference.target or ()
-    columns = comparison.leg.columns
-    told = ", ".join(f"{columns[place].target} {target[place]!s} instead of {source[place]!s}" for place in places)
-    return f"{key}: {told}"
-
-
-def _run(solution: Path, data: Path | None, work: Callable[[Forecourt], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with opened(solution, data) as forecourt:
-            if not forecourt.dual_write.maps:
-                raise click.ClickException(f"{solution} has no table maps (maps/*.yaml).")
-            return await work(forecourt)
-
-    return asyncio.run(run())
-
-
-async def _said(lines: Awaitable[Iterable[str]]) -> None:
-    _say(await lines)
-
-
-def _say(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line)
-
-
-def _print(table: Table) -> None:
-    Console(width=None if console.is_terminal else 160, highlight=False).print(table)
+    run(solution, data, work)

@@ -25,7 +25,7 @@ SEGMENTS = 16
 ROWS = 500
 KEYS = 500
 
-#: Told (segments compared, segments).
+#: Told (steps done, steps): hashing each side, then every segment that differs.
 Progress = Callable[[int, int], None]
 
 
@@ -81,6 +81,8 @@ class Verifier:
         total = await self._reading(item, lambda work: self._count(work, leg))
         segments = max(SEGMENTS, total // ROWS)
         source = await self._reading(item, lambda work: self._hashes(work, leg, "source", segments))
+        told = progress or (lambda done, total: None)
+        told(1, 2)
         target = await self._reading(item, lambda work: self._hashes(work, leg, "target", segments))
         wrong = sorted(number for number in source.keys() | target.keys() if source.get(number) != target.get(number))
         suspects: list[WireRow] = []
@@ -88,8 +90,7 @@ class Verifier:
             here = await self._reading(item, self._segment(leg, "source", segments, number))
             there = await self._reading(item, self._segment(leg, "target", segments, number))
             suspects += [key for key in here.keys() | there.keys() if here.get(key) != there.get(key)]
-            if progress is not None:
-                progress(at + 1, len(wrong))
+            told(at + 3, len(wrong) + 2)
         await self._queue.drain(item)
         found: list[Difference] = []
         for at in range(0, len(suspects), KEYS):
