@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
-from forecourt.operations.packages.formats import Format
+from forecourt.operations.packages.files import CODECS
+from forecourt.operations.packages.formats import Format, Table, TextRow
 from forecourt.operations.packages.jobs import Wanted
 from forecourt.operations.packages.projects import ProjectEntity, project_entity
 from forecourt.operations.packages.register import Options, Owner
 from support.contoso import OWN_ORDERS
-from support.packages import csv_rows, csv_text, exported, imported, package, unpacked
+from support.packages import STAFF, chunks, csv_rows, csv_text, exported, imported, package, unpacked
 from support.server import Installation, Person, url
 
 ORDERS = "PurchPurchaseOrderHeaderV2Entity"
+TESTS = Path(__file__).parents[1]
 PRODUCTS = "EcoResReleasedProductV2Entity"
 
 
@@ -92,3 +103,152 @@ async def test_an_import_cannot_touch_what_is_out_of_reach(contoso: Installation
         own[1],
     )
     assert dict(stored) == {other[1]: other[2], own[1]: "from the package"}
+
+
+async def test_a_killed_import_goes_on_and_applies_no_row_twice(contoso_alone: Installation) -> None:
+    """A worker is killed while it stages, in the middle of a batch, and after one; the next ones go on."""
+    site, jobs = contoso_alone, contoso_alone.forecourt.packages
+    (account,) = (await site.sql("select accountnum from erp.vendtable where dataareaid = 'usmf' limit 1"))[0]
+    rows = [
+        {"PurchaseOrderNumber": "", "OrderVendorAccountNumber": account, "VendorOrderReference": f"kill-{n}"}
+        for n in range(650)
+    ]
+    rows[321]["VendorOrderReference"] = "x" * 61
+    data = package(("PurchaseOrderHeaderV2", "o.csv", csv_text(rows)))
+    blob = await jobs.blobs.new(STAFF.user, "test.zip")
+    await jobs.blobs.fill(blob, chunks(data))
+    job = await jobs.ask_import(Wanted(STAFF, "kill", options=Options(open=True)), blob)
+    found = []
+    for label, count in (("staged", 1), ("written", 1), ("applied", 2), ("written", 2)):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "support.package_worker", site.url, job.id, label, str(count), cwd=TESTS
+        )
+        assert await process.wait() == -signal.SIGKILL
+        (part,) = await jobs.register.parts(job)
+        found.append((part.staged, part.applied))
+        assert await jobs.register.claim(job.id) is None, "its lease has not lapsed yet"
+        await site.dataverse("update forecourt.package_job set lease_until = now()")
+    assert found == [(500, 0), (650, 0), (650, 200), (650, 300)]
+    assert await jobs.run_due() == 1
+    ended = await jobs.find(job.id)
+    assert ended is not None and ended.status == "PartiallySucceeded", ended
+    (part,) = await jobs.register.parts(job)
+    assert (part.staged, part.applied, part.failed) == (650, 649, 1)
+    stored = await site.sql("select vendorref from erp.purchtable where vendorref like 'kill-%'")
+    assert sorted(row[0] for row in stored) == sorted(
+        str(row["VendorOrderReference"]) for n, row in enumerate(rows) if n != 321
+    )
+
+
+async def test_a_worker_that_has_lost_its_lease_writes_nothing_more(contoso_alone: Installation) -> None:
+    site, jobs = contoso_alone, contoso_alone.forecourt.packages
+    data = package(("ReleasedProductV2", "p.csv", csv_text([{"ItemNumber": "LATE-1", "dataAreaId": "usmf"}])))
+    blob = await jobs.blobs.new(STAFF.user, "test.zip")
+    await jobs.blobs.fill(blob, chunks(data))
+    first = await jobs.ask_import(Wanted(STAFF, "late", options=Options(open=True)), blob, claimed=True)
+    await site.dataverse("update forecourt.package_job set lease_until = now()")
+    second = await jobs.register.claim(first.id)
+    assert second is not None
+    assert (await jobs.run(first)).status == "Executing"
+    assert await site.value("select count(*) from erp.inventtable where itemid = 'LATE-1'") == 0
+    assert (await jobs.run(second)).status == "Succeeded"
+    assert await site.value("select count(*) from erp.inventtable where itemid = 'LATE-1'") == 1
+
+
+async def test_what_is_exported_imported_and_exported_again_is_the_same(contoso_alone: Installation) -> None:
+    """Rows that were deleted in between come back; those that are there change in nothing."""
+    site = contoso_alone
+    await site.sql("update erp.inventtable set name = '=1+1' where itemid = (select min(itemid) from erp.inventtable)")
+    for kind in Format:
+        wanted = Wanted(STAFF, "round", company="usmf", entities=(wanted_of(site, PRODUCTS, kind),))
+        first = unpacked(packed := await exported(site, wanted))
+        deleted = await site.sql(
+            "delete from erp.inventtable where recid in (select recid from erp.inventtable where dataareaid = 'usmf' "
+            "order by itemid limit 7) returning itemid"
+        )
+        assert len(deleted) == 7
+        untouched = await site.value("select max(xmin::text::bigint) from erp.inventtable")
+        job = await imported(site, packed, company="usmf")
+        assert job.status == "Succeeded", (kind, job.message)
+        changed = await site.value("select count(*) from erp.inventtable where xmin::text::bigint > $1", untouched)
+        assert changed == 7
+        again = unpacked(await exported(site, wanted))
+        if kind is Format.XLSX:  # a workbook says when it was made
+            assert read_file(site, kind, again) == read_file(site, kind, first)
+        else:
+            assert again == first
+
+
+def read_file(site: Installation, kind: Format, files: dict[str, bytes]) -> list[TextRow]:
+    table = Table(entity(site, PRODUCTS), site.forecourt.operations_gate.model, "x")
+    return list(CODECS[kind].read(io.BytesIO(files[f"ReleasedProductV2.{kind.suffix}"]), table))
+
+
+async def test_a_file_that_breaks_off_reaches_the_target_with_no_row(contoso_alone: Installation) -> None:
+    site = contoso_alone
+    good = csv_text([{"dataAreaId": "usmf", "ItemNumber": f"HALF-{n}"} for n in range(600)])
+    data = package(
+        ("ReleasedProductV2", "p.csv", good), ("CustomerV3", "c.csv", b'dataAreaId,CustomerAccount\nusmf,"US\n')
+    )
+    job = await imported(site, data)
+    assert job.status == "Failed"
+    assert job.message.startswith("c.csv: row 1: ")
+    assert await site.value("select count(*) from erp.inventtable where itemid like 'HALF-%'") == 0
+
+
+async def test_a_row_of_another_legal_entity_than_the_jobs_is_left_out(contoso_alone: Installation) -> None:
+    site = contoso_alone
+    rows = [{"dataAreaId": "demf", "ItemNumber": "ELSE-1"}, {"dataAreaId": "", "ItemNumber": "ELSE-2"}]
+    job = await imported(site, package(("ReleasedProductV2", "p.csv", csv_text(rows))), company="usmf")
+    assert job.status == "PartiallySucceeded"
+    stored = await site.sql("select dataareaid, itemid from erp.inventtable where itemid like 'ELSE-%'")
+    assert [tuple(row) for row in stored] == [("usmf", "ELSE-2")]
+
+
+async def test_who_may_not_create_imports_no_new_row_and_who_may_not_import_starts_no_job(
+    contoso: Installation,
+) -> None:
+    person = await vendor(contoso)
+    owner = Owner(str(person.operations_user), person.contact)
+    rows = [{"dataAreaId": "usmf", "PurchaseOrderNumber": "MINE-1", "VendorOrderReference": "x"}]
+    job = await imported(contoso, package(("PurchaseOrderHeaderV2", "o.csv", csv_text(rows))), owner)
+    assert job.status == "Failed"
+    assert await contoso.value("select count(*) from erp.purchtable where purchid = 'MINE-1'") == 0
+    product = csv_text([{"dataAreaId": "usmf", "ItemNumber": "MINE-1"}])
+    job = await imported(contoso, package(("ReleasedProductV2", "p.csv", product)), owner)
+    assert job.status == "Failed"
+    assert "no right to import ReleasedProductV2" in job.message
+    with pytest.raises(Refusal, match="no right to export ReleasedProductV2"):
+        await exported(contoso, Wanted(owner, "own", entities=(wanted_of(contoso, PRODUCTS),)))
+    with pytest.raises(Refusal, match="does not exist"):
+        await exported(contoso, Wanted(Owner("nobody"), "own", entities=(wanted_of(contoso, PRODUCTS),)))
+
+
+async def test_a_job_ends_with_the_rights_of_its_owner(contoso_alone: Installation) -> None:
+    site, jobs = contoso_alone, contoso_alone.forecourt.packages
+    rows = [{"dataAreaId": "usmf", "ItemNumber": "GONE-1"}]
+    blob = await jobs.blobs.new(STAFF.user, "test.zip")
+    await jobs.blobs.fill(blob, chunks(package(("ReleasedProductV2", "p.csv", csv_text(rows)))))
+    wanted = Wanted(STAFF, "gone", options=Options(execute=False, open=True))
+    job = await jobs.run(await jobs.ask_import(wanted, blob, claimed=True))
+    assert job.status == "Succeeded"
+    await site.sql("delete from erp.securityuserrole where user_ = 'integration'")
+    await jobs.again(job)
+    assert await jobs.run_due() == 1
+    (part,) = await jobs.register.parts(job)
+    assert (part.applied, part.failed) == (0, 1)
+    assert await site.value("select count(*) from erp.inventtable where itemid = 'GONE-1'") == 0
+
+
+async def test_one_import_of_a_project_at_a_time(contoso: Installation) -> None:
+    jobs = contoso.forecourt.packages
+    blob = await jobs.blobs.new(STAFF.user, "test.zip")
+    await jobs.blobs.fill(blob, chunks(package(("ReleasedProductV2", "p.csv", b"dataAreaId,ItemNumber\n"))))
+    wanted = Wanted(STAFF, "turns", options=Options(open=True))
+    first = await jobs.ask_import(wanted, blob)
+    with pytest.raises(Refusal, match="is not done yet"):
+        await jobs.ask_import(wanted, blob)
+    assert await jobs.register.cancel(first)
+    second = await jobs.ask_import(wanted, blob, claimed=True)
+    assert (await jobs.run(second)).status == "Succeeded"
+    assert (await jobs.find(first.id)).status == "Canceled"  # type: ignore[union-attr]
