@@ -21,6 +21,7 @@ from forecourt.cli.sync_work import copying, transport_of
 from forecourt.cli.workspace import data_folder, example, opened, solution_argument
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.observe import Fault, fan_out
+from forecourt.operations.packages.queues import Queues
 from forecourt.settings import Settings, from_environment
 from forecourt.store.recovery import watch
 
@@ -102,6 +103,7 @@ async def _run(
             # uvicorn raises what it caught once more when it is done; what is open here must be closed after that.
             signal.signal(number, lambda *_: None)
         tasks = [asyncio.create_task(_upkeep(forecourt)), asyncio.create_task(watch(forecourt.coordinator))]
+        tasks += [asyncio.create_task(_packages(forecourt)), asyncio.create_task(_schedule(forecourt))]
         if forecourt.dual_write.maps:
             works = copying(forecourt, transport, relay=True, at_once=0)
             tasks += [asyncio.create_task(work) for work in (*works, _copies(forecourt))]
@@ -122,8 +124,30 @@ async def _upkeep(forecourt: Forecourt) -> None:
             await forecourt.tokens.refresh()
             await forecourt.sessions.purge()
             await forecourt.throttle.purge()
+            await forecourt.packages.purge()
         except (Refusal, Unavailable) as error:
             forecourt.observer(Fault("upkeep", error))
+
+
+async def _packages(forecourt: Forecourt) -> None:
+    """Runs data package jobs, one at a time, whichever process they were entered in."""
+    while True:
+        try:
+            await forecourt.packages.run_due()
+        except (Refusal, Unavailable) as error:
+            forecourt.observer(Fault("packages", error))
+        await forecourt.packages.wait(2)
+
+
+async def _schedule(forecourt: Forecourt) -> None:
+    """Starts the runs of recurring jobs."""
+    queues = Queues(forecourt.packages)
+    while True:
+        try:
+            await queues.tick()
+        except (Refusal, Unavailable) as error:
+            forecourt.observer(Fault("recurring jobs", error))
+        await asyncio.sleep(5)
 
 
 async def _copies(forecourt: Forecourt) -> None:
