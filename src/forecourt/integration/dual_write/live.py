@@ -203,7 +203,7 @@ class Live:
     async def _send(
         self, work: Work, maps: Sequence[TableMap], sides: Sequence[Side], changes: Sequence[Captured]
     ) -> None:
-        outcomes: list[tuple[TableMap, Outcome]] = []
+        outcomes: list[tuple[TableMap, Outcome, Sequence[Captured]]] = []
         for item in maps:
             for side in sides:
                 leg = item.legs.get(side)
@@ -211,15 +211,21 @@ class Live:
                 concerned = [change for change in changes if change.table in tables]
                 if leg is not None and concerned:
                     async with self._reasons(work, item, leg):
-                        outcomes.append((item, await self._flow.outcome(work, leg, concerned)))
-        for item, outcome in reversed(outcomes):
+                        outcomes.append((item, await self._flow.outcome(work, leg, concerned), concerned))
+        for item, outcome, _ in reversed(outcomes):
             async with self._reasons(work, item, outcome.leg):
                 await self._flow.delete(work, outcome, apart=False)
-        for item, outcome in outcomes:
-            async with self._reasons(work, item, outcome.leg):
+        written = False
+        for item, outcome, concerned in outcomes:
+            leg = outcome.leg
+            async with self._reasons(work, item, leg):
+                if written and any(column.source_reference is not None for column in leg.columns):
+                    # What the rows look up may have been given its key only now: a line's order its number.
+                    outcome = await self._flow.outcome(work, leg, concerned)
                 applied = await self._flow.write(work, item, outcome, apart=False)
                 if applied.errors:
                     raise _refused(applied.errors[0])
+            written = written or bool(applied.written)
 
     @asynccontextmanager
     async def _reasons(self, work: Work, item: TableMap, leg: Leg) -> AsyncIterator[None]:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from forecourt.kernel.errors import Refusal
+from forecourt.odata.errors import DATAVERSE_CODES
 
 INVALID_ATTRIBUTE = "90040100"
 ATTRIBUTE_NOT_ENABLED = "90040101"
@@ -28,6 +29,9 @@ NOT_SUPPORTED = "9004010B"
 NOT_FOUND = "9004010C"
 CDS_ERROR = "9004010D"
 READ_MISSING = "90040120"
+
+#: How the portal's own codes begin.
+_OWN = "90040"
 
 #: Our codes as the portal's: number -> (code for reads, code for writes, status).
 _OURS: dict[str, tuple[str, str, int]] = {
@@ -78,7 +82,11 @@ class Failure:
 def from_refusal(refusal: Refusal, *, write: bool) -> Failure:
     """A refusal in the portal's words."""
     read_code, write_code, status = _OURS.get(refusal.code, (CDS_ERROR, CDS_ERROR, refusal.status))
-    return Failure(status, write_code if write else read_code, refusal.message, inner=refusal.text)
+    code = write_code if write else read_code
+    if refusal.surface.startswith(_OWN):
+        code = refusal.surface
+    behind = DATAVERSE_CODES.get(refusal.code, "") if code == CDS_ERROR else ""
+    return Failure(status, code, refusal.message, behind, refusal.text)
 
 
 def from_answer(status: int, body: bytes, *, write: bool) -> Failure:
@@ -88,7 +96,7 @@ def from_answer(status: int, body: bytes, *, write: bool) -> Failure:
         code, message = str(error.get("code", "")), str(error.get("message", ""))
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         code, message = "", "An unexpected error occurred while processing the request."
-    if code[:5] == "90040":
+    if code.startswith(_OWN):
         return Failure(status, code, message, str(error.get("cdscode", "")))
     known = _DATAVERSE.get(code.lower())
     if known is not None:
