@@ -128,7 +128,7 @@ async def _compared(forecourt: Forecourt, maps: Sequence[str]) -> list[tuple[Com
     await forecourt.dual_write.check_fit(chosen)
     found: list[tuple[Comparison, str]] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         for item in chosen:
             task = progress.add_task(f"{item.name}, segments")
 
