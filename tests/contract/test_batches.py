@@ -257,10 +257,10 @@ async def test_a_request_that_means_nothing_fails_alone(site: Installation, admi
             request("GET", f"{THINGS}?$filter=cts_nothing eq 1"),
             request("POST", THINGS, {"cts_nothing": 1}),
             request("POST", f"{THINGS}(1)/x/y/z", {}),
-            request("GET", f"{THINGS}?$filter=cts_name eq 'a b & c'"),
+            request("GET", f"{THINGS}?$filter=cts_name eq 'a b %26 c'"),
             request("POST", THINGS, thing("Last")),
         ),
         GO_ON,
     )
-    assert statuses(answer) == [404, 400, 400, 404, 200, 204], answer.text
+    assert statuses(answer) == [404, 400, 400, 405, 200, 204], answer.text
     assert await names(site) == ["Last"]

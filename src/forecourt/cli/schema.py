@@ -301,6 +301,8 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
         "collection on the other table. Left out: <target>_<table>_<column>.",
         "on_delete": "What becomes of this table's rows when the row goes that they lead to: clear empties the lookup, "
         "cascade deletes them, restrict refuses, none leaves the lookup as it is.",
+        "on_assign": "Which of this table's rows get the new owner of the row that they lead to: none, cascade (all), "
+        "active, user_owned (those of its old owner).",
         "format": "Format of an autonumber: {SEQNUM:n}, {RANDSTRING:n}, {DATETIMEUTC:yyyyMMdd} and text.",
         "seed": "First number of an autonumber.",
     },

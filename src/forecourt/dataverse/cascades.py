@@ -8,7 +8,7 @@ has decided that they go together. A user or a team that owns rows cannot be del
 
 Where no plug-in watches, rows are let go by the database's foreign keys, as pairs of many-to-many relations always are.
 
-Leaves out: cascades of assigning and sharing.
+Leaves out: other owners (``assigning``), sharing.
 """
 
 from __future__ import annotations

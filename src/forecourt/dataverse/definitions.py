@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from forecourt.kernel.model import DeleteAction
+from forecourt.kernel.model import AssignAction, DeleteAction
 from forecourt.kernel.solution import Record
 
 ColumnType = Literal[
@@ -61,6 +61,7 @@ class ColumnDefinition(Record, frozen=True):
     targets: tuple[str, ...] = ()
     relationship: str | dict[str, str] = ""
     on_delete: DeleteAction = "clear"
+    on_assign: AssignAction = "none"
     format: str = ""
     seed: int = 1000
 

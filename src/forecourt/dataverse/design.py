@@ -27,7 +27,7 @@ from forecourt.dataverse.definitions import (
     StateDefinition,
     TableFile,
 )
-from forecourt.kernel.model import DeleteAction
+from forecourt.kernel.model import AssignAction, DeleteAction
 
 STATES: tuple[StateDefinition, ...] = (
     StateDefinition(value=0, label="Active", reasons=(ReasonDefinition(value=1, label="Active"),)),
@@ -65,6 +65,7 @@ class Lookup:
     navigation: Mapping[str, str]
     on_delete: DeleteAction
     system: bool = False
+    on_assign: AssignAction = "none"
 
     @property
     def polymorphic(self) -> bool:
@@ -280,7 +281,7 @@ def _lookup(table: str, name: str, column: ColumnDefinition, system: bool) -> Lo
     else:
         navigation = dict.fromkeys(targets, base)
     relationships = {target: relationship(target) for target in targets}
-    return Lookup(table, name, targets, relationships, navigation, column.on_delete, system)
+    return Lookup(table, name, targets, relationships, navigation, column.on_delete, system, column.on_assign)
 
 
 def _pairing(file: TableFile, item: ManyToManyDefinition, tables: Mapping[str, TableDesign]) -> Pairing:

@@ -154,6 +154,9 @@ class _Checker:
                 self._fault(
                     f"table '{target}' is not a native table.", *path, hint=hint, code="FC6002", known=self._tables
                 )
+        if column.on_assign != "none" and self._whole.ownership != "user":
+            hint = "Leave it out, or give the table 'ownership: user'."
+            self._fault("rows of this table have no owner to be assigned along.", *path, "on_assign", hint=hint)
         if isinstance(column.relationship, dict):
             for target in column.relationship:
                 if target not in targets:

@@ -120,7 +120,7 @@ def _relations(design: Design) -> dict[str, dict[str, Relation]]:
         for lookup in table.lookups.values():
             for target, name in lookup.relationships.items():
                 pairs = ((design.tables[target].key, f"_{lookup.column}_value"),)
-                back = Relation(name, table.name, True, pairs, on_delete=lookup.on_delete)
+                back = Relation(name, table.name, True, pairs, on_delete=lookup.on_delete, on_assign=lookup.on_assign)
                 found[target].setdefault(name, back)
     for pairing in design.pairings:
         for (end, key), (other, other_key) in (

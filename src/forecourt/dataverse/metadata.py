@@ -14,7 +14,7 @@ from forecourt.dataverse.design import Design, Lookup, Pairing, TableDesign
 from forecourt.dataverse.metadata_attributes import global_choice, native_attributes, virtual_attributes
 from forecourt.dataverse.metadata_items import Item, Value, label, managed, metadata_id
 from forecourt.dataverse.tables import Table, Tables
-from forecourt.kernel.model import DeleteAction
+from forecourt.kernel.model import AssignAction, DeleteAction
 
 #: What becomes of rows on a delete, in the metadata's words.
 CASCADES: Mapping[DeleteAction, str] = {
@@ -22,6 +22,14 @@ CASCADES: Mapping[DeleteAction, str] = {
     "restrict": "Restrict",
     "cascade": "Cascade",
     "clear": "RemoveLink",
+}
+
+#: What becomes of rows when the row above them gets another owner.
+ASSIGNS: Mapping[AssignAction, str] = {
+    "none": "NoCascade",
+    "cascade": "Cascade",
+    "active": "Active",
+    "user_owned": "UserOwned",
 }
 
 #: Numbers of tables (``ObjectTypeCode``) that Dataverse itself gives.
@@ -222,7 +230,7 @@ def _one_to_many(lookup: Lookup, target: str, design: Design) -> Item:
         "IsHierarchical": False,
         "RelationshipBehavior": 1 if action == "Restrict" else 0,
         "CascadeConfiguration": {
-            "Assign": "NoCascade",
+            "Assign": ASSIGNS[lookup.on_assign],
             "Delete": action,
             "Merge": "NoCascade",
             "Reparent": "NoCascade",

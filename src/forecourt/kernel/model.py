@@ -117,6 +117,7 @@ class EntityField:
 
 
 DeleteAction = Literal["none", "restrict", "cascade", "clear"]
+AssignAction = Literal["none", "cascade", "active", "user_owned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +133,9 @@ class Through:
 class Relation:
     """A navigation from an entity to another: ``on`` pairs (own field, target field); () where ``through`` is given.
 
-    ``column``: the lookup column behind a many-to-one relation of a native table, '' elsewhere. ``on_delete``: what
-    becomes of the rows of a collection when the row above them is deleted. ``others``: further tables whose rows it may
-    be bound to (an owner is a user, or a team).
+    ``column``: the lookup column behind a many-to-one relation of a native table, '' elsewhere. ``on_delete``,
+    ``on_assign``: what becomes of the rows of a collection when the row above them is deleted, or gets another owner.
+    ``others``: further tables whose rows it may be bound to (an owner is a user, or a team).
     """
 
     name: str
@@ -145,6 +146,7 @@ class Relation:
     on_delete: DeleteAction = "none"
     through: Through | None = None
     others: tuple[str, ...] = ()
+    on_assign: AssignAction = "none"
 
 
 @dataclass(frozen=True)
