@@ -42,7 +42,6 @@ class Pair:
                 Side.OPERATIONS: await work.unit(self.operations),
                 Side.DATAVERSE: await work.unit(self.dataverse),
             }
-            await units[leg.target_side].origin("sync")
             return await attempt(units[leg.source_side], units[leg.target_side])
 
         databases = {"operations": self.operations, "dataverse": self.dataverse}

@@ -23,6 +23,7 @@ import datetime as dt
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from forecourt.kernel.model import NOWHERE, Entity, Where
@@ -107,6 +108,11 @@ class Leg:
     def key(self) -> tuple[LegColumn, ...]:
         """The columns of the integration key, in order."""
         return tuple(column for column in self.columns if column.key)
+
+    @cached_property
+    def key_places(self) -> tuple[int, ...]:
+        """Where they are in a wire row."""
+        return tuple(place for place, column in enumerate(self.columns) if column.key)
 
     @property
     def target_side(self) -> Side:
@@ -208,6 +214,14 @@ class Outbox(Protocol):
         """What the unit's own transaction has captured and ``maps`` have not taken; marks it taken by them."""
         ...
 
+    async def captured(self, unit: Unit) -> bool:
+        """Whether the unit's own transaction has captured anything."""
+        ...
+
+    async def release(self, unit: Unit, maps: Sequence[str]) -> None:
+        """Leaves to the queue what the unit's own transaction has captured for these maps."""
+        ...
+
     async def snapshot(self) -> str:
         """The present snapshot, as text."""
         ...
@@ -265,6 +279,13 @@ class Ends(Protocol):
         """Integration keys of noted rows of the root table, by place; None for one that can't be said any more."""
         ...
 
+    async def changed(
+        self, unit: Unit, leg: Leg, changes: Sequence[Captured]
+    ) -> tuple[list[tuple[WireRow, WireRow]], bool]:
+        """:meth:`project` of the :meth:`affected` rows, in one statement; and whether every noted row is among them
+        with the key that it was noted with, so that there are no :meth:`noted_keys` of others."""
+        ...
+
     async def project(self, unit: Unit, leg: Leg, roots: Sequence[WireRow]) -> list[tuple[WireRow, WireRow]]:
         """(root key, wire row) of the source rows with these root keys that exist and pass the filter, in the order
         given. A row with a value that the value map lacks is an :class:`Unsent`."""
@@ -278,8 +299,8 @@ class Ends(Protocol):
         """About how many rows the source's root table has."""
         ...
 
-    async def find(self, unit: Unit, leg: Leg, fields: Mapping[str, object]) -> list[WireRow]:
-        """Root keys of the source rows whose fields have these stored values."""
+    async def keys(self, unit: Unit, leg: Leg, fields: Mapping[str, object]) -> list[WireRow]:
+        """Integration keys of the source rows whose fields have these stored values."""
         ...
 
     async def by_key(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> list[tuple[WireRow, WireRow]]:
@@ -290,8 +311,9 @@ class Ends(Protocol):
         """The target's rows with these integration keys as wire rows, None where there is none."""
         ...
 
-    async def merge(self, unit: Unit, leg: Leg, rows: Sequence[WireRow]) -> Merged:
-        """Inserts and updates, as a set. Rows in error are left out and named; the others are written."""
+    async def merge(self, unit: Unit, leg: Leg, rows: Sequence[WireRow], apart: bool = True) -> Merged:
+        """Inserts and updates, as a set. Rows in error are left out and named; the others are written. Not ``apart``,
+        what the database refuses is raised, and nothing of the unit can be kept."""
         ...
 
     async def delete(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> list[int]:
@@ -398,16 +420,15 @@ class Registry(Protocol):
 
     async def maps(self) -> dict[str, MapRecord]: ...
 
-    async def states(self, unit: Unit, names: Sequence[str]) -> dict[str, tuple[MapState, Mode]]:
-        """State and mode of maps, which nobody changes until the end of the unit (of operations)."""
+    async def enter(
+        self, unit: Unit, names: Sequence[str], pairs: Sequence[str] = ()
+    ) -> dict[str, tuple[MapState, Mode]]:
+        """State and mode of maps, which nobody changes until the end of the unit (of operations). ``pairs``: names of
+        pairs of rows that other writers are kept out of until then."""
         ...
 
     async def hold(self, unit: Unit, name: str) -> None:
         """Keeps every live writer of a map out until the end of the unit (of operations)."""
-        ...
-
-    async def pair(self, unit: Unit, name: str, key: WireRow) -> None:
-        """Keeps other writers of a pair of rows out until the end of the unit (of operations)."""
         ...
 
     async def set_state(

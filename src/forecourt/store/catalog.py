@@ -58,7 +58,8 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table or view. ``primary`` is () without a primary key; ``unique`` lists the other unique keys."""
+    """A table or view. ``primary`` is () without a primary key; ``unique`` lists the other unique keys. ``answers``:
+    what is written here may set off writes elsewhere: it has triggers or rules that are not ours."""
 
     name: TableName
     columns: Mapping[str, TableColumn]
@@ -66,6 +67,7 @@ class Table:
     unique: tuple[tuple[str, ...], ...] = ()
     foreign: tuple[ForeignKey, ...] = ()
     view: bool = False
+    answers: bool = False
 
     def names_one(self, columns: set[str]) -> bool:
         """Whether values of these columns belong to one row at most."""
@@ -160,6 +162,9 @@ select t.nspname, t.relname, t.relkind in ('v', 'm'),
                   join pg_attribute a on a.attrelid = f.confrelid and a.attnum = k.number)) order by f.conname)
      from pg_constraint f join pg_class fc on fc.oid = f.confrelid join pg_namespace fn on fn.oid = fc.relnamespace
      where f.conrelid = t.oid and f.contype = 'f')::text,
+    exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_namespace pn on pn.oid = p.pronamespace
+            where g.tgrelid = t.oid and not g.tgisinternal and pn.nspname not in ('forecourt', 'dataverse'))
+        or exists (select from pg_rewrite r where r.ev_class = t.oid and r.ev_type <> '1'),
     current_setting('server_version_num')::int
 from named t
 order by t.nspname, t.relname
@@ -171,17 +176,17 @@ async def read_catalog(database: Database, schemas: Sequence[str] | None = None)
     wanted = None if schemas is None else list(schemas)
     rows = await database.system(SystemPlan("read the catalogue", _QUERY, (wanted,)))
     tables = [
-        _table(TableName(schema, name), view, *map(_decode, (columns, unique, foreign)))
-        for schema, name, view, columns, unique, foreign, _ in rows
+        _table(TableName(schema, name), view, answers, *map(_decode, (columns, unique, foreign)))
+        for schema, name, view, columns, unique, foreign, answers, _ in rows
     ]
-    return Catalog({table.name: table for table in tables}, rows[0][6] if rows else Catalog().version)
+    return Catalog({table.name: table for table in tables}, rows[0][7] if rows else Catalog().version)
 
 
 def _decode(text: str | None) -> Any:
     return () if text is None else msgspec.json.decode(text)
 
 
-def _table(name: TableName, view: bool, columns: Any, unique: Any, foreign: Any) -> Table:
+def _table(name: TableName, view: bool, answers: bool, columns: Any, unique: Any, foreign: Any) -> Table:
     return Table(
         name,
         {column[0]: TableColumn(*column) for column in columns},
@@ -191,4 +196,5 @@ def _table(name: TableName, view: bool, columns: Any, unique: Any, foreign: Any)
             ForeignKey(tuple(own), TableName(schema, table), tuple(target)) for own, schema, table, target in foreign
         ),
         view=view,
+        answers=answers,
     )

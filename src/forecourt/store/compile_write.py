@@ -101,7 +101,9 @@ def _table(change: TableChange, catalog: Catalog, root: bool, given: Iterable[st
     read = statement.finish(command.returning(*returned, mark), [name for name, _ in outputs], "key")
     return TableStatement(
         alias=change.alias,
+        table=change.table,
         operation=change.operation,
+        answers=change.operation == "delete" or catalog.tables[change.table].answers,
         sql=read.sql,
         binds=read.binds,
         identity=tuple(f"@id.{change.alias}.{place}" for place in range(len(change.identity))),

@@ -16,6 +16,7 @@ from typing import Literal
 
 from forecourt.kernel.plan import WriteOperation
 from forecourt.kernel.predicate import Const, Param, Slot
+from forecourt.kernel.relation import TableName
 
 Lane = Literal["key", "list"]
 Collect = Callable[[Sequence[object], Mapping[str, object]], list[object]]
@@ -75,15 +76,18 @@ class ChildStatement:
 class TableStatement:
     """What one table of an entity receives. Parameters ``@id.<alias>.<n>`` and ``<alias>.<column>`` are values of the
     row that was found, or of a row written before; ``outputs`` are those that this one gives for later ones.
+    ``answers``: other tables may be changed in reply.
     """
 
     alias: str
+    table: TableName
     operation: WriteOperation
     sql: str
     binds: tuple[Bind, ...]
     identity: tuple[str, ...]
     outputs: tuple[str, ...] = ()
     root: bool = False
+    answers: bool = False
     collect: Collect = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -8,9 +8,9 @@ notifies cannot be prepared. Leaves out: what joins two of them (``work``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import SystemWork
@@ -20,8 +20,6 @@ from forecourt.store.database import Database, ReadResult
 from forecourt.store.failures import contended, refuse
 from forecourt.store.lanes import Connection, Record
 from forecourt.store.statements import ReadStatement, TableStatement, WriteStatement
-
-Origin = Literal["work", "sync"]
 
 #: Chunks of a copy that may wait for their reader.
 AHEAD = 8
@@ -39,8 +37,21 @@ class Unit:
     ) -> None:
         self.database = database
         self.wrote = False
+        self._touched: set[TableName] = set()
+        self._answered = False
         self._connection = connection
         self._lane = lane
+
+    def touch(self, *tables: TableName, answered: bool = False) -> None:
+        """Rows of these tables are changed and captured; ``answered``: triggers may change others in reply."""
+        self._touched.update(tables)
+        self._answered = self._answered or answered
+
+    def stirred(self, tables: Set[TableName]) -> bool:
+        """Whether changes of these tables may have been captured since this was last asked."""
+        found = self._answered or not self._touched.isdisjoint(tables)
+        self._touched, self._answered = set(), False
+        return found
 
     # -- the gate's -----------------------------------------------------------------------------------------------
 
@@ -88,6 +99,7 @@ class Unit:
             if table.operation == "delete":
                 return  # an outer-joined row that is not there
             raise Refusal("FC1003", "A row that this one refers to does not exist yet, so it cannot be changed.")
+        self.touch(table.table, answered=table.answers)
         rows = await self._fetch(table.sql, table.collect(slots, values))
         if len(rows) != 1 and (table.root or table.operation != "delete"):
             raise Refusal("FC4091", "The database refuses the change: a rule of its own is violated.")
@@ -111,10 +123,6 @@ class Unit:
         self.wrote = True
         self.database.observer(SystemWork(reason))
         await self._run(sql)
-
-    async def origin(self, origin: Origin) -> None:
-        """Whose the following statements are, for the capture of their rows."""
-        await self._run(f"set local forecourt.origin = '{origin}'")
 
     async def copy_in(self, table: TableName, columns: Sequence[str], chunks: AsyncIterator[bytes]) -> int:
         """Loads rows in PostgreSQL's binary format, from :meth:`copy_out`. ``table`` without a schema: a temporary
@@ -211,6 +219,3 @@ class _Row(dict[str, object]):
 
     def __missing__(self, name: str) -> object:
         return self._values[name]
-
-
-__all__ = ["Origin", "Unit"]

@@ -92,6 +92,7 @@ class Work:
         self.entries = Entries()
         self.caused_by = ""
         self.units: dict[int, Unit] = {}
+        self._coming: dict[int, asyncio.Task[Unit]] = {}
         self._coordinator = coordinator
         self._slow = slow
 
@@ -99,11 +100,27 @@ class Work:
         """The part of the work in a database; its transaction begins with the first use."""
         found = self.units.get(id(database))
         if found is None:
-            found = self.units[id(database)] = await self._coordinator.begin(database, self.id, self._slow)
+            coming = self._coming.pop(id(database), None)
+            found = await (coming or self._coordinator.begin(database, self.id, self._slow))
+            self.units[id(database)] = found
         return found
+
+    def foresee(self, database: Database) -> None:
+        """Begins the part in a database beside what is done meanwhile: it is going to be used."""
+        if id(database) not in self.units and id(database) not in self._coming:
+            begin = self._coordinator.begin(database, self.id, self._slow)
+            self._coming[id(database)] = asyncio.create_task(begin)
+
+    async def gather(self) -> None:
+        """What was foreseen and not used is there now, or could not be begun."""
+        coming, self._coming = self._coming, {}
+        for key, unit in zip(coming, await asyncio.gather(*coming.values(), return_exceptions=True), strict=True):
+            if isinstance(unit, Unit):
+                self.units[key] = unit
 
     async def abandon(self) -> None:
         """Undoes everything."""
+        await self.gather()
         units, self.units = list(self.units.values()), {}
         for unit in units:
             await unit.abandon()
@@ -197,6 +214,7 @@ class Coordinator:
             logged = f"{insertion(work.id, work.entries)}; " if work.entries else ""
             await self._close(work, writers[0], f"{logged}commit")
             await self.step("work: committed")
+        await work.gather()
         for unit in [*work.units.values()]:  # read only, or locks that had to outlast the commit
             with suppress(Unavailable, Refusal):
                 await self._close(work, unit)

@@ -45,7 +45,6 @@ class Case:
     async def within(self, attempt: Callable[[Unit], Awaitable[T]]) -> T:
         async def run(work: Work) -> T:
             unit = await work.unit(self.database)
-            await unit.origin("sync")
             return await attempt(unit)
 
         return await Coordinator({"operations": self.database}).run(run, "test")

@@ -75,7 +75,7 @@ class Applied:
 
 def key_of(leg: Leg, row: WireRow) -> WireRow:
     """The integration key of a wire row."""
-    return tuple(value for value, column in zip(row, leg.columns, strict=True) if column.key)
+    return tuple([row[place] for place in leg.key_places])
 
 
 class Flow:
@@ -99,10 +99,10 @@ class Flow:
     async def outcome(self, work: Work, leg: Leg, changes: Sequence[Captured]) -> Outcome:
         """What changed rows look like now."""
         unit = await self.unit(work, leg.source_side)
-        roots = await self.ends.affected(unit, leg, changes)
-        sent = await self.ends.project(unit, leg, roots)
+        sent, whole = await self.ends.changed(unit, leg, changes)
         alive = {key_of(leg, row) for _, row in sent}
-        missing = [key for key in await self.ends.noted_keys(unit, leg, changes) if key not in alive]
+        noted = [] if whole else await self.ends.noted_keys(unit, leg, changes)
+        missing = [key for key in noted if key not in alive]
         if missing:
             sent += await self.ends.by_key(unit, leg, missing)  # another row has taken the key over
             alive = {key_of(leg, row) for _, row in sent}
@@ -130,8 +130,7 @@ class Flow:
         rows = [row for _, row in outcome.rows]
         keyed = all(None not in key_of(leg, row) for row in rows)
         if keyed and self.as_set(leg):
-            async with own(unit):
-                merged = await self.ends.merge(unit, leg, rows)
+            merged = await self.ends.merge(unit, leg, rows, apart)
             inserted = [key_of(leg, rows[at]) for at in merged.inserted]
             self.log(work, leg, "create", inserted)
             self.log(work, leg, "update", [key_of(leg, rows[at]) for at in merged.updated])
@@ -185,7 +184,7 @@ class Flow:
             return Applied()
         unit = await self.unit(work, leg.target_side)
         if self.as_set(leg, "delete") and len(leg.target.sources) == 1:
-            async with own(unit), _apart(unit, apart):
+            async with _apart(unit, apart):
                 places = await self.ends.delete(unit, leg, outcome.gone)
             self.log(work, leg, "delete", [outcome.gone[at] for at in places])
             return Applied(deleted=len(places))
@@ -244,7 +243,7 @@ class Flow:
         found = await self.ends.project(target, back, [written.identity])
         if not found or isinstance(found[0][1], Unsent):
             return
-        await self._keep(work, leg, back, root, found[0][1])
+        await self._keep(work, leg, back, root, sent, found[0][1])
 
     async def _take_back(self, work: Work, table_map: TableMap, outcome: Outcome, keys: Sequence[WireRow]) -> None:
         """The same for rows that were written as a set, where the way back has columns that the way there lacks, or the
@@ -256,25 +255,24 @@ class Flow:
         if not _lossy(leg) and {c.target for c in back.columns} <= {c.source for c in leg.columns}:
             return
         source, target = await self.unit(work, leg.source_side), await self.unit(work, leg.target_side)
-        roots = {key_of(leg, row): root for root, row in outcome.rows}
-        sent = await self.ends.by_key(target, back, [_turned(leg, back, key) for key in keys])
-        images = await self.ends.image(source, back, [key_of(back, row) for _, row in sent])
-        for (_, row), image in zip(sent, images, strict=True):
+        given = {key_of(leg, row): (root, row) for root, row in outcome.rows}
+        found = await self.ends.by_key(target, back, [_turned(leg, back, key) for key in keys])
+        images = await self.ends.image(source, back, [key_of(back, row) for _, row in found])
+        for (_, row), image in zip(found, images, strict=True):
             if not isinstance(row, Unsent) and image != row:
-                root = roots.get(_turned(back, leg, key_of(back, row)))
+                root, sent = given[_turned(back, leg, key_of(back, row))]
                 if root:
-                    await self._keep(work, leg, back, root, row)
+                    await self._keep(work, leg, back, root, sent, row)
 
-    async def _keep(self, work: Work, leg: Leg, back: Leg, root: WireRow, row: WireRow) -> None:
-        """Sets the columns of the source's row that differ from ``row``, a wire row of the way back."""
-        source = await self.unit(work, leg.source_side)
+    async def _keep(self, work: Work, leg: Leg, back: Leg, root: WireRow, sent: WireRow, row: WireRow) -> None:
+        """Sets the columns of the source's row that the target has not taken as they were ``sent``, and those that only
+        the target has, from ``row``, a wire row of the way back. What another program has changed at the source since
+        it was read stays."""
+        source, target = await self.unit(work, leg.source_side), await self.unit(work, leg.target_side)
         plane = self.planes[leg.source_side]
+        (there,) = await self.ends.image(target, leg, [_turned(back, leg, key_of(back, row))])
         (image,) = await self.ends.image(source, back, [key_of(back, row)])
-        changed = [
-            column.target
-            for place, column in enumerate(back.columns)
-            if image is None or (image[place] != row[place] and not column.key)
-        ]
+        changed = _altered(leg, back, sent, there, image, row)
         if not changed:
             return
         (values,) = await self.ends.resolve(source, back, [row])
@@ -285,6 +283,30 @@ class Flow:
         write = Write(leg.source.name, "update", key, computed=computed, origin="sync")
         await plane.gate.write(work, plane.scope, write)
         self.log(work, back, "give back", [key_of(back, row)])
+
+
+def _altered(
+    leg: Leg, back: Leg, sent: WireRow, there: WireRow | None, image: WireRow | None, row: WireRow
+) -> list[str]:
+    """The source's fields that its row at the target has made other. ``there``: that row in the form of what was
+    ``sent``; ``image``: the source's in the form of ``row``, the way back; None where there is none by its key."""
+    taken = {
+        column.source: value == now
+        for column, value, now in zip(leg.columns, sent, there or sent, strict=True)
+        if column.source
+    }
+    filled = {c.source for c, value in zip(leg.columns, sent, strict=True) if value is not None and value == c.default}
+    found = []
+    for place, column in enumerate(back.columns):
+        same = image is not None and image[place] == row[place]
+        empty = image is None or image[place] is None
+        if column.target in taken:
+            wanted = not taken[column.target] or (column.target in filled and empty)
+        else:
+            wanted = not column.key
+        if wanted and not same:
+            found.append(column.target)
+    return found
 
 
 def _lossy(leg: Leg) -> bool:
@@ -314,14 +336,6 @@ def _turned(leg: Leg, other: Leg, key: WireRow) -> WireRow:
     """The integration key of one direction in the order of the other."""
     values = {column.target: value for column, value in zip(leg.key, key, strict=True)}
     return tuple(values[column.source] for column in other.key)
-
-
-@asynccontextmanager
-async def own(unit: Unit) -> AsyncIterator[None]:
-    """What runs inside is the integration's own and not captured."""
-    await unit.origin("sync")
-    yield
-    await unit.origin("work")
 
 
 @asynccontextmanager

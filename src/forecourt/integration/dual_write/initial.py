@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from forecourt.integration.dual_write.flow import Flow, Outcome, key_of, own
+from forecourt.integration.dual_write.flow import Flow, Outcome, key_of
 from forecourt.integration.dual_write.maps import TableMap
 from forecourt.integration.dual_write.order import Step as Maps
 from forecourt.integration.dual_write.order import first_pass, second_pass
@@ -137,9 +137,8 @@ class InitialSync:
     async def _set(self, work: Work, item: TableMap, leg: Leg, after: WireRow | None) -> _Batch:
         """The next rows as a set, which no row of passes through here."""
         source, target = await self._flow.unit(work, leg.source_side), await self._flow.unit(work, leg.target_side)
-        async with own(target):
-            staged = await self._bulk.stage(source, target, leg, Range(after, self._batch * SET))
-            merged = await self._bulk.merge(target, leg)
+        staged = await self._bulk.stage(source, target, leg, Range(after, self._batch * SET))
+        merged = await self._bulk.merge(target, leg)
         if staged.last is not None:
             span = Span(after, staged.last)
             self._flow.log(work, leg, "create", span=span, rows=merged.inserted)

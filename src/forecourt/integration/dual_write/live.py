@@ -19,6 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 from forecourt.integration.dual_write.alerts import Alarm, kind_of
@@ -28,7 +29,19 @@ from forecourt.kernel.change import DEEPEST
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.journal import FailureKind
 from forecourt.kernel.model import Entity
-from forecourt.kernel.sync import Captured, Leg, MapState, Mode, Registry, RowError, Side
+from forecourt.kernel.relation import TableName
+from forecourt.kernel.observe import Observer, Synced, nobody
+from forecourt.kernel.sync import (
+    Captured,
+    Leg,
+    LegColumn,
+    MapState,
+    Mode,
+    Registry,
+    RowError,
+    Side,
+    WireRow,
+)
 
 Work = Any
 
@@ -55,7 +68,9 @@ class Live:
         shared: bool,
         wake: Callable[[], None],
         alarm: Alarm,
+        observer: Observer = nobody,
     ) -> None:
+        self._observer = observer
         self._alarm = alarm
         self._maps = {item.name: item for item in maps}
         self._flow = flow
@@ -82,14 +97,12 @@ class Live:
         concerned = [item for item in concerned if item.name in self.started]
         if not concerned:
             return
-        live = await self._live(work)
-        if self._shared:
-            return
         native = entity.virtual_of is None and entity.name == concerned[0].table.name
         side = Side.DATAVERSE if native else Side.OPERATIONS
-        for item in concerned:
-            if item.name in live and side in item.legs:
-                await self._lock(work, item.legs[side], entity, key)
+        pairs = [] if self._shared else await self._pairs(work, concerned, side, entity, key)
+        live = await self._live(work, pairs)
+        if any(item.name in live and side in item.legs for item in concerned):
+            self._foresee(work, side.other)
 
     async def settle(self, work: Work) -> None:
         """Writes to the other side what the unit has changed on one. Raises Refusal: then nothing is kept."""
@@ -106,6 +119,7 @@ class Live:
         if committed:
             if self.started:
                 self._wake()
+                self._tell(work)
             return
         for item, kind, reason in work.notes.pop(_FAILED, ()):
             if reason:
@@ -114,79 +128,112 @@ class Live:
                 await self._alarm.failed(item, [kind])
                 await self._alarm.check(item)
 
+    def _tell(self, work: Work) -> None:
+        """Says how many rows went along."""
+        moved: dict[tuple[str, Side], list[int]] = {}
+        for entry in work.entries:
+            if entry.engine == "live":
+                side = Side.OPERATIONS if entry.direction == "to_dataverse" else Side.DATAVERSE
+                counts = moved.setdefault((entry.map, side), [0, 0])
+                counts[entry.operation == "delete"] += entry.rows
+        for (name, side), (rows, deleted) in moved.items():
+            self._observer(Synced(name, side.value, rows, deleted, 0))
+
     # -- steps ----------------------------------------------------------------------------------------------------
 
-    async def _live(self, work: Work) -> Mapping[str, tuple[MapState, Mode]]:
-        """The maps that are live and running, which stays so until the unit ends."""
+    async def _live(self, work: Work, pairs: Sequence[str] = ()) -> Mapping[str, tuple[MapState, Mode]]:
+        """The maps that are live and running, which stays so until the unit ends. ``pairs``: locked as well."""
         known: Mapping[str, tuple[MapState, Mode]] | None = work.notes.get(_STATES)
+        if known is not None and not pairs:
+            return known
+        names = () if known is not None else sorted(self.started)
+        try:
+            unit = await self._flow.unit(work, Side.OPERATIONS)
+            states = await self._registry.enter(unit, names, pairs)
+        except Unavailable:
+            self._refuse_or_queue(work, Side.OPERATIONS, names)
+            states = {}
         if known is None:
-            try:
-                unit = await self._flow.unit(work, Side.OPERATIONS)
-                states = await self._registry.states(unit, sorted(self.started))
-            except Unavailable:
-                self._refuse_or_queue(work, Side.OPERATIONS, sorted(self.started))
-                states = {}
             known = {name: state for name, state in states.items() if state == ("running", "live")}
             work.notes[_STATES] = known
         return known
 
-    async def _lock(self, work: Work, leg: Leg, entity: Entity, key: Mapping[str, object]) -> None:
-        """Locks a pair of rows by its integration key, in the operations database."""
-        wire = await self._pair_key(work, leg, entity, key)
-        if wire is not None:
-            unit = await self._flow.unit(work, Side.OPERATIONS)
-            await self._registry.pair(unit, leg.map, wire)
+    async def _pairs(
+        self, work: Work, maps: Sequence[TableMap], side: Side, entity: Entity, key: Mapping[str, object]
+    ) -> list[str]:
+        """Names of the pairs of rows that a row is part of, by integration key: what is locked in the operations
+        database. None for a new row that has no number yet."""
+        found = []
+        for item in maps:
+            leg = item.legs.get(side)
+            wire = await self._pair_key(work, leg, entity, key) if leg is not None and item.mode == "live" else None
+            if leg is not None and wire is not None:
+                found.append(_pair(leg, wire))
+        return found
 
     async def _pair_key(
         self, work: Work, leg: Leg, entity: Entity, key: Mapping[str, object]
     ) -> tuple[object, ...] | None:
-        """The integration key of a row that is about to be written; None for a new one that has no number yet."""
-        unit = await self._flow.unit(work, leg.source_side)
+        """The integration key of a row that is about to be written: as the write names it, or looked up."""
         base = {(found.base or name): key[name] for name, found in entity.fields.items() if name in key}
         known = {name: value for name, value in base.items() if name in leg.source.fields and value is not None}
-        if not known:
-            return None
+        if all(column.source in known and _travels_as_it_is(column) for column in leg.key):
+            return tuple(known[column.source] for column in leg.key)
         identifying = (leg.source.key, *leg.source.alternate_keys.values(), [c.source for c in leg.key])
         fields = next((names for names in identifying if all(name in known for name in names)), None)
         if fields is None:
             return None
-        roots = await self._flow.ends.find(unit, leg, {name: known[name] for name in fields})
-        found = await self._flow.ends.project(unit, leg, roots)
-        return tuple(v for v, c in zip(found[0][1], leg.columns, strict=True) if c.key) if found else None
+        unit = await self._flow.unit(work, leg.source_side)
+        found = await self._flow.ends.keys(unit, leg, {name: known[name] for name in fields})
+        return found[0] if found else None
+
+    def _foresee(self, work: Work, side: Side) -> None:
+        """The other side is going to be written to: its transaction begins beside what is done here."""
+        if not self._shared and self._broken.get(side, 0.0) <= time.monotonic():
+            work.foresee(self._flow.planes[side].database)
 
     async def _round(self, work: Work) -> bool:
         """One look at what either side has captured. False: nothing is left."""
         found = False
         queued = work.notes.get(_QUEUED, frozenset())
-        seen: set[int] = set()
-        for side, plane in self._flow.planes.items():
+        for side in (Side.OPERATIONS,) if self._shared else Side:
+            plane, sides = self._flow.planes[side], tuple(Side) if self._shared else (side,)
             unit = work.units.get(id(plane.database))
-            if unit is None or not unit.wrote or id(plane.database) in seen:
+            if unit is None or not unit.stirred(self._tables(sides)):
                 continue
-            seen.add(id(plane.database))
+            if _STATES not in work.notes and not await plane.outbox.captured(unit):
+                continue
             live = [name for name in await self._live(work) if name not in queued]
-            live = [name for name in live if await self._reachable(work, self._maps[name], side)]
-            if not live:
-                continue
-            changes = await plane.outbox.own(unit, sorted(live))
-            if changes:
+            changes = await plane.outbox.own(unit, sorted(live)) if live else []
+            concerned = [
+                (item, leg)
+                for name, item in self._maps.items()
+                for leg in (item.legs[one] for one in sides if one in item.legs)
+                if name in live and any(change.table in _tables(leg) for change in changes)
+            ]
+            away = {item.name for item, leg in concerned if not await self._reachable(work, item, leg.target_side)}
+            if away:
+                await plane.outbox.release(unit, sorted(away))
+            concerned = [(item, leg) for item, leg in concerned if item.name not in away]
+            if concerned:
                 found = True
-                sides = tuple(Side) if self._shared else (side,)
-                await self._send(work, [self._maps[name] for name in self._maps if name in live], sides, changes)
+                await self._send(work, concerned, changes)
         return found
 
+    def _tables(self, sides: Sequence[Side]) -> frozenset[TableName]:
+        """What is captured of these sides for the maps that are started."""
+        legs = (item.legs.get(side) for item in self._maps.values() if item.name in self.started for side in sides)
+        return frozenset(table for leg in legs if leg is not None for table in _tables(leg))
+
     async def _reachable(self, work: Work, item: TableMap, side: Side) -> bool:
-        """Whether the other side takes part; where not, the map's changes wait in the queue."""
-        other = side.other
-        if side not in item.legs:
-            return True
+        """Whether a side takes part; where not, the map's changes wait in the queue."""
         try:
-            if self._broken.get(other, 0.0) > time.monotonic():
-                raise Unavailable(f"The {other} database could not be reached just now.")
-            await self._flow.unit(work, other)
+            if self._broken.get(side, 0.0) > time.monotonic():
+                raise Unavailable(f"The {side} database could not be reached just now.")
+            await self._flow.unit(work, side)
         except Unavailable:
-            self._broken[other] = max(self._broken.get(other, 0.0), time.monotonic() + BREAK)
-            self._refuse_or_queue(work, other, [item.name])
+            self._broken[side] = max(self._broken.get(side, 0.0), time.monotonic() + BREAK)
+            self._refuse_or_queue(work, side, [item.name])
             return False
         return True
 
@@ -200,28 +247,23 @@ class Live:
             )
         work.notes[_QUEUED] = work.notes.get(_QUEUED, frozenset()) | set(names)
 
-    async def _send(
-        self, work: Work, maps: Sequence[TableMap], sides: Sequence[Side], changes: Sequence[Captured]
-    ) -> None:
-        outcomes: list[tuple[TableMap, Outcome, Sequence[Captured]]] = []
-        for item in maps:
-            for side in sides:
-                leg = item.legs.get(side)
-                tables = {source.table for source in leg.source.sources} if leg is not None else set()
-                concerned = [change for change in changes if change.table in tables]
-                if leg is not None and concerned:
-                    async with self._reasons(work, item, leg):
-                        outcomes.append((item, await self._flow.outcome(work, leg, concerned), concerned))
+    async def _send(self, work: Work, concerned: Sequence[tuple[TableMap, Leg]], changes: Sequence[Captured]) -> None:
+        outcomes: list[tuple[TableMap, Outcome, list[Captured]]] = []
+        for item, leg in concerned:
+            tables = _tables(leg)
+            own = [change for change in changes if change.table in tables]
+            async with self._reasons(work, item, leg):
+                outcomes.append((item, await self._flow.outcome(work, leg, own), own))
         for item, outcome, _ in reversed(outcomes):
             async with self._reasons(work, item, outcome.leg):
                 await self._flow.delete(work, outcome, apart=False)
         written = False
-        for item, outcome, concerned in outcomes:
+        for item, outcome, own in outcomes:
             leg = outcome.leg
             async with self._reasons(work, item, leg):
                 if written and any(column.source_reference is not None for column in leg.columns):
                     # What the rows look up may have been given its key only now: a line's order its number.
-                    outcome = await self._flow.outcome(work, leg, concerned)
+                    outcome = await self._flow.outcome(work, leg, own)
                 applied = await self._flow.write(work, item, outcome, apart=False)
                 if applied.errors:
                     raise _refused(applied.errors[0])
@@ -254,6 +296,28 @@ class Live:
             failed.append((item, "system", drifted))
             hint = "The map is paused now, and what is written waits. Try again."
             raise Refusal("FC5031", f"Unable to write data to entity {name}: {drifted}", hint=hint) from error
+
+
+def _tables(leg: Leg) -> set[TableName]:
+    return {source.table for source in leg.source.sources}
+
+
+def _travels_as_it_is(column: LegColumn) -> bool:
+    return column.source_reference is None and not column.values and column.null_in is None
+
+
+def _pair(leg: Leg, key: WireRow) -> str:
+    """What a pair of rows is called, on whichever side somebody starts."""
+    outward = leg.source_side is Side.OPERATIONS
+    named = ((c.source if outward else c.target, _plain(value)) for c, value in zip(leg.key, key, strict=True))
+    return "\x1f".join((leg.map, *(value for _, value in sorted(named))))
+
+
+def _plain(value: object) -> str:
+    """A value without what only its type adds: 1, 1.0 and 1.00 are one number, and Dataverse's text ignores case."""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return format(Decimal(value).normalize(), "f")
+    return str(value).casefold()
 
 
 def _refused(error: RowError) -> Refusal:

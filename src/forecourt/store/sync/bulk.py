@@ -147,7 +147,7 @@ class Bulk:
         plan = SystemPlan(f"merge into {merging.wire.leg.target.name}", merging.counting(rows, sure), (start, end))
         try:
             async with unit.savepoint():
-                for outcome, count, places in await unit.system(plan):
+                for outcome, count, places, _ in await unit.system(plan):
                     if outcome in counts:
                         counts[outcome] += count
                     else:

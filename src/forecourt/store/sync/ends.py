@@ -7,7 +7,7 @@ Leaves out bulk amounts (``bulk``) and what an engine does with all this.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -88,39 +88,80 @@ class Ends:
 
     async def affected(self, unit: Unit, leg: Leg, changes: Sequence[Captured]) -> list[WireRow]:
         """Root keys of the source rows that changes of its tables may have altered, each once, by last change."""
-        wire, last = self.wire(leg), dict[WireRow, int]()
+        altered, args = self._altered(leg, changes)
+        if not args:
+            return []
+        keys = ", ".join(f"k{at}" for at in range(len(self.wire(leg).root)))
+        plan = SystemPlan(f"rows of {leg.source.name} that changed", f"select {keys} from {altered} order by at", args)
+        return [tuple(row) for row in await unit.system(plan, writes=False)]
+
+    async def changed(
+        self, unit: Unit, leg: Leg, changes: Sequence[Captured]
+    ) -> tuple[list[tuple[WireRow, WireRow]], bool]:
+        """:meth:`project` of the :meth:`affected` rows, in one statement; and whether every noted row is among them
+        with the key that it was noted with, so that there are no :meth:`noted_keys` of others."""
+        altered, args = self._altered(leg, changes)
+        if not args:
+            return [], True
+        wire = self.wire(leg)
+        alias = quoted(leg.source.root.alias)
+        same = " and ".join(f"{alias}.{quoted(name)} = altered.k{at}" for at, (name, _) in enumerate(wire.root))
+        sql = (
+            f"select {wire.roots()}, {', '.join(wire.sent)}, {wire.unmapped} {wire.reading()} "
+            f"join {altered} on {same} where {wire.filter} order by altered.at"
+        )
+        plan = SystemPlan(f"read what changed of {leg.source.name}", sql, args)
+        sent = self._pairs(leg, await unit.system(plan, writes=False))
+        return sent, self._whole(wire, changes, len(sent))
+
+    @staticmethod
+    def _whole(wire: Wire, changes: Sequence[Captured], sent: int) -> bool:
+        """Whether all noted rows are among those sent, and none was noted with two keys."""
+        root = wire.leg.source.root.table
+        rows = [row for change in changes if change.table == root for row in change.rows]
+        if any(change.images or change.table != root for change in changes):
+            return not rows
+        noted = {tuple(row.items()) for row in rows}
+        return sent == len(noted) == len({tuple(row[name] for name, _ in wire.root) for row in rows})
+
+    def _altered(self, leg: Leg, changes: Sequence[Captured]) -> tuple[str, tuple[str, ...]]:
+        """Root keys (k0, …) of the rows that changes may have altered, each with the number of its last change, as a
+        set of rows ``altered``, and its arguments; () for none."""
+        wire, parts, args = self.wire(leg), list[str](), list[str]()
         for source in leg.source.sources:
             noted = [
                 (at, row) for at, change in enumerate(changes) if change.table == source.table for row in change.rows
             ]
             if noted:
-                for *root, at in await self._roots(unit, wire, source, noted):
-                    key = tuple(root)
-                    last[key] = max(last.get(key, 0), at)
-        return sorted(last, key=last.__getitem__)
+                sql, values = self._roots(wire, source, noted, len(args) + 1)
+                parts.append(sql)
+                args.append(values)
+        keys = ", ".join(f"k{at}" for at in range(len(wire.root)))
+        every = " union all ".join(parts)
+        return f"(select {keys}, max(at) as at from ({every}) as noted group by {keys}) as altered", tuple(args)
 
-    async def _roots(
-        self, unit: Unit, wire: Wire, source: DataSource, rows: Sequence[tuple[int, Mapping[str, object]]]
-    ) -> Sequence[Sequence[Any]]:
-        """Root keys of noted rows, each with the number of its last change."""
+    @staticmethod
+    def _roots(
+        wire: Wire, source: DataSource, rows: Sequence[tuple[int, Mapping[str, object]]], number: int
+    ) -> tuple[str, str]:
+        """Root keys of a table's noted rows with the numbers of their changes, and the argument of this number."""
         entity = wire.leg.source
         types = {name: column.type for name, column in wire.source.tables[source.table].columns.items()}
         first = source is entity.root
         columns = [name for name, _ in wire.root] if first else [own for _, own in source.on]
         given = ", ".join(f"{quoted(name)} {types[name]}" for name in dict.fromkeys(columns))
-        noted = f'jsonb_to_recordset($1::text::jsonb) as noted("@at" int, {given})'
+        noted = f'jsonb_to_recordset(${number}::text::jsonb) as noted("@at" int, {given})'
         if first:
-            keys, origin = ", ".join(f"noted.{quoted(name)}" for name in columns), noted
+            keys, origin = [f"noted.{quoted(name)}" for name in columns], noted
         else:
-            keys = wire.roots()
+            keys = [f"{quoted(entity.root.alias)}.{quoted(name)}" for name, _ in wire.root]
             on = " and ".join(
                 f"{quoted(above)}.{quoted(theirs)} = noted.{quoted(own)}" for (above, theirs), own in source.on
             )
             origin = f"{noted}, {_up_to(entity, source)} where {on}"
-        sql = f'select {keys}, max(noted."@at") as at from {origin} group by {keys} order by at'
+        named = ", ".join(f"{key} as k{at}" for at, key in enumerate(keys))
         values = _json([{"@at": at, **{name: row[name] for name in columns}} for at, row in rows])
-        plan = SystemPlan(f"rows of {entity.name} that changed", sql, (values,))
-        return list(await unit.system(plan, writes=False))
+        return f'select {named}, noted."@at" as at from {origin}', values
 
     async def project(self, unit: Unit, leg: Leg, roots: Sequence[WireRow]) -> list[tuple[WireRow, WireRow]]:
         """(root key, wire row) of the source rows with these root keys that exist and pass the filter, in the order
@@ -157,8 +198,8 @@ class Ends:
         table = qualified(leg.source.root.table)
         return int((await unit.system(SystemPlan("count rows", sql, (table,)), writes=False))[0][0])
 
-    async def find(self, unit: Unit, leg: Leg, fields: Mapping[str, object]) -> list[WireRow]:
-        """Root keys of the source rows whose fields have these stored values."""
+    async def keys(self, unit: Unit, leg: Leg, fields: Mapping[str, object]) -> list[WireRow]:
+        """Integration keys of the source rows whose fields have these stored values."""
         wire, entity = self.wire(leg), leg.source
         tables = {source.alias: source.table for source in entity.sources}
         conditions = []
@@ -166,7 +207,8 @@ class Ends:
             field = entity.fields[name]
             kind = wire.source.tables[tables[field.source]].columns[field.column].type
             conditions.append(f"{quoted(field.source)}.{quoted(field.column)} = ${at}::{kind}")
-        sql = f"select {wire.roots()} {wire.reading()} where {' and '.join(conditions)}"
+        sent = ", ".join(wire.sent[place] for place, column in enumerate(leg.columns) if column.key)
+        sql = f"select {sent} {wire.reading()} where {' and '.join(conditions)}"
         plan = SystemPlan(f"find {entity.name}", sql, tuple(fields.values()))
         return [tuple(row) for row in await unit.system(plan, writes=False)]
 
@@ -249,9 +291,14 @@ class Ends:
         images = {row[0]: tuple(row)[1:] for row in found}
         return [images.get(at) for at in range(len(keys))]
 
-    async def merge(self, unit: Unit, leg: Leg, rows: Sequence[WireRow]) -> Merged:
-        """Inserts and updates, as a set. Rows in error are left out and named; the others are written."""
-        return await self.merging(leg).run(unit, rows) if rows else Merged()
+    async def merge(self, unit: Unit, leg: Leg, rows: Sequence[WireRow], apart: bool = True) -> Merged:
+        """Inserts and updates, as a set. Rows in error are left out and named; the others are written. Not ``apart``,
+        what the database refuses is raised, and nothing of the unit can be kept."""
+        if not rows:
+            return Merged()
+        merging = self.merging(leg)
+        unit.touch(answered=any(part.table.answers for part in merging.parts))
+        return await merging.run(unit, rows, apart)
 
     async def delete(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> list[int]:
         """Deletes the target's rows with these integration keys, as a set. Returns the places of those there were."""
@@ -261,6 +308,7 @@ class Ends:
         places = [place for place, column in enumerate(leg.columns) if column.key]
         rows, args = arrays(wire, keys, places)
         sql = self.merging(leg).deletion(rows)
+        unit.touch(answered=True)
         gone = await unit.system(SystemPlan(f"delete from {leg.target.name}", sql, tuple(args)))
         return sorted({row[0] for row in gone})
 

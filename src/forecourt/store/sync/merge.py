@@ -35,6 +35,9 @@ OF_A_ROW = frozenset({"FC1003", "FC4091", "FC4092"})
 
 _RANGES = {"int2": 2**15, "int4": 2**31}
 
+#: Says that a statement is the integration's (see ``capture``): evaluated before the triggers of the statement are.
+SYNC = "set_config('forecourt.origin', 'sync', true)"
+
 #: The start of the ids that one statement gives. A random UUID a row costs more than the row, so the rows of a
 #: statement share sixty random bits and are numbered; which also keeps them together in the index.
 _IDS = "ids as materialized (select left(gen_random_uuid()::text, 24) as start)"
@@ -197,16 +200,19 @@ class Merge:
 
     # -- statements -----------------------------------------------------------------------------------------------
 
-    def statement(self, rows: str) -> str:
-        """The merge of wire rows ``w``: n and outcome of each. Outcomes: +i, +u, +s (nothing to do), or a fault."""
-        return f"{self._merging(rows)} select n, outcome from outcomes"
+    def statement(self, rows: str, sure: bool = False) -> str:
+        """The merge of wire rows ``w``: n and outcome of each. Outcomes: +i, +u, +s (nothing to do), or a fault.
+
+        ``sure``: that nobody else inserts rows with the same keys meanwhile; where somebody does, the statement fails.
+        That is twice as fast.
+        """
+        return f"{self._merging(rows, sure=sure)} select n, outcome, {SYNC} from outcomes"
 
     def counting(self, rows: str, sure: bool = False) -> str:
-        """The merge of staged rows: outcome, how many, and the places of rows in error. ``sure``: that nobody else
-        inserts rows with the same keys meanwhile; where somebody does, the statement fails. That is twice as fast."""
+        """The merge of staged rows: outcome, how many, and the places of rows in error. ``sure``: as above."""
         return (
             f"{self._merging(rows, staged=True, sure=sure)} select outcome, count(*), "
-            "array_agg(n) filter (where not starts_with(outcome, '+')) from outcomes group by outcome"
+            f"array_agg(n) filter (where not starts_with(outcome, '+')), {SYNC} from outcomes group by outcome"
         )
 
     def _merging(self, rows: str, staged: bool = False, sure: bool = False) -> str:
@@ -309,18 +315,23 @@ class Merge:
                     f"e{part.at} as (delete from {qualified(part.source.table)} t using gone g where {part.same('g')})"
                 )
         root = qualified(self.root.source.table)
-        return f"with {', '.join(ctes)} delete from {root} t using gone g where {self.root.same('g')} returning g.n"
+        where = self.root.same("g")
+        return f"with {', '.join(ctes)} delete from {root} t using gone g where {where} returning g.n, {SYNC}"
 
     # -- running --------------------------------------------------------------------------------------------------
 
-    async def run(self, unit: Unit, rows: Sequence[WireRow]) -> Merged:
-        """Merges rows. Raises what is no fault of a row."""
+    async def run(self, unit: Unit, rows: Sequence[WireRow], apart: bool = True) -> Merged:
+        """Merges rows. Raises what is no fault of a row; not ``apart``, also what the database refuses of one."""
         outcome: dict[int, str] = {}
         waiting = list(enumerate(rows))
         while waiting:
-            await self._tried(unit, waiting, outcome)
-            told = [outcome[at] for at, _ in waiting]
-            waiting = [(at, row) for at, row in waiting if self._in_batch(outcome[at])] if "+i" in told else []
+            if apart:
+                await self._tried(unit, waiting, outcome)
+            else:
+                await self._merged(unit, waiting, outcome)
+            told = {outcome[at] for at, _ in waiting}
+            again = {text for text in told if self._in_batch(text)} if "+i" in told else set()
+            waiting = [(at, row) for at, row in waiting if outcome[at] in again] if again else []
         errors = tuple(
             RowError(at, text, text.partition(":")[0] if ": " in text else "")
             for at, text in sorted(outcome.items())
@@ -342,21 +353,31 @@ class Merge:
             for column in self.wire.leg.columns
         )
 
-    async def _tried(self, unit: Unit, rows: list[tuple[int, WireRow]], outcome: dict[int, str]) -> None:
+    async def _merged(
+        self, unit: Unit, rows: list[tuple[int, WireRow]], outcome: dict[int, str], sure: bool = False
+    ) -> None:
+        source, arguments = arrays(self.wire, [row for _, row in rows])
+        plan = SystemPlan(f"merge into {self.wire.leg.target.name}", self.statement(source, sure), tuple(arguments))
+        for at, text, _ in await unit.system(plan):
+            outcome[rows[at][0]] = text
+
+    async def _tried(
+        self, unit: Unit, rows: list[tuple[int, WireRow]], outcome: dict[int, str], sure: bool = True
+    ) -> None:
         if not rows:
             return
         try:
             async with unit.savepoint():
-                source, arguments = arrays(self.wire, [row for _, row in rows])
-                plan = SystemPlan(f"merge into {self.wire.leg.target.name}", self.statement(source), tuple(arguments))
-                for at, text in await unit.system(plan):
-                    outcome[rows[at][0]] = text
+                await self._merged(unit, rows, outcome, sure)
         except Refusal as refusal:
             if refusal.code not in OF_A_ROW:
                 raise
+            if sure:
+                await self._tried(unit, rows, outcome, sure=False)
+                return
             if len(rows) == 1:
                 outcome[rows[0][0]] = refusal.message
                 return
             middle = len(rows) // 2
-            await self._tried(unit, rows[:middle], outcome)
-            await self._tried(unit, rows[middle:], outcome)
+            await self._tried(unit, rows[:middle], outcome, sure=False)
+            await self._tried(unit, rows[middle:], outcome, sure=False)

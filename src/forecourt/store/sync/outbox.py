@@ -56,6 +56,10 @@ _OWN = f"""
 with own as (update forecourt.outbox set taken = taken || $1::text[]
     where xid = pg_current_xact_id_if_assigned() and not taken @> $1::text[] returning {_COLUMNS})
 select * from own order by 1"""
+_ANY = "select exists (select from forecourt.outbox where xid = pg_current_xact_id_if_assigned())"
+_RELEASE = """
+update forecourt.outbox set taken = array(select name from unnest(taken) name where name <> all($1::text[]))
+where xid = pg_current_xact_id_if_assigned()"""
 _BACKLOG = """
 select coalesce(sum(jsonb_array_length(rows)), 0)::bigint,
        coalesce(extract(epoch from clock_timestamp() - min(at)), 0)::float8 from forecourt.outbox
@@ -175,6 +179,14 @@ class Outbox:
         """What the unit's own transaction has captured and these maps have not taken; marks it taken by them."""
         rows = await unit.system(SystemPlan("read own changes", _OWN, (list(maps),)))
         return [self._captured(row) for row in rows]
+
+    async def captured(self, unit: Unit) -> bool:
+        """Whether the unit's own transaction has captured anything."""
+        return bool((await unit.system(SystemPlan("look for own changes", _ANY), writes=False))[0][0])
+
+    async def release(self, unit: Unit, maps: Sequence[str]) -> None:
+        """Leaves to the queue what the unit's own transaction has captured for these maps."""
+        await unit.system(SystemPlan("leave own changes", _RELEASE, (list(maps),)))
 
     async def snapshot(self) -> str:
         """The present snapshot, as text."""

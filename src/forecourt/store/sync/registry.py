@@ -35,6 +35,14 @@ create table if not exists forecourt.sync_error (
 create table if not exists forecourt.sync_activity (
     id bigint generated always as identity primary key, map text not null, what text not null, by text not null,
     rows bigint not null default 0, detail text not null default '', at timestamptz not null default now());
+create or replace function forecourt.sync_enter(maps text[], pairs text[])
+returns table (map text, map_state text, map_mode text) language plpgsql as $enter$
+begin
+    perform pg_advisory_xact_lock_shared(hashtextextended('forecourt.map.' || wanted, 0)) from unnest(maps) wanted;
+    perform pg_advisory_xact_lock(hashtextextended('forecourt.pair.' || wanted, 0)) from unnest(pairs) wanted;
+    -- A statement of its own, so that it sees what the locks have waited for.
+    return query select m.name, m.state, m.mode from forecourt.sync_map m where m.name = any(maps);
+end $enter$;
 """
 _POSITIONS = """
 create schema if not exists forecourt;
@@ -87,7 +95,8 @@ class Registry:
         """Takes the tables away."""
         for database in {id(item): item for item in self._databases.values()}.values():
             drops = "; ".join(f"drop table if exists forecourt.{name}" for name in _TABLES)
-            await database.script("remove the registry of maps", drops)
+            function = "drop function if exists forecourt.sync_enter(text[], text[])"
+            await database.script("remove the registry of maps", f"{function}; {drops}")
 
     # -- maps -----------------------------------------------------------------------------------------------------
 
@@ -104,28 +113,19 @@ class Registry:
         rows = await self._operations.system(SystemPlan("list maps", sql))
         return {row[0]: MapRecord(*row) for row in rows}
 
-    async def states(self, unit: Unit, names: Sequence[str]) -> dict[str, tuple[MapState, Mode]]:
-        """State and mode of maps, which nobody changes until the unit's end (see :meth:`set_state`)."""
-        sql = (
-            "select name, state, mode, pg_advisory_xact_lock_shared(hashtextextended('forecourt.map.' || name, 0)) "
-            "from forecourt.sync_map where name = any($1)"
-        )
-        await unit.system(SystemPlan("lock maps", sql, (sorted(names),)), writes=False)
-        # Read after the lock is held: the first statement may have waited for a change of state.
-        sql = "select name, state, mode from forecourt.sync_map where name = any($1)"
-        rows = await unit.system(SystemPlan("read maps", sql, (list(names),)), writes=False)
-        return {row[0]: (row[1], row[2]) for row in rows}
+    async def enter(
+        self, unit: Unit, names: Sequence[str], pairs: Sequence[str] = ()
+    ) -> dict[str, tuple[MapState, Mode]]:
+        """State and mode of maps, which nobody changes until the unit's end (see :meth:`set_state`). ``pairs``: names
+        of pairs of rows that other writers are kept out of until then."""
+        sql = "select map, map_state, map_mode from forecourt.sync_enter($1, $2)"
+        plan = SystemPlan("enter maps", sql, (sorted(names), sorted(pairs)))
+        return {row[0]: (row[1], row[2]) for row in await unit.system(plan, writes=False)}
 
     async def hold(self, unit: Unit, name: str) -> None:
         """Keeps every live writer of a map out until the unit's end."""
         sql = "select pg_advisory_xact_lock(hashtextextended('forecourt.map.' || $1::text, 0))"
         await unit.system(SystemPlan("hold a map", sql, (name,)), writes=False)
-
-    async def pair(self, unit: Unit, name: str, key: WireRow) -> None:
-        """Keeps other writers of a pair of rows out until the unit's end."""
-        text = "\x1f".join((name, *map(str, key)))
-        sql = "select pg_advisory_xact_lock(hashtextextended('forecourt.pair.' || $1::text, 0))"
-        await unit.system(SystemPlan("lock a pair of rows", sql, (text,)), writes=False)
 
     async def set_state(self, name: str, state: MapState, expected: Sequence[MapState] = (), detail: str = "") -> bool:
         """Sets a state, if the map is in one of ``expected`` (() for any). Waits for writers that rely on the old one.
