@@ -51,6 +51,7 @@ from forecourt.integration.dual_write.alerts import Alarm
 from forecourt.integration.dual_write.definitions import MapFile
 from forecourt.integration.dual_write.flow import Flow
 from forecourt.integration.dual_write.flow import Plane as SyncPlane
+from forecourt.integration.dual_write.gauges import Gauges
 from forecourt.integration.dual_write.jobs import Copies, MapJobs
 from forecourt.integration.dual_write.life import DualWrite
 from forecourt.integration.dual_write.live import Live
@@ -102,6 +103,7 @@ from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.folder import Faults, read_file, read_files
 from forecourt.store.integration_log import SCRIPTS as INTEGRATION_LOG
 from forecourt.store.migrate import migrate
+from forecourt.store.recovery import in_doubt
 from forecourt.store.sync.bulk import Bulk
 from forecourt.store.sync.ends import Ends
 from forecourt.store.sync.journal import Journal
@@ -288,6 +290,10 @@ class Forecourt:
     def verifier(self) -> Verifier:
         return self.copies.verifier
 
+    async def doubts(self) -> list[float]:
+        """The ages in seconds of prepared transactions. Raises Unavailable."""
+        return [doubt.age for doubt in await in_doubt(self.coordinator)]
+
     @property
     def header(self) -> SolutionHeader:
         return self.definitions.header
@@ -427,7 +433,7 @@ async def _dual_write(
     registry = SyncRegistry({Side.OPERATIONS: databases.operations, Side.DATAVERSE: databases.dataverse})
     journal = Journal(databases.operations)
     alarm = Alarm(journal, observer)
-    live = Live(maps, flow, registry, databases.shared, wake, alarm)
+    live = Live(maps, flow, registry, databases.shared, wake, alarm, observer)
     queue = Queue(maps, flow, registry, alarm, observer, step=step)
 
     async def look() -> dict[Side, Mapping[TableName, Table]]:
@@ -455,6 +461,7 @@ class Server:
         authenticate = forecourt.bearer.authenticate
         self._forecourt = forecourt
         self._registry = registry
+        self._gauges = Gauges(forecourt.dual_write, forecourt.doubts, observer)
         definitions = forecourt.definitions
         actions = entity_actions(definitions.operations.hooks, forecourt.operations_gate)
         apis = virtual_actions(definitions.tables.model.entities.values(), actions)
@@ -492,6 +499,7 @@ class Server:
         elif path == "/health":
             await self._health(scope, receive, send)
         elif path == "/metrics":
+            await self._gauges.look()
             text = generate_latest(self._registry)
             await _respond(send, 200, CONTENT_TYPE_LATEST, text)
         elif self._forecourt.portal is not None:

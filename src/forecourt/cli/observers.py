@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from forecourt.kernel.observe import Denied, Fault, Observation, Observer, PlanCompiled, RequestDone, SignIn
+from forecourt.kernel.observe import Alerted, Denied, Fault, Observation, Observer, PlanCompiled, RequestDone, SignIn
 
 
 def logger(verbose: bool = False) -> Observer:
@@ -34,6 +34,8 @@ def logger(verbose: bool = False) -> Observer:
                 log.info("sign-in", identity=identity, kind=kind, outcome=outcome)
             case Fault(correlation, error):
                 log.error("fault", correlation=correlation, exc_info=error)
+            case Alerted(name, alert, count, action, notify):
+                log.warning("alert", map=name, alert=alert, count=count, action=action, notify=list(notify))
             case RequestDone(door, method, status, seconds, identity, correlation) if verbose:
                 log.info(
                     "request",

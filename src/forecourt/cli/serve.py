@@ -14,6 +14,7 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from forecourt.app import Forecourt, Server, read_header
+from forecourt.cli.copy_metrics import copy_metrics
 from forecourt.cli.copying import start_untouched
 from forecourt.cli.credentials import APPLICATIONS, FILE, read_credentials
 from forecourt.cli.observers import logger, metrics
@@ -73,7 +74,7 @@ async def _run(
 ) -> None:
     _require_free(settings)
     registry = CollectorRegistry()
-    observer = fan_out(logger(verbose), metrics(registry))
+    observer = fan_out(logger(verbose), metrics(registry), copy_metrics(registry))
     async with opened(root, data, settings, observer, scale) as forecourt, transport_of(forecourt) as transport:
         for finding in (*forecourt.definitions.findings, *forecourt.definitions.notices):
             click.echo(f"warning: {finding}", err=True)

@@ -75,6 +75,24 @@ class Synced:
 
 
 @dataclass(frozen=True, slots=True)
+class MapSeen:
+    """How a table map stands: by side on which changes start, how many wait and how old the oldest is in seconds."""
+
+    map: str
+    state: str
+    sides: tuple[tuple[str, int, float], ...]
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtSeen:
+    """Prepared transactions of units of work over two databases: how many there are, the age of the oldest."""
+
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Alerted:
     """An alert of a table map has gone off: how many errors there were, what is done (none, pause, stop), and who is to
     be told, as the map's file says."""
@@ -86,7 +104,7 @@ class Alerted:
     notify: tuple[str, ...]
 
 
-Observation = RequestDone | Denied | Fault | SystemWork | SignIn | PlanCompiled | Synced | Alerted
+Observation = RequestDone | Denied | Fault | SystemWork | SignIn | PlanCompiled | Synced | Alerted | MapSeen | DoubtSeen
 Observer = Callable[[Observation], None]
 
 

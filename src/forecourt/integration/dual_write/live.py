@@ -29,8 +29,8 @@ from forecourt.kernel.change import DEEPEST
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.journal import FailureKind
 from forecourt.kernel.model import Entity
-from forecourt.kernel.relation import TableName
 from forecourt.kernel.observe import Observer, Synced, nobody
+from forecourt.kernel.relation import TableName
 from forecourt.kernel.sync import (
     Captured,
     Leg,
