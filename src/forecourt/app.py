@@ -21,6 +21,7 @@ from forecourt import __version__
 from forecourt.dataverse.cascades import Cascades
 from forecourt.dataverse.definitions import TableFile
 from forecourt.dataverse.design import merged
+from forecourt.dataverse.impersonation import Impersonation
 from forecourt.dataverse.metadata import Metadata
 from forecourt.dataverse.metadata_query import metadata_services
 from forecourt.dataverse.organization import Enlisting, settle
@@ -479,6 +480,7 @@ class Server:
             authenticate,
             observer,
             timing,
+            Impersonation(forecourt.dataverse_gate, forecourt.principals.for_operations_user),
         )
         self._tokens = Starlette(routes=forecourt.token_endpoint.routes())
         self._token_prefix = f"/{forecourt.header.tenant}/"

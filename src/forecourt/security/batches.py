@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from forecourt.kernel.change import Written
+from forecourt.kernel.errors import Refusal
 from forecourt.kernel.principal import Principal
 from forecourt.odata.batch import ChangeSet, Part, PartAnswer, read_batch, write_batch
 from forecourt.odata.keys import row_path
@@ -22,6 +23,9 @@ from forecourt.security.requests import Requests
 from forecourt.security.scope import Scope
 from forecourt.security.services import VERSION, Answer
 from forecourt.store.work import Work
+
+#: Headers that say in whose name a request is (pages-and-dataverse B2.9).
+ACTING = ("callerobjectid", "mscrmcallerid")
 
 
 class Batches:
@@ -53,8 +57,8 @@ class Batches:
         return Answer(status, (("Content-Type", kind), VERSION, *applied), content)
 
     async def _single(self, principal: Principal, headers: Mapping[str, str], part: Part) -> PartAnswer:
-        given = _headers(headers, part)
         try:
+            given = _headers(headers, part)
             part = _named(part, Batch())
             if part.method == "GET":
                 answer = await self._requests.get(principal, part.path, part.query, given)
@@ -109,7 +113,11 @@ class Batches:
 
 
 def _headers(outer: Mapping[str, str], part: Part) -> dict[str, str]:
-    """Those of a part, and of the batch what says where it was sent to."""
+    """Those of a part, and of the batch what says where it was sent to. Raises Refusal FC1001 for a part that would be
+    in another name than the batch."""
+    for name in ACTING:
+        if part.headers.get(name, "").strip() not in ("", outer.get(name, "").strip()):
+            raise Refusal("FC1001", f"{name} is a header of the batch, not of a part.", source=name)
     kept = {name: outer[name] for name in ("host", "x-forwarded-proto") if name in outer}
     return {**kept, **part.headers, **kept}
 

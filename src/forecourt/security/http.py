@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from forecourt.kernel.errors import Refusal, Unavailable
@@ -25,6 +25,8 @@ AsgiScope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Authenticate = Callable[[str | None], Awaitable[Principal]]
+#: From who asks, and the headers, to whom the request is decided for.
+Acting = Callable[[Principal, Mapping[str, str]], Awaitable[Principal]]
 
 #: Bytes of a body that are read at most; more is a 413.
 MAX_BODY = 1024 * 1024
@@ -40,11 +42,17 @@ ALLOWED = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
 
 
 class ODataDoor:
-    """Serves one service root to callers with a bearer token."""
+    """Serves one service root to callers with a bearer token. ``acting``: whose name a request may be in."""
 
     def __init__(
-        self, requests: Requests, authenticate: Authenticate, observer: Observer, timing: bool = False
+        self,
+        requests: Requests,
+        authenticate: Authenticate,
+        observer: Observer,
+        timing: bool = False,
+        acting: Acting | None = None,
     ) -> None:
+        self._acting = acting
         self._requests = requests
         self._changes = Changes(requests)
         self._batches = Batches(requests, self._changes, self._failed)
@@ -62,6 +70,10 @@ class ODataDoor:
         try:
             principal = await self._authenticate(headers.get("authorization"))
             identity = principal.label
+            if self._acting is not None:
+                acting = await self._acting(principal, headers)
+                if acting is not principal:
+                    identity, principal = f"{identity} as {acting.label}", acting
             answer = await self._answer(principal, method, scope, headers, receive)
         except Exception as error:
             answer = self._failed(error, method in WRITES)
