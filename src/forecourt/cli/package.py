@@ -102,7 +102,7 @@ def export_command(
                     raise click.ClickException(f"'{column}' is not a field of {entity.public_name}.")
             found.append(project_entity(entity, Format(kind), named))
         options = Options(cross_company=cross_company, preview=preview or 0)
-        wanted = Wanted(Owner(user), project or "command-line", "", company, tuple(found), options)
+        wanted = Wanted(Owner(user), project or "export", "", company, tuple(found), options)
         job = await jobs.ask_export(wanted, claimed=True)
         with _shown() as progress:
             job = await jobs.run(job, progress)
@@ -159,8 +159,9 @@ def import_command(
             blob = await jobs.blobs.new(user, file.name)
             await jobs.blobs.fill(blob, _chunks(given))
         options = Options(execute=not stage_only, open=not project)
-        job_project = project or f"command-line-{blob}"
-        job = await jobs.ask_import(Wanted(Owner(user), job_project, "", company, (), options), blob, claimed=True)
+        name = project or f"import-{blob.hex[:12]}"
+        wanted = Wanted(Owner(user), name, "" if project else name, company, (), options)
+        job = await jobs.ask_import(wanted, blob, claimed=True)
         return await _imported(forecourt, job)
 
     return _run(solution, data, work)
