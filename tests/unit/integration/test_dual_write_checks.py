@@ -258,6 +258,38 @@ BAD: dict[str, tuple[str, str]] = {
         f"{CUSTOMER}initial:\n  master: dataverse  #!\n{KEY}",
         "rows come from operations alone, so that is the master. Write 'master: operations'.",
     ),
+    "an outage of a queued map": (
+        f"{CUSTOMER}mode: queued\non_outage: refuse  #!\n{KEY}",
+        "on_outage has no effect: a queued map always waits for the other side.",
+    ),
+    "a conflict where rows go one way": (
+        f"{CUSTOMER}conflict:  #!\n  resolve: newer\n{KEY}",
+        "conflict has no effect: rows start on operations alone.",
+    ),
+    "an alert that waits for nothing": (
+        f"{CUSTOMER}{KEY}alerts:\n- {{minutes: 5, count: 0}}  #!\n",
+        "an alert waits for one error at least.",
+    ),
+    "an alert that looks back too far": (
+        f"{CUSTOMER}{KEY}alerts:\n- count: 5\n  minutes: 20000  #!\n",
+        "an alert looks back 1 to 10080 minutes (a week).",
+    ),
+    "an alert for nobody's address": (
+        f"{CUSTOMER}{KEY}alerts:\n- count: 5\n  notify: [operators]  #!\n",
+        "'operators' is no e-mail address.",
+    ),
+    "an alert that stands twice": (
+        f"{CUSTOMER}{KEY}alerts:\n- {{action: pause}}\n- {{action: stop}}  #!\n",
+        "10 application errors in 15 minutes set off two alerts. Make them one.",
+    ),
+    "a key column that comes twice": (
+        f"{CUSTOMER}key:\n- cts_number  #!\n- cts_number\n{KEY}",
+        "DIPV1003 cts_number is in the integration key twice.",
+    ),
+    "key values that become one": (
+        f"{CUSTOMER}columns:\n  Account:\n    dataverse: cts_number\n    values: {{A: X, B: X}}  #!\n",
+        "DIPV1030 Account is part of the integration key, and X stands for 2 of its values.",
+    ),
     "no columns": (f"{CUSTOMER}columns: {{}}  #!\n", "the map has no columns."),
     "a company-specific lookup in a shared map": (
         "name: a\nentity: Worker\ntable: cts_worker\ndirection: to_dataverse\ncolumns:\n  Number: cts_number\n"
@@ -305,6 +337,23 @@ def test_good_maps_have_no_faults() -> None:
 def test_two_files_of_one_name_and_version_contradict_each_other() -> None:
     _, (fault,) = load(WORKERS, WORKERS)
     assert str(fault).startswith("maps/1.yaml:2: map workers 1.0.0.0 is defined twice: see maps/0.yaml:2.")
+
+
+def test_versions_of_a_map_pair_the_same() -> None:
+    other = CUSTOMERS.replace("name: customers", "name: workers\nversion: 2.0.0.0")
+    _, (fault,) = load(WORKERS, other)
+    assert str(fault).startswith("maps/1.yaml:2: map workers pairs Customer and cts_customer, in another version")
+
+
+def test_two_maps_of_one_pair_need_a_filter() -> None:
+    other = WORKERS.replace("name: workers", "name: people")
+    _, (fault,) = load(WORKERS, other)
+    assert str(fault).startswith(
+        "maps/1.yaml:2: Worker and cts_worker are paired by map workers too: see maps/0.yaml:2"
+    )
+    assert "'name: workers'" in fault.hint
+    apart = "filter: {operations: \"Number ne '1'\"}\n"
+    assert load(WORKERS, other + apart)[1] == ()
 
 
 def test_a_dependency_on_no_map_is_a_fault() -> None:

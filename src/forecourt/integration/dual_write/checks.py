@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from forecourt.integration.dual_write import column_checks, key_checks
+from forecourt.integration.dual_write import column_checks, key_checks, setting_checks
 from forecourt.integration.dual_write.faults import Faults, Rule, fault, place
 from forecourt.integration.dual_write.subject import Subject, natural_keys
 from forecourt.kernel.document import suggest
@@ -142,4 +142,4 @@ def natural_key_is_unique(subject: Subject) -> Faults:
 
 NAMES: tuple[Rule, ...] = (fields_known, columns_known, lookups_by_natural_key, natural_key_is_unique)
 
-RULES: tuple[Rule, ...] = (*key_checks.RULES, *column_checks.RULES)
+RULES: tuple[Rule, ...] = (*key_checks.RULES, *column_checks.RULES, *setting_checks.RULES)

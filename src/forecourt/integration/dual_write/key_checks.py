@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from forecourt.integration.dual_write.faults import Faults, Rule, fault
+from collections import Counter
+
+from forecourt.integration.dual_write.faults import Faults, Rule, fault, traveller
+from forecourt.integration.dual_write.maps import value_pairs
 from forecourt.integration.dual_write.subject import COMPANY_TABLE, Subject, company_lookups
+from forecourt.integration.dual_write.values import written
 from forecourt.kernel.document import suggest
 from forecourt.kernel.sync import Side
 
@@ -112,6 +116,31 @@ def entity_key_is_mapped(subject: Subject) -> Faults:
             yield fault(subject, "DIPV1015", text, *path, hint=hint)
 
 
+def key_columns_come_once(subject: Subject) -> Faults:
+    repeated = [name for name, count in Counter(subject.record.key).items() if count > 1]
+    if repeated:
+        text = f"{repeated[0]} is in the integration key twice."
+        yield fault(subject, "DIPV1003", text, "key", subject.record.key.index(repeated[0]), hint="Leave one out.")
+
+
+def key_values_stay_apart(subject: Subject) -> Faults:
+    """Two values of a key column that have one counterpart would make two rows one."""
+    for pair in subject.columns:
+        theirs = traveller(pair)
+        if not subject.is_key(pair) or not pair.record.values or theirs is None or pair.flows(Side.DATAVERSE):
+            continue  # where values go back, the value map has to turn round anyway
+        try:
+            pairs = value_pairs(subject, pair)
+        except ValueError:
+            continue
+        for value, count in Counter(right for _, right in pairs).items():
+            if count > 1:
+                shown = written(value, theirs, subject.tables.enums)
+                text = f"{pair.name} is part of the integration key, and {shown} stands for {count} of its values."
+                hint = "Map each to its own value: their rows would be one."
+                yield fault(subject, "DIPV1030", text, *pair.path, "values", hint=hint)
+
+
 def key_goes_both_ways(subject: Subject) -> Faults:
     if len(subject.sides) < 2:
         return
@@ -131,5 +160,7 @@ RULES: tuple[Rule, ...] = (
     integration_key_exists,
     key_is_mapped,
     entity_key_is_mapped,
+    key_columns_come_once,
+    key_values_stay_apart,
     key_goes_both_ways,
 )

@@ -66,7 +66,7 @@ def load_maps(
     ``operations``: the data entities; ``dataverse``: all tables, native and virtual (``Tables.model``).
     """
     subjects = [Subject(item.document, item.record, operations, dataverse) for item in files]
-    faults: list[DefinitionError] = [*_repeated(subjects), *_strangers(subjects)]
+    faults: list[DefinitionError] = [*_repeated(subjects), *_others(subjects), *_strangers(subjects)]
     versions: dict[str, list[TableMap]] = {}
     sound = []
     for subject in subjects:
@@ -108,6 +108,32 @@ def _repeated(subjects: Iterable[Subject]) -> Iterator[DefinitionError]:
             hint = "Give one of them another name, or its own 'version:'."
             yield subject.document.error(text, "name", hint=hint, code="FC6003")
         seen.setdefault(key, subject)
+
+
+def _others(subjects: Iterable[Subject]) -> Iterator[DefinitionError]:
+    """Versions of one map that pair something else, and maps of one pair whose rows no filter tells apart."""
+    first: dict[str, Subject] = {}
+    pairs: dict[tuple[str, str], Subject] = {}
+    for subject in subjects:
+        record = subject.record
+        known = first.setdefault(record.name, subject)
+        pair = (record.entity, record.table)
+        if (known.record.entity, known.record.table) != pair:
+            text = f"map {record.name} pairs {record.entity} and {record.table}, in another version something else: "
+            text += f"see {known.document.where('name')}."
+            hint = "Versions of a map pair the same: give this one another name."
+            yield subject.document.error(text, "name", hint=hint, code="FC6003")
+        other = pairs.setdefault(pair, subject)
+        apart = any((*_filters(other), *_filters(subject)))
+        if other.record.name != record.name and not apart:
+            text = f"{record.entity} and {record.table} are paired by map {other.record.name} too: "
+            text += f"see {other.document.where('name')}."
+            hint = f"Make this a version of it ('name: {other.record.name}'), or tell their rows apart with 'filter:'."
+            yield subject.document.error(text, "name", hint=hint, code="FC6003")
+
+
+def _filters(subject: Subject) -> tuple[str, str]:
+    return subject.record.filter.operations, subject.record.filter.dataverse
 
 
 def _strangers(subjects: Iterable[Subject]) -> Iterator[DefinitionError]:
