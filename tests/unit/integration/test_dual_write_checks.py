@@ -367,6 +367,7 @@ def test_a_table_has_one_integration_key() -> None:
     tables = replace(DATAVERSE, entities={**DATAVERSE.entities, "cts_worker": changed})
     one_way = WORKERS.replace("columns:", "direction: to_dataverse\ncolumns:")
     other = one_way.replace("name: workers", "name: others").replace("columns:", "key: [cts_name]\ncolumns:")
+    other += "filter: {operations: \"Number ne '1'\"}\n"
     _, (fault,) = load_maps([source(one_way), source(other, "maps/other.yaml")], OPERATIONS, tables)
     assert str(fault) == (
         "maps/other.yaml:6: DIPV1003 cts_worker has another integration key in maps/test.yaml:2. "
