@@ -16,7 +16,7 @@ from forecourt.operations.packages.files import CODECS
 from forecourt.operations.packages.formats import Format, Table, TextRow
 from forecourt.operations.packages.jobs import Wanted
 from forecourt.operations.packages.projects import ProjectEntity, project_entity
-from forecourt.operations.packages.register import Options, Owner
+from forecourt.operations.packages.records import Options, Owner
 from support.contoso import OWN_ORDERS
 from support.packages import STAFF, chunks, csv_rows, csv_text, exported, imported, package, unpacked
 from support.server import Installation, Person, url

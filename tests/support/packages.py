@@ -11,7 +11,7 @@ from typing import Any
 from forecourt.operations.packages import archive
 from forecourt.operations.packages.archive import Manifest, Part
 from forecourt.operations.packages.jobs import Wanted
-from forecourt.operations.packages.register import Job, Options, Owner
+from forecourt.operations.packages.records import Job, Options, Owner
 from support.server import Installation
 
 #: A user who may exchange data of every entity, and no administrator.

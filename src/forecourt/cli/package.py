@@ -26,7 +26,7 @@ from forecourt.operations.packages.formats import Format, format_of
 from forecourt.operations.packages.imports import Progress
 from forecourt.operations.packages.jobs import Wanted
 from forecourt.operations.packages.projects import ProjectEntity, project_entity
-from forecourt.operations.packages.register import Job, Options, Owner, Part, Status
+from forecourt.operations.packages.records import Job, Options, Owner, Part, Status
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from forecourt.identity.principals import Principals, require_mapped
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.principal import Principal
-from forecourt.operations.packages.register import Owner
+from forecourt.operations.packages.records import Owner
 
 
 class Owners:

@@ -19,7 +19,7 @@ from forecourt.kernel.principal import Principal
 from forecourt.operations.packages.error_files import keep_file
 from forecourt.operations.packages.jobs import Jobs, Wanted
 from forecourt.operations.packages.queues import Queues
-from forecourt.operations.packages.register import OPEN, Job, Options, Owner, RowState, Status
+from forecourt.operations.packages.records import OPEN, Job, Options, Owner, RowState, Status
 from forecourt.security.services import Answer, Call, Service, base_url, json_answer
 
 SET = "DataManagementDefinitionGroups"

@@ -16,7 +16,8 @@ from uuid import UUID
 from forecourt.kernel.model import Entity, EntityField
 from forecourt.kernel.types import Kind
 from forecourt.operations.packages.blobs import Blobs
-from forecourt.operations.packages.register import Job, Part, Register, RowState, WrongRow
+from forecourt.operations.packages.records import Job, Part, RowState, WrongRow
+from forecourt.operations.packages.register import Register
 from forecourt.operations.packages.values import cell_of
 
 _PAGE = 1_000

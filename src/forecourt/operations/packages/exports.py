@@ -22,7 +22,8 @@ from forecourt.operations.packages.blobs import Blobs
 from forecourt.operations.packages.files import CODECS
 from forecourt.operations.packages.formats import Format, Table, Writer
 from forecourt.operations.packages.imports import Progress, Resolve
-from forecourt.operations.packages.register import Job, Part, Register, Status
+from forecourt.operations.packages.records import Job, Part, Status
+from forecourt.operations.packages.register import Register
 from forecourt.operations.packages.rows import Page, may, pages
 from forecourt.security.gate import Gate
 from forecourt.security.rules import Operation

@@ -28,7 +28,8 @@ from forecourt.operations.packages.blobs import Blobs
 from forecourt.operations.packages.files import CODECS, entity_of
 from forecourt.operations.packages.formats import Format, Table, TextRow, format_of
 from forecourt.operations.packages.projects import Project
-from forecourt.operations.packages.register import Job, LeaseLost, Owner, Part, Register, StagedRow, Status
+from forecourt.operations.packages.records import Job, LeaseLost, Owner, Part, StagedRow, Status
+from forecourt.operations.packages.register import Register
 from forecourt.operations.packages.rows import Importing, may
 from forecourt.security.gate import Gate
 from forecourt.security.rules import Operation

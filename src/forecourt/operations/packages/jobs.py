@@ -25,17 +25,8 @@ from forecourt.operations.packages.exports import Exporter
 from forecourt.operations.packages.files import entity_of
 from forecourt.operations.packages.imports import Importer, Progress, Resolve
 from forecourt.operations.packages.projects import Project, ProjectEntity, Projects
-from forecourt.operations.packages.register import (
-    LEASE,
-    Job,
-    LeaseLost,
-    NewJob,
-    Options,
-    Owner,
-    Part,
-    Register,
-    Status,
-)
+from forecourt.operations.packages.records import Job, LeaseLost, NewJob, Options, Owner, Part, Status
+from forecourt.operations.packages.register import LEASE, Register
 from forecourt.operations.packages.rows import may
 from forecourt.security.gate import Gate
 from forecourt.security.rules import Operation

@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.plan import SystemPlan
@@ -29,7 +29,7 @@ from forecourt.operations.packages.files import entity_of
 from forecourt.operations.packages.formats import Format
 from forecourt.operations.packages.jobs import Jobs, Wanted
 from forecourt.operations.packages.projects import Direction, Recurring
-from forecourt.operations.packages.register import Owner
+from forecourt.operations.packages.records import Owner
 
 #: Minutes after which a message that was fetched and not acknowledged shows again.
 HIDDEN: Final = 30
@@ -180,19 +180,19 @@ class Queues:
         await self._database.system(SystemPlan("settle messages", _SETTLE))
 
     async def _start_export(self, job: Recurring) -> int:
-        sql = (
-            "insert into forecourt.package_message (activity, direction, status) "
-            "values ($1, 'export', 'Processing') returning id"
-        )
-        message = (await self._database.system(SystemPlan("lay a message out", sql, (job.activity,))))[0][0]
-        wanted = Wanted(Owner(job.owner), job.project, f"{job.name}-{message}", job.company)
+        """Starts an export; its message is laid out when it is done."""
+        number, status, text = None, "Processing", ""
         try:
-            entered = await self._jobs.ask_export(wanted)
+            wanted = Wanted(Owner(job.owner), job.project, f"{job.name}-{uuid4()}", job.company)
+            number = (await self._jobs.ask_export(wanted)).number
         except Refusal as refusal:
-            await self._failed(message, "PostProcessingFailed", refusal)
-            return 0
-        await self._processing(message, entered.number)
-        return 1
+            status, text = "PostProcessingFailed", refusal.text
+        sql = (
+            "insert into forecourt.package_message (activity, direction, status, message, job) "
+            "values ($1, 'export', $2, $3, $4)"
+        )
+        await self._database.system(SystemPlan("lay a message out", sql, (job.activity, status, text, number)))
+        return 0 if number is None else 1
 
     async def _start_import(self, job: Recurring) -> int:
         """Starts the import of the oldest message: those of one project follow one another."""

@@ -21,7 +21,7 @@ from forecourt.kernel.principal import Door, Principal
 from forecourt.odata.paging import effective_order
 from forecourt.odata.slots import slot_kind
 from forecourt.operations.packages.files import missing
-from forecourt.operations.packages.register import StagedRow
+from forecourt.operations.packages.records import StagedRow
 from forecourt.operations.packages.values import Reading, same
 from forecourt.security.gate import Gate
 from forecourt.security.grants import granted
