@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -12,8 +13,10 @@ from forecourt.kernel.change import Write
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.integration_log import Entry, Filter
 from forecourt.kernel.principal import Door, Principal
+from forecourt.kernel.sync import Position, Side
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.integration_log import IntegrationLog
+from forecourt.store.work import Work
 from support import pairs
 from support.pairs import Pair
 from support.postgres import fresh_database
@@ -220,3 +223,54 @@ async def test_what_is_given_back_to_many_rows_is_one_entry(pair: Pair) -> None:
     found = [entry for entry in await since(pair, number) if entry.operation == "give back"]
     assert [entry.rows for entry in found] == [30]
     assert {key for (key,) in found[0].keys} == {f"O-{n:06}" for n in range(1, 31)}
+
+
+async def test_a_position_that_a_unit_of_work_in_doubt_has_moved_is_not_moved_from_where_it_was_read(
+    pair: Pair,
+) -> None:
+    await started(pair)
+    registry, database = pair.dual_write.registry, pair.forecourt.databases.dataverse
+    read = await registry.position("orders", Side.OPERATIONS)
+    assert read is not None
+
+    async def move(work: Work, known: Position, token: int) -> None:
+        moved = Position(known.since, known.until, known.after + 1)
+        await registry.save_position(await work.unit(database), "orders", Side.OPERATIONS, moved, token, known)
+
+    await pair.forecourt.coordinator.run(lambda work: move(work, read, 50), "move", settle=False)
+    with pytest.raises(Refusal, match="somebody else"):
+        await pair.forecourt.coordinator.run(lambda work: move(work, read, 51), "move again", settle=False)
+
+
+@pytest.mark.slow
+async def test_maps_towards_a_database_without_prepared_transactions_are_refused_at_their_start(
+    tmp_path: Path, postgres: EmbeddedServer
+) -> None:
+    bare = EmbeddedServer.start(tmp_path / "bare")
+    try:
+        connection = await asyncpg.connect(bare.url("postgres"))
+        await connection.execute("alter system set max_prepared_transactions = 0")
+        await connection.close()
+        bare.stop()
+        bare = EmbeddedServer.start(tmp_path / "bare")
+        async with fresh_database(bare) as operations, fresh_database(postgres) as dataverse:
+            await pairs.make(operations)
+            async with pairs.opened(operations, dataverse) as pair:
+                with pytest.raises(Refusal, match="max_prepared_transactions = 0"):
+                    await pair.dual_write.start((), "test")
+                assert await pair.erp("select to_regclass('forecourt.sync_map')") == [(None,)]
+    finally:
+        bare.stop()
+
+
+HOSTILE = ("'", "\\", "\\';drop table x--", "$1", "{}", "\u2028", '"')
+
+
+async def test_keys_are_kept_as_they_are_whatever_is_in_them(pair: Pair) -> None:
+    await started(pair)
+    await pair.erp("insert into erp.orders (salesid, quantity) select k, 1 from unnest($1::text[]) k", list(HOSTILE))
+    await pair.drain()
+    for key in HOSTILE:
+        (entry,) = await entries(pair, Filter(key=(key,)))
+        assert set(entry.keys) == {(item,) for item in HOSTILE}
+    assert await pair.differences() == []

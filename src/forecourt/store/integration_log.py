@@ -52,13 +52,12 @@ SCRIPTS: Final = (
 )
 
 _COLUMNS = "map, engine, direction, target, operation, rows, fields, keys, span, caused_by"
-_INSERT = f"""
-insert into forecourt.integration_log (work, principal, {_COLUMNS})
-select {{work}}, {{principal}}, {_COLUMNS} from jsonb_to_recordset({{entries}}::text::jsonb) as entry(
-    map text, engine text, direction text, target text, operation text, rows bigint, fields text[], keys jsonb,
-    span jsonb, caused_by text)"""
+_INSERT = f"insert into forecourt.integration_log (work, principal, {_COLUMNS})"
 _DECISION = f"""
-with logged as ({_INSERT.format(work="$1", principal="$2", entries="$3")})
+with logged as ({_INSERT}
+    select $1, $2, {_COLUMNS} from jsonb_to_recordset($3::text::jsonb) as entry(
+        map text, engine text, direction text, target text, operation text, rows bigint, fields text[], keys jsonb,
+        span jsonb, caused_by text))
 insert into forecourt.decision (id) values ($1)"""
 _READ = """
 select id, at, work, principal, map, engine, direction, target, operation, rows, fields, keys::text, span::text,
@@ -72,8 +71,10 @@ order by id desc limit $7"""
 
 
 def insertion(work: int, entries: Iterable[Entry]) -> str:
-    """The entries' statement without parameters, to go in one message with the commit."""
-    return _INSERT.format(work=work, principal=literal(INTEGRATION.label), entries=literal(_json(entries)))
+    """The entries' statement without parameters, to go in one message with the commit: parsed each time, so plain."""
+    head = f"{work}, {literal(INTEGRATION.label)}"
+    rows = [f"({head}, {_values(part)})" for entry in entries for part in divided(entry)]
+    return f"{_INSERT} values {', '.join(rows)}"
 
 
 def decision(work: int, entries: Iterable[Entry]) -> SystemPlan:
@@ -125,6 +126,20 @@ def _logged(
         caused_by,
     )
     return Logged(number, at, work, principal, entry)
+
+
+def _values(entry: Entry) -> str:
+    texts = (entry.map, entry.engine, entry.direction, entry.target, entry.operation)
+    fields = ", ".join(map(literal, entry.fields))
+    values = [
+        *map(literal, texts),
+        str(entry.rows),
+        f"array[{fields}]::text[]",
+        literal(msgspec.json.encode(entry.keys, enc_hook=str).decode()),
+        "null" if entry.span is None else literal(msgspec.json.encode(entry.span, enc_hook=str).decode()),
+        literal(entry.caused_by),
+    ]
+    return ", ".join(values)
 
 
 def _json(entries: Iterable[Entry]) -> str:

@@ -184,6 +184,8 @@ class DualWrite:
                 text = f"{item.name} was chosen in version {choices[item.name]}, which the solution does not have."
                 raise Refusal("FC4093", text, hint=f"Choose another: forecourt sync version … {item.name}.")
         await self.check_fit(chosen)
+        if any(Side.DATAVERSE in item.legs or item.mode == "live" for item in chosen):
+            await self.registry.check_both()
         await self.registry.install()
         await self.journal.install()
         done = []

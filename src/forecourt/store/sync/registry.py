@@ -91,6 +91,19 @@ class Registry:
         sql = "select to_regclass('forecourt.sync_map') is not null"
         return bool((await self._operations.system(SystemPlan("look for the registry", sql)))[0][0])
 
+    async def check_both(self) -> None:
+        """Raises Refusal FC6004 where the databases can't take part in one unit of work: writes to the operations
+        database are logged in the other one."""
+        if self._operations is self._databases[Side.DATAVERSE]:
+            return
+        sql = "select current_setting('max_prepared_transactions')::int"
+        if not (await self._operations.system(SystemPlan("look for prepared transactions", sql)))[0][0]:
+            raise Refusal(
+                "FC6004",
+                "The operations database has max_prepared_transactions = 0, so nothing can be written to both sides.",
+                hint="Set it to 64, say, and restart that server; or copy to Dataverse only, in mode queued.",
+            )
+
     async def remove(self) -> None:
         """Takes the tables away."""
         for database in {id(item): item for item in self._databases.values()}.values():
