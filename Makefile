@@ -2,6 +2,7 @@
 #
 #   PYTHON=/path/to/python3.12   the interpreter to build .venv with (default: the newest found, 3.11 or later)
 #   ARGS="..."                   further arguments for demo, test, faults and bench
+#   ROUNDS=100                   how often faults kills something; SEED=... plays the plans of an earlier run again
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -10,6 +11,7 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
+ROUNDS ?= 500
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
@@ -59,7 +61,7 @@ docs: $(VENV)/.dev-stamp ## Write the generated parts of docs/ anew
 	@$(BIN)/python scripts/docs.py
 
 faults: $(VENV)/.dev-stamp ## Kill, cut and stall things, and check that nothing is lost (slow)
-	@$(BIN)/pytest tests/faults -n 0 $(ARGS)
+	@ROUNDS=$(ROUNDS) $(BIN)/pytest tests/faults -n 0 $(ARGS)
 
 $(BIN)/python:
 	@python="$$($(find_python))"; \

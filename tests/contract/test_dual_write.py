@@ -110,6 +110,27 @@ async def test_what_is_left_out_on_one_side_becomes_what_the_other_side_keeps_fo
     assert await pair.differences() == []
 
 
+async def test_what_another_program_changes_while_a_row_is_applied_stays(pair: Pair) -> None:
+    await pair.order(Quantity=1)
+    await pair.dataverse("update dataverse.cts_order set cts_quantity = 2, cts_note = 'first'")
+    other = await asyncpg.connect(pair.forecourt.databases.operations.url)
+    await other.execute("begin; select from erp.orders for update")
+    draining = asyncio.create_task(pair.drain())
+    waits = (
+        "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())"
+    )
+    while not (await pair.erp(waits))[0][0]:  # then the row has been read, and is about to be written
+        assert not draining.done()
+    await pair.dataverse("update dataverse.cts_order set cts_note = 'second'")
+    await other.execute("commit")
+    await other.close()
+    await draining
+    assert await pair.dataverse("select cts_note, cts_total from dataverse.cts_order") == [("second", Decimal(4))]
+    await pair.drain()
+    assert await pair.erp("select note, total from erp.orders") == [("second", Decimal(4))]
+    assert await pair.differences() == []
+
+
 async def test_a_key_that_changes_takes_its_row_along(pair: Pair) -> None:
     await pair.erp("insert into erp.orders (salesid, quantity) values ('X1', 1), ('X2', 2)")
     await pair.drain()

@@ -1,8 +1,8 @@
 """Rounds of faults: processes of Forecourt and other programs write on both sides, something dies, and when all is up
 again both sides must be the same and hold what was acknowledged.
 
-One :class:`Arena` has two database servers, two processes of Forecourt (``fault_worker``), and programs that write plain
-SQL. It lives through all rounds, and so do the processes that a round does not kill. A :class:`Journal` outside of
+One :class:`Arena` has two database servers, two processes of Forecourt (``fault_worker``), and programs of plain SQL.
+It lives through all rounds, and so do the processes that a round does not kill. A :class:`Journal` outside of
 whatever dies knows of each row which values it may have.
 """
 
@@ -17,10 +17,9 @@ import signal
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +45,23 @@ PROTOCOLS = {
 }
 LABELS = tuple(label for labels in PROTOCOLS.values() for label in labels)
 
-#: Labels that are passed when maps are paused and resumed; all others of a map's life when they are started and stopped.
+#: Labels that are passed when maps are paused and resumed; others of a map's life when they are started and stopped.
 PAUSING = frozenset({"life: changed", "life: noted", "life: played back"})
 
 #: Seconds for what a round waits for: a kill, an instant, everything being settled.
-KILL, PHASE, SETTLED = 8.0, 5.0, 60.0
+KILL, PHASE, SETTLED = 6.0, 3.0, 60.0
 
-_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, EOFError)
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
 _PROGRAM_WRITERS = 2
-_CONSTRAINT = f"""
+_MORE = f"""
 create function erp.turn_down() returns trigger language plpgsql as $$
 begin raise exception 'not wanted'; end $$;
 create constraint trigger turn_down after insert or update on erp.orders deferrable initially deferred
 for each row when (new.note = '{UNWANTED}') execute function erp.turn_down();
+create table erp.taken (number text not null);
+create function erp.take() returns trigger language plpgsql as $$
+begin insert into erp.taken values (new.salesid); return null; end $$;
+create trigger take after insert on erp.orders for each row when (new.salesid like 'O-%') execute function erp.take();
 insert into erp.cust (account, name) values ('C1', 'Ann'), ('C2', 'Bob');
 insert into erp.orders (salesid, note) values {", ".join(f"('{number}', 'hot')" for number in HOT)};
 """
@@ -72,7 +75,6 @@ class Journal:
     """What writers have said, by row. A state is a version, 0 where there is no row."""
 
     attempts: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
-    numbers: set[str] = field(default_factory=set)
     results: int = 0
     moved: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -193,10 +195,7 @@ class Process:
         match message:
             case ("try", row, version):
                 journal.attempt(f"{row}", version)
-            case ("done", row, version, number):
-                journal.result(row, version, "done")
-                journal.numbers.add(number)
-            case (("refused" | "lost") as outcome, row, version):
+            case (("done" | "refused" | "lost") as outcome, row, version):
                 journal.result(row, version, outcome)
             case ("reached", label):
                 self._arena.reached.add(label)
@@ -363,13 +362,13 @@ def plans(rounds: int, chance: random.Random) -> list[Plan]:
             happening = "stop"
         else:
             happening = chance.choice(("", "", "pause") if label else ("", "", "pause", "stop"))
-        few = protocol in ("life", "capture", "initial", "recovery") or label in ("queued: set aside", "work: undoing")
+        most = 8 if protocol == "work" and label != "work: undoing" else 1 if protocol == "recovery" else 2
         found.append(
             Plan(
                 number,
                 happening,
                 label,
-                chance.randrange(1, 3 if few else 12),
+                chance.randint(1, most),
                 "" if label else chance.choice(faults),
                 chance.randrange(5, 60),
                 chance.randrange(5, 30),
@@ -401,7 +400,7 @@ class Arena:
             self.servers.append(server)
         await pairs.make(self.servers[0].url)
         connection = await asyncpg.connect(self.servers[0].url)
-        await connection.execute(_CONSTRAINT)
+        await connection.execute(_MORE)
         await connection.close()
         self.pair = await stack.enter_async_context(pairs.opened(*(server.url for server in self.servers)))
         await self.pair.dual_write.start((), "faults")
@@ -572,18 +571,19 @@ class Arena:
                     wrong.append(f"{row} is there twice")
                 found[row] = int(version)
         wrong += self.journal.settle(found)
-        self.journal.numbers |= {number for number, _ in orders}
         wrong += await self._gaps()
         if len(found) > 150:
             await self._trim()
         return wrong
 
     async def _gaps(self) -> list[str]:
-        """Numbers that were left out."""
+        """Numbers that were left out, or given twice."""
         rows = await self.pair.erp("select next from forecourt.number_sequence where name = 'orders'")
-        following = rows[0][0] if rows else 1
-        missing = [n for n in range(1, following) if f"O-{n:06}" not in self.journal.numbers]
-        return [f"numbers are missing: {missing[:5]}"] if missing else []
+        wanted = [f"O-{number:06}" for number in range(1, rows[0][0] if rows else 1)]
+        taken = [row[0] for row in await self.pair.erp("select number from erp.taken order by 1")]
+        wrong = sorted(set(wanted) ^ set(taken))
+        doubled = len(taken) - len(set(taken))
+        return [f"numbers are missing or doubled: {wrong[:5]}, {doubled}"] if wrong or doubled else []
 
     async def _trim(self) -> None:
         """Another program clears up, as a set."""

@@ -10,7 +10,7 @@ Commands::
     ("leave",)                          the process ends
 
 Messages: ("ready",), ("reached", label), ("killed", label), ("idle",), ("fault", text), and of each write, before it
-("try", row, version) and afterwards ("done", row, version, number), ("refused", row, version) where it has not happened
+("try", row, version) and afterwards ("done", row, version), ("refused", row, version) where it has not happened
 for certain, or ("lost", row, version) where nobody can say. A version that is negative deletes the row.
 """
 
@@ -207,41 +207,42 @@ class Worker:
             return dict(await self._pair.dataverse(sql, list(HOT)))
         return {}
 
-    async def _attempt(self, row: str, version: int, doing: Callable[[], Awaitable[tuple[Any, str]]]) -> Any:
+    async def _attempt(self, row: str, version: int, doing: Callable[[], Awaitable[Any]]) -> Any:
         """Tries a write and tells of it. Its key, None where it did not happen or nobody can say."""
         self._pipe.send(("try", row, version))
         try:
-            key, number = await doing()
+            key = await doing()
         except Refusal:
             self._pipe.send(("refused", row, version))
+            await asyncio.sleep(0.02)  # not a busy loop while a server is away
             return None
         except Unavailable:
             self._pipe.send(("lost", row, version))
-            await asyncio.sleep(0.02)  # not a busy loop while a server is away
+            await asyncio.sleep(0.02)
             return None
-        self._pipe.send(("done", row, version, number))
+        self._pipe.send(("done", row, version))
         return key
 
-    async def _create(self, side: str, note: str, chance: random.Random) -> tuple[Any, str]:
+    async def _create(self, side: str, note: str, chance: random.Random) -> Any:
         quantity = chance.randrange(1, 900)
         if side == "operations":
             written = await self._pair.order(Account=chance.choice(("C1", "C2")), Quantity=quantity, Note=note)
             assert written.after is not None
-            return written.after["Number"], str(written.after["Number"])
+            return written.after["Number"]
         written = await self._pair.cts("create", "cts_order", cts_quantity=quantity, cts_note=note)
         assert written.after is not None
-        return written.after["cts_orderid"], ""
+        return written.after["cts_orderid"]
 
-    async def _change(self, side: str, key: Any, note: str) -> tuple[Any, str]:
+    async def _change(self, side: str, key: Any, note: str) -> Any:
         if side == "operations":
             await self._pair.change_order(key, Note=note)
         else:
             await self._pair.cts("update", "cts_order", {"cts_orderid": key}, cts_note=note)
-        return key, ""
+        return key
 
-    async def _delete(self, side: str, key: Any) -> tuple[Any, str]:
+    async def _delete(self, side: str, key: Any) -> Any:
         if side == "operations":
             await self._pair.delete_order(key)
         else:
             await self._pair.cts("delete", "cts_order", {"cts_orderid": key})
-        return key, ""
+        return key

@@ -42,9 +42,13 @@ _GONE = (
 )
 
 
+#: What the driver says of a connection that it knows to be lost.
+_CLOSED = "connection is closed"
+
+
 def is_gone(error: BaseException) -> bool:
     """The connection, not the statement, is at fault: another connection may do."""
-    return isinstance(error, _GONE)
+    return isinstance(error, _GONE) or (isinstance(error, pg.InterfaceError) and _CLOSED in str(error))
 
 
 def is_collision(error: BaseException) -> bool:

@@ -88,7 +88,7 @@ class Lane:
         except BaseException:
             self._discard(connection)
             raise
-        if connection.is_in_transaction():
+        if connection.is_closed() or connection.is_in_transaction():
             self._discard(connection)
         else:
             self._release(connection)
