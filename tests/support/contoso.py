@@ -21,7 +21,7 @@ from forecourt.store.embedded import EmbeddedServer
 from support.server import SETTINGS, Case, Installation, Person, cloned, ensure_template, installed, run_folder
 
 ROOT = Path(__file__).resolve().parents[2] / "examples" / "contoso"
-TEMPLATE = "contoso_template"
+TEMPLATE, COPIED = "contoso_template", "contoso_copied_template"
 
 ORDERS = "mserp_purchpurchaseorderheaderv2entity"
 LINES = "mserp_purchpurchaseorderlinev2entity"
@@ -125,6 +125,38 @@ async def contoso_site(
     await ensure_loaded(server)
     async with cloned(server, TEMPLATE) as address, installed(root, address, "", credentials(), settings) as site:
         yield site
+
+
+@asynccontextmanager
+async def copied_site(
+    server: EmbeddedServer, root: Path = ROOT, settings: Settings = SETTINGS
+) -> AsyncIterator[Installation]:
+    """The same with its table maps started. The queue is worked by whoever asks for it (:func:`drain`)."""
+    await ensure_loaded(server)
+
+    async def start(address: str) -> None:
+        async with installed(ROOT, address) as site:
+            await site.forecourt.dual_write.start((), "test")
+            await site.forecourt.databases.dataverse.script("statistics for the planner", "analyze")
+
+    await ensure_template(server, COPIED, start, TEMPLATE)
+    async with cloned(server, COPIED) as address, installed(root, address, "", credentials(), settings) as site:
+        yield site
+
+
+async def drain(site: Installation, *maps: str) -> int:
+    """Works off what waits for maps (all by default); how many rows that were."""
+    dual_write = site.forecourt.dual_write
+    return sum([await dual_write.queue.drain(item) for item in dual_write.named(maps)])
+
+
+async def differences(site: Installation, *maps: str) -> list[str]:
+    """What ``sync verify`` says of maps (all by default)."""
+    found = []
+    for item in site.forecourt.dual_write.named(maps):
+        for comparison in await site.forecourt.verifier.compare(item):
+            found += [f"{item.name} {each.key}: {each.kind} {each.columns}" for each in comparison.differences]
+    return found
 
 
 def case(site: Installation) -> Case:

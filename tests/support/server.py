@@ -421,8 +421,10 @@ def run_folder(name: str) -> Path:
     return Path(os.environ[VARIABLE]) / "templates" / name
 
 
-async def ensure_template(server: EmbeddedServer, name: str, load: Callable[[str], Awaitable[None]]) -> None:
-    """Makes the database ``name`` once per run; ``load`` fills it, given the address of the empty one.
+async def ensure_template(
+    server: EmbeddedServer, name: str, load: Callable[[str], Awaitable[None]], basis: str = "template1"
+) -> None:
+    """Makes the database ``name`` once per run; ``load`` fills it, given the address of one that is as ``basis``.
 
     Half-loaded ones never carry the name, so a worker that dies in the middle leaves the work to the next.
     """
@@ -432,7 +434,7 @@ async def ensure_template(server: EmbeddedServer, name: str, load: Callable[[str
         if await connection.fetchval("select 1 from pg_database where datname = $1", name):
             return
         await connection.execute(f'drop database if exists "{name}_draft" with (force)')
-        await connection.execute(f'create database "{name}_draft"')
+        await connection.execute(f'create database "{name}_draft" template "{basis}"')
         await load(server.url(f"{name}_draft"))
         await connection.execute(f'alter database "{name}_draft" rename to "{name}"')
     finally:
