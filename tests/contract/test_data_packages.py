@@ -17,9 +17,10 @@ from forecourt.operations.packages.formats import Format, Table, TextRow
 from forecourt.operations.packages.jobs import Wanted
 from forecourt.operations.packages.projects import ProjectEntity, project_entity
 from forecourt.operations.packages.records import Options, Owner
-from support.contoso import OWN_ORDERS
+from forecourt.store.embedded import EmbeddedServer
+from support.contoso import OWN_ORDERS, ROOT, TEMPLATE, credentials, ensure_loaded
 from support.packages import STAFF, chunks, csv_rows, csv_text, exported, imported, package, unpacked
-from support.server import Installation, Person, url
+from support.server import Installation, Person, cloned, installed, url
 
 ORDERS = "PurchPurchaseOrderHeaderV2Entity"
 TESTS = Path(__file__).parents[1]
@@ -252,3 +253,48 @@ async def test_one_import_of_a_project_at_a_time(contoso: Installation) -> None:
     second = await jobs.ask_import(wanted, blob, claimed=True)
     assert (await jobs.run(second)).status == "Succeeded"
     assert (await jobs.find(first.id)).status == "Canceled"  # type: ignore[union-attr]
+
+
+async def test_an_import_over_two_databases_keeps_rows_and_progress_in_step(postgres: EmbeddedServer) -> None:
+    await ensure_loaded(postgres)
+    async with (
+        cloned(postgres, TEMPLATE) as operations,
+        cloned(postgres, TEMPLATE) as dataverse,
+        installed(ROOT, operations, dataverse, credentials()) as site,
+    ):
+        await site.dataverse("truncate erp.inventtable")
+        rows = [{"dataAreaId": "usmf", "ItemNumber": f"TWO-{n}", "SalesPrice": "1"} for n in range(250)]
+        rows[120]["SalesPrice"] = "99999999999999999999999999999999999999999"
+        job = await imported(site, package(("ReleasedProductV2", "p.csv", csv_text(rows))))
+        (part,) = await site.forecourt.packages.register.parts(job)
+        assert (job.status, part.applied, part.failed) == ("PartiallySucceeded", 249, 1), job.message
+        assert await site.value("select count(*) from erp.inventtable where itemid like 'TWO-%'") == 249
+        assert (await site.dataverse("select count(*) from erp.inventtable"))[0][0] == 0
+        assert await site.value("select to_regclass('forecourt.package_row') is not null") is True
+        assert await site.value("select count(*) from forecourt.package_row") == 0
+        assert await site.value("select count(*) from pg_prepared_xacts") == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (package(("ReleasedProductV2", "p.csv", b"0" * 20_000_000)), "zip bomb"),
+        (package(("ReleasedProductV2", "../p.csv", b"x")), "leads out of the package"),
+        (package(("ReleasedProductsV3", "p.csv", b"x")), "Did you mean"),
+        (package(("ReleasedProductV2", "p.exe", b"x")), "The format 'exe' is not known"),
+        (package(("ReleasedProductV2", "p.csv", b"dataAreaId,ItemNumer\n")), "Did you mean 'ItemNumber'?"),
+        (package(("ReleasedProductV2", "p.xml", b"<!DOCTYPE x [<!ENTITY y 'z'>]><Document/>")), "entities"),
+        (b"PK\x05\x06" + b"\x00" * 18, "no Manifest.xml"),
+    ],
+    ids=lambda item: item if isinstance(item, str) else "",
+)
+async def test_a_hostile_package_ends_its_job_and_nothing_else(contoso: Installation, data: bytes, said: str) -> None:
+    job = await imported(contoso, data)
+    assert (job.status, said in job.message) == ("Failed", True), job.message
+
+
+async def test_a_row_without_its_key_is_left_out(contoso: Installation) -> None:
+    job = await imported(contoso, package(("ReleasedProductV2", "p.csv", b"dataAreaId,SalesPrice\nusmf,1\n")))
+    assert job.status == "Failed"
+    (wrong,) = await contoso.forecourt.packages.register.wrong(job, 0, 0, 0, 10)
+    assert wrong.message.startswith("The row has no 'ItemNumber'")
