@@ -16,13 +16,14 @@ from forecourt.operations.packages.files import CODECS
 from forecourt.operations.packages.formats import Format, Table, TextRow
 from forecourt.operations.packages.jobs import Wanted
 from forecourt.operations.packages.projects import ProjectEntity, project_entity
-from forecourt.operations.packages.records import Options, Owner
+from forecourt.operations.packages.records import Job, Options, Owner
 from forecourt.store.embedded import EmbeddedServer
 from support.contoso import OWN_ORDERS, ROOT, TEMPLATE, credentials, ensure_loaded
 from support.packages import STAFF, chunks, csv_rows, csv_text, exported, imported, package, unpacked
 from support.server import Installation, Person, cloned, installed, url
 
 ORDERS = "PurchPurchaseOrderHeaderV2Entity"
+IN_DOUBT = "select count(*) from pg_prepared_xacts where database = current_database()"
 TESTS = Path(__file__).parents[1]
 PRODUCTS = "EcoResReleasedProductV2Entity"
 
@@ -106,6 +107,12 @@ async def test_an_import_cannot_touch_what_is_out_of_reach(contoso: Installation
     assert dict(stored) == {other[1]: other[2], own[1]: "from the package"}
 
 
+def worker(site: Installation, job: Job, label: str, count: int) -> list[str]:
+    """The command of a process that dies at a step."""
+    addresses = (site.url, site.dataverse_url)
+    return [sys.executable, "-m", "support.package_worker", *addresses, job.id, label, str(count)]
+
+
 async def test_a_killed_import_goes_on_and_applies_no_row_twice(contoso_alone: Installation) -> None:
     """A worker is killed while it stages, in the middle of a batch, and after one; the next ones go on."""
     site, jobs = contoso_alone, contoso_alone.forecourt.packages
@@ -121,9 +128,7 @@ async def test_a_killed_import_goes_on_and_applies_no_row_twice(contoso_alone: I
     job = await jobs.ask_import(Wanted(STAFF, "kill", options=Options(open=True)), blob)
     found = []
     for label, count in (("staged", 1), ("written", 1), ("applied", 2), ("written", 2)):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "support.package_worker", site.url, job.id, label, str(count), cwd=TESTS
-        )
+        process = await asyncio.create_subprocess_exec(*worker(site, job, f"package: {label}", count), cwd=TESTS)
         assert await process.wait() == -signal.SIGKILL
         (part,) = await jobs.register.parts(job)
         found.append((part.staged, part.applied))
@@ -272,7 +277,41 @@ async def test_an_import_over_two_databases_keeps_rows_and_progress_in_step(post
         assert (await site.dataverse("select count(*) from erp.inventtable"))[0][0] == 0
         assert await site.value("select to_regclass('forecourt.package_row') is not null") is True
         assert await site.value("select count(*) from forecourt.package_row") == 0
-        assert await site.value("select count(*) from pg_prepared_xacts") == 0
+        assert await site.value(IN_DOUBT) == 0
+
+
+async def test_a_worker_killed_between_two_databases_leaves_no_row_out_and_none_twice(
+    postgres: EmbeddedServer,
+) -> None:
+    await ensure_loaded(postgres)
+    async with (
+        cloned(postgres, TEMPLATE) as operations,
+        cloned(postgres, TEMPLATE) as dataverse,
+        installed(ROOT, operations, dataverse, credentials()) as site,
+    ):
+        jobs = site.forecourt.packages
+        (account,) = (await site.sql("select accountnum from erp.vendtable where dataareaid = 'usmf' limit 1"))[0]
+        rows = [
+            {"PurchaseOrderNumber": "", "OrderVendorAccountNumber": account, "VendorOrderReference": f"kill-{n}"}
+            for n in range(450)
+        ]
+        blob = await jobs.blobs.new(STAFF.user, "test.zip")
+        await jobs.blobs.fill(blob, chunks(package(("PurchaseOrderHeaderV2", "o.csv", csv_text(rows)))))
+        job = await jobs.ask_import(Wanted(STAFF, "kill", options=Options(open=True)), blob)
+        doubts = []
+        for label in ("prepared", "committing", "committed"):
+            process = await asyncio.create_subprocess_exec(*worker(site, job, f"work: {label}", 1), cwd=TESTS)
+            assert await process.wait() == -signal.SIGKILL
+            doubts.append(
+                await site.value("select count(*) from pg_prepared_xacts where database = current_database()")
+            )
+            await site.dataverse("update forecourt.package_job set lease_until = now()")
+        assert doubts == [1, 1, 1]
+        assert await jobs.run_due() == 1
+        ended = await jobs.find(job.id)
+        assert ended is not None and ended.status == "Succeeded", ended
+        stored = await site.sql("select vendorref from erp.purchtable where vendorref like 'kill-%'")
+        assert sorted(row[0] for row in stored) == sorted(str(row["VendorOrderReference"]) for row in rows)
 
 
 @pytest.mark.parametrize(

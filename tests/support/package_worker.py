@@ -1,4 +1,7 @@
-"""A worker of data packages as a process of its own, which dies at a step: ``package_worker URL JOB LABEL COUNT``."""
+"""A worker of data packages as a process of its own, which dies at a step.
+
+``package_worker OPERATIONS_URL DATAVERSE_URL JOB LABEL COUNT``; both addresses may be one.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from support.contoso import ROOT
 from support.server import SETTINGS
 
 
-async def work(url: str, job_id: str, label: str, count: int) -> None:
+async def work(operations: str, dataverse: str, job_id: str, label: str, count: int) -> None:
     passed = 0
 
     async def step(name: str) -> None:
@@ -22,13 +25,15 @@ async def work(url: str, job_id: str, label: str, count: int) -> None:
         if passed >= count and name == label:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    database = await Database.open(url, lane_size=2)
-    forecourt = await build(ROOT, Databases(database, database, None), SETTINGS, step=step)
+    first = await Database.open(operations, lane_size=2)
+    second = first if dataverse == operations else await Database.open(dataverse, lane_size=2)
+    databases = Databases(first, second, None)
+    forecourt = await build(ROOT, databases, SETTINGS, step=step)
     job = await forecourt.packages.register.claim(job_id)
     assert job is not None
     await forecourt.packages.run(job)
-    await database.close()
+    await databases.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(work(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    asyncio.run(work(*sys.argv[1:5], int(sys.argv[5])))

@@ -39,6 +39,9 @@ from forecourt.store.work import Work
 STAGE = 500
 BATCH = 100
 
+#: How often a row is tried again that somebody else holds.
+PATIENCE = 3
+
 #: Finds the principal of an owner as it is now. Raises Refusal where there is none any more.
 Resolve = Callable[[Owner], Awaitable[Principal]]
 
@@ -46,7 +49,7 @@ Resolve = Callable[[Owner], Awaitable[Principal]]
 Progress = Callable[[str, Part, int, int], None]
 
 #: Labels of the instants at which a worker may die.
-STEPS: Final = ("staged", "written", "applied", "refused")
+STEPS: Final = ("package: staged", "package: written", "package: applied", "package: refused")
 
 
 class Importer:
@@ -129,7 +132,7 @@ class Importer:
                 batch = await asyncio.to_thread(_take, rows, last, importing)
                 complete = len(batch) < STAGE
                 await self._register.stage(job, part.place, batch, complete)
-                await self._step("staged")
+                await self._step("package: staged")
                 last = batch[-1].n if batch else last
                 read = stream.tell()
                 progress("reading", part, last, max(last, last * size // read) if read else last)
@@ -147,24 +150,36 @@ class Importer:
             progress("importing", part, after, part.staged)
 
     async def _tried(
-        self, job: Job, part: Part, importing: Importing, principal: Principal, rows: Sequence[StagedRow]
+        self,
+        job: Job,
+        part: Part,
+        importing: Importing,
+        principal: Principal,
+        rows: Sequence[StagedRow],
+        tries: int = 0,
     ) -> None:
+        """Applies rows, or finds out which of them cannot be. ``tries``: how often a single one was in the way of
+        somebody else's lock."""
+
         async def attempt(work: Work) -> None:
             scope = await self._gate.scope(principal, Door.PACKAGES)
             for row in rows:
                 await importing.write(work, scope, row)
-            await self._step("written")
+            await self._step("package: written")
             await self._register.applied(await work.unit(self._register.database), job, part.place, rows)
 
         try:
             await self._gate.coordinator.run(attempt, f"import {importing.entity.name}")
-            await self._step("applied")
+            await self._step("package: applied")
             return
         except (LeaseLost, Unavailable):
             raise
         except Exception as error:
             if len(rows) == 1:
-                await self._refuse(job, part, rows[0], error)
+                if isinstance(error, Refusal) and error.status == 503 and tries < PATIENCE:
+                    await self._tried(job, part, importing, principal, rows, tries + 1)
+                else:
+                    await self._refuse(job, part, rows[0], error)
                 return
         middle = len(rows) // 2
         await self._tried(job, part, importing, principal, rows[:middle])
@@ -185,7 +200,7 @@ class Importer:
             await self._register.refused(unit, job, part.place, row, field, message)
 
         await self._gate.coordinator.run(note, "leave a row out", settle=False)
-        await self._step("refused")
+        await self._step("package: refused")
 
 
 def outcome(parts: Sequence[Part], executed: bool) -> Status:

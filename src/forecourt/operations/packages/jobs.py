@@ -30,6 +30,7 @@ from forecourt.operations.packages.register import LEASE, Register
 from forecourt.operations.packages.rows import may
 from forecourt.security.gate import Gate
 from forecourt.security.rules import Operation
+from forecourt.store.recovery import recover
 
 #: Characters of a job's id, and of a project's name, at most.
 LONGEST_NAME = 200
@@ -177,7 +178,12 @@ class Jobs:
     # -- running --------------------------------------------------------------------------------------------------
 
     async def run(self, job: Job, progress: Progress = no_progress) -> Job:
-        """Runs a claimed job to its end, and gives it as it is then. Raises Unavailable."""
+        """Runs a claimed job to its end, and gives it as it is then. Raises Unavailable.
+
+        What the worker before has left in doubt between two databases is finished first: it may hold rows.
+        """
+        if job.fence > 1 and not self.gate.coordinator.shared:
+            await recover(self.gate.coordinator)
         beating = asyncio.create_task(self._beat(job))
         try:
             await self._run(job, progress)
