@@ -15,8 +15,9 @@ import pytest
 
 from forecourt.integration.dual_write.jetstream import Access, JetStream
 from forecourt.integration.dual_write.transport import Offer, Relay, Worker
+from forecourt.kernel.errors import Unavailable
 from forecourt.kernel.integration_log import Filter
-from forecourt.kernel.observe import nobody
+from forecourt.kernel.observe import Observation, nobody
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.integration_log import IntegrationLog
 from forecourt.store.work import decider_name
@@ -286,6 +287,28 @@ async def test_a_map_that_cannot_be_worked_off_does_not_hold_up_the_others(pair:
             return await pair.dataverse("select cts_number from dataverse.cts_customer") == [("C1",)]
 
         await until(there)
+
+
+async def test_a_server_that_asks_for_a_password_gets_it_from_the_address_and_no_fault_tells_it(
+    pair: Pair, tmp_path: Path
+) -> None:
+    async with running(tmp_path / "guarded", "--user", "worker", "--pass", "s3cret") as guarded:
+        host = guarded.url.removeprefix("nats://")
+        faults: list[Observation] = []
+        stranger = JetStream(Access.of(f"nats://worker:wr0ng@{host}"), "guarded", faults.append)
+        with pytest.raises(Unavailable):
+            await stranger.offer(Offer("orders", "mark"))
+        await stranger.close()
+        assert len(faults) == 1
+        assert "wr0ng" not in repr(faults)
+        friend = JetStream(Access.of(f"nats://worker:s3cret@{host}"), "guarded", faults.append)
+        await friend.offer(Offer("orders", "mark"))
+        async for errand in friend.errands():
+            assert errand.map == "orders"
+            await errand.done()
+            break
+        await friend.close()
+        assert len(faults) == 1
 
 
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1", "127.0.0.1:4222", "nats://", "nats://host:0"])

@@ -15,10 +15,11 @@ SERVER = Path(sys.executable).parent / "nats-server"
 
 
 class NatsServer:
-    """One server. ``folder``: of its own."""
+    """One server. ``folder``: of its own; ``options``: of its command line."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
+        self._options = options
         self._process: asyncio.subprocess.Process | None = None
         self.port = -1
 
@@ -31,7 +32,12 @@ class NatsServer:
         arguments = ["-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self._folder / "store")]
         ports = ["--ports_file_dir", str(self._folder)] if self.port < 0 else []
         self._process = await asyncio.create_subprocess_exec(
-            str(SERVER), *arguments, *ports, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+            str(SERVER),
+            *arguments,
+            *ports,
+            *self._options,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
         )
         async with asyncio.timeout(20):
             while not await self._answers():
@@ -58,10 +64,10 @@ class NatsServer:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[NatsServer]:
+async def running(folder: Path, *options: str) -> AsyncIterator[NatsServer]:
     """A server for the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = NatsServer(folder)
+    server = NatsServer(folder, *options)
     try:
         await server.start()
         yield server
