@@ -2,81 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from forecourt.store.embedded import EmbeddedServer
 from support import contoso as sample
+from support.lines import Line, line
 from support.server import Installation, cloned, installed, url
 
 ODATA = ("data", "web", "api")
-SOCKET = ".s.PGSQL.5432"
-
-
-class Line:
-    """A line to the server that can be cut: a socket whose bytes are passed on in both directions."""
-
-    def __init__(self, target: str, folder: str) -> None:
-        self._target = str(Path(target) / SOCKET)
-        self._path = Path(folder) / SOCKET
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
-
-    async def connect(self) -> None:
-        self._server = await asyncio.start_unix_server(self._serve, self._path)
-
-    async def cut(self) -> int:
-        """Ends all connections; how many there were."""
-        count = len(self._open)
-        for writer in list(self._open):
-            writer.transport.abort()
-        self._open.clear()
-        return count // 2
-
-    async def close(self) -> None:
-        """Cuts the line and takes the socket away."""
-        assert self._server is not None
-        self._server.close()
-        self._path.unlink(missing_ok=True)
-        await self.cut()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_unix_connection(self._target)
-        self._open |= {writer, back}
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await asyncio.gather(_pass(reader, back), _pass(there, writer))
-
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while chunk := await reader.read(65536):
-            writer.write(chunk)
-            await writer.drain()
-    writer.close()
 
 
 @pytest.fixture
 async def far(postgres: EmbeddedServer) -> AsyncIterator[tuple[Installation, Line]]:
     """The sample company at the other end of a line."""
     await sample.ensure_loaded(postgres)
-    folder = tempfile.mkdtemp(prefix="forecourt-line-")
-    async with cloned(postgres, sample.TEMPLATE) as address:
-        host = parse_qs(urlsplit(address).query)["host"][0]
-        line = Line(host, folder)
-        await line.connect()
-        through = f"{address.partition('?')[0]}?host={folder}"
-        async with installed(sample.ROOT, through, "", sample.credentials()) as site:
-            site.url = site.dataverse_url = address  # plain SQL goes around the line
-            yield site, line
-        await line.close()
-    shutil.rmtree(folder)
+    async with (
+        cloned(postgres, sample.TEMPLATE) as address,
+        line(address) as (found, through),
+        installed(sample.ROOT, through, "", sample.credentials()) as site,
+    ):
+        site.url = site.dataverse_url = address  # plain SQL goes around the line
+        yield site, found
 
 
 async def test_a_database_that_was_away_is_found_again_and_one_that_is_away_is_told(

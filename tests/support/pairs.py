@@ -16,6 +16,7 @@ from forecourt.kernel.change import Write, Written
 from forecourt.kernel.observe import Observer, nobody
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.principal import INTEGRATION, Door
+from forecourt.kernel.steps import Step, unwatched
 from forecourt.security.scope import Scope
 from forecourt.settings import from_environment
 
@@ -45,14 +46,14 @@ def variant(folder: Path, **maps: str) -> Path:
 
 @asynccontextmanager
 async def opened(
-    operations: str, dataverse: str, observer: Observer = nobody, root: Path = ROOT
+    operations: str, dataverse: str, observer: Observer = nobody, root: Path = ROOT, step: Step = unwatched
 ) -> AsyncIterator[Pair]:
     """The solution over two databases, its native tables made. ``root``: the solution or a :func:`variant` of it."""
     os.environ["PAIR_OPERATIONS"], os.environ["PAIR_DATAVERSE"] = operations, dataverse
     databases = await connect(root, Path("unused"), from_environment(), observer)
     try:
         await prepare(root, databases)
-        yield Pair(await build(root, databases, from_environment(password_grant=True), observer))
+        yield Pair(await build(root, databases, from_environment(password_grant=True), observer, step))
     finally:
         await databases.close()
 

@@ -119,7 +119,9 @@ class DualWrite:
             await self.journal.install()
             self._kept = True
         self.maps = self.versions.active(records, await self.journal.choices())
-        going = (name for name, record in records.items() if runs(record) and not self.versions.standing(record))
+        # One that is being filled may not be captured yet, and nobody is live in it.
+        started = {name: record for name, record in records.items() if runs(record) and record.state != "initializing"}
+        going = (name for name, record in started.items() if not self.versions.standing(record))
         self._live.use(self.maps.values(), frozenset(going) & self.maps.keys())
         self.queue.use(self.maps.values())
 
@@ -284,7 +286,8 @@ class DualWrite:
         return done
 
     async def stop(self, names: Sequence[str], by: str) -> list[str]:
-        """Stops maps and forgets how far they have come; the last one takes capture along."""
+        """Stops maps and forgets how far they have come; the last one takes capture along, and from a database that is
+        attached everything else, too."""
         done = []
         for item in self.named(names):
             done.append(await self._change(item, "not running", RUNNING, by, "stopped"))
@@ -294,7 +297,22 @@ class DualWrite:
             await self._step("life: forgotten")
         if await self.registry.installed():
             await self._capture()
+            await self._leave()
         return done
+
+    async def _leave(self) -> None:
+        """Leaves an operations database that is attached as it was found, once no map runs: registry, log and journal
+        go. While there is a job to do they stay; :meth:`tidy` looks again."""
+        planes = self._flow.planes
+        if planes[Side.OPERATIONS].database is planes[Side.DATAVERSE].database:
+            return
+        # Why a map was stopped by itself stays to be read, until somebody stops or starts it.
+        kept = any(runs(record) or record.detail for record in (await self.registry.maps()).values())
+        if kept or not await self.journal.remove():
+            return
+        await self.registry.remove()
+        await planes[Side.OPERATIONS].outbox.remove()
+        await self.refresh()
 
     async def _change(
         self, item: TableMap, state: MapState, expected: Sequence[MapState], by: str, what: str, detail: str = ""
@@ -410,6 +428,9 @@ class DualWrite:
         """Deletes from the outboxes what every map is done with."""
         positions: dict[Side, list[Position]] = {side: [] for side in Side}
         records = await self.registry.maps() if await self.registry.installed() else {}
+        if records and not any(runs(record) for record in records.values()):
+            await self._leave()
+            return
         for name, record in records.items():
             if not runs(record) or name not in self.maps:
                 continue

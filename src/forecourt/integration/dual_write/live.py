@@ -40,6 +40,7 @@ from forecourt.kernel.sync import (
     Registry,
     RowError,
     Side,
+    Unit,
     WireRow,
 )
 
@@ -100,7 +101,7 @@ class Live:
         native = entity.virtual_of is None and entity.name == concerned[0].table.name
         side = Side.DATAVERSE if native else Side.OPERATIONS
         pairs = [] if self._shared else await self._pairs(work, concerned, side, entity, key)
-        live = await self._live(work, pairs)
+        live = await self._live(work, pairs, concerned)
         if any(item.name in live and side in item.legs for item in concerned):
             self._foresee(work, side.other)
 
@@ -141,17 +142,21 @@ class Live:
 
     # -- steps ----------------------------------------------------------------------------------------------------
 
-    async def _live(self, work: Work, pairs: Sequence[str] = ()) -> Mapping[str, tuple[MapState, Mode]]:
-        """The maps that are live and running, which stays so until the unit ends. ``pairs``: locked as well."""
+    async def _live(
+        self, work: Work, pairs: Sequence[str] = (), concerned: Sequence[TableMap] = ()
+    ) -> Mapping[str, tuple[MapState, Mode]]:
+        """The maps that are live and running, which stays so until the unit ends. ``pairs``: locked as well;
+        ``concerned``: the maps whose rule counts where nobody can tell, all where that is not known."""
         known: Mapping[str, tuple[MapState, Mode]] | None = work.notes.get(_STATES)
         if known is not None and not pairs:
             return known
         names = () if known is not None else sorted(self.started)
         try:
-            unit = await self._flow.unit(work, Side.OPERATIONS)
+            unit = await self._unit(work, Side.OPERATIONS)
             states = await self._registry.enter(unit, names, pairs)
         except Unavailable:
-            self._refuse_or_queue(work, Side.OPERATIONS, names)
+            asked = concerned or [item for name, item in self._maps.items() if name in self.started]
+            self._refuse_or_queue(work, Side.OPERATIONS, [item.name for item in asked if item.mode == "live"])
             states = {}
         if known is None:
             known = {name: state for name, state in states.items() if state == ("running", "live")}
@@ -228,14 +233,21 @@ class Live:
     async def _reachable(self, work: Work, item: TableMap, side: Side) -> bool:
         """Whether a side takes part; where not, the map's changes wait in the queue."""
         try:
-            if self._broken.get(side, 0.0) > time.monotonic():
-                raise Unavailable(f"The {side} database could not be reached just now.")
-            await self._flow.unit(work, side)
+            await self._unit(work, side)
         except Unavailable:
-            self._broken[side] = max(self._broken.get(side, 0.0), time.monotonic() + BREAK)
             self._refuse_or_queue(work, side, [item.name])
             return False
         return True
+
+    async def _unit(self, work: Work, side: Side) -> Unit:
+        """The part of a unit of work on a side. Raises Unavailable, for a few seconds without asking again."""
+        if self._broken.get(side, 0.0) > time.monotonic() and id(self._flow.planes[side].database) not in work.units:
+            raise Unavailable(f"The {side} database could not be reached just now.")
+        try:
+            return await self._flow.unit(work, side)
+        except Unavailable:
+            self._broken[side] = time.monotonic() + BREAK
+            raise
 
     def _refuse_or_queue(self, work: Work, side: Side, names: Sequence[str]) -> None:
         refusing = [name for name in names if self._maps[name].record.on_outage == "refuse"]

@@ -171,22 +171,30 @@ class Outbox:
         try:
             return await self._database.system(plan)
         except _REMOVED:
-            raise Refusal("FC4121", "Changes are no longer captured here: the maps have been stopped.") from None
+            raise _stopped() from None
+
+    @staticmethod
+    async def _own(unit: Unit, plan: SystemPlan, writes: bool = True) -> list[asyncpg.Record]:
+        """The same about what a unit has captured itself."""
+        try:
+            return list(await unit.system(plan, writes))
+        except _REMOVED:
+            raise _stopped() from None
 
     # -- reading --------------------------------------------------------------------------------------------------
 
     async def own(self, unit: Unit, maps: Sequence[str]) -> list[Captured]:
         """What the unit's own transaction has captured and these maps have not taken; marks it taken by them."""
-        rows = await unit.system(SystemPlan("read own changes", _OWN, (list(maps),)))
+        rows = await self._own(unit, SystemPlan("read own changes", _OWN, (list(maps),)))
         return [self._captured(row) for row in rows]
 
     async def captured(self, unit: Unit) -> bool:
         """Whether the unit's own transaction has captured anything."""
-        return bool((await unit.system(SystemPlan("look for own changes", _ANY), writes=False))[0][0])
+        return bool((await self._own(unit, SystemPlan("look for own changes", _ANY), writes=False))[0][0])
 
     async def release(self, unit: Unit, maps: Sequence[str]) -> None:
         """Leaves to the queue what the unit's own transaction has captured for these maps."""
-        await unit.system(SystemPlan("leave own changes", _RELEASE, (list(maps),)))
+        await self._own(unit, SystemPlan("leave own changes", _RELEASE, (list(maps),)))
 
     async def snapshot(self) -> str:
         """The present snapshot, as text."""
@@ -293,6 +301,10 @@ class Outbox:
         except (OSError, pg.PostgresError):
             return None
         return connection
+
+
+def _stopped() -> Refusal:
+    return Refusal("FC4121", "Changes are no longer captured here: the maps have been stopped.", hint="Try again.")
 
 
 #: Numbers of a note keep all of their digits.
