@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -159,6 +160,13 @@ def test_a_number_that_parquet_would_round_is_refused() -> None:
     row = ("1", None, None, None, Decimal("0.1234567890123"), *[None] * 6)
     with pytest.raises(Refusal, match="'Amount' is larger, or finer"):
         written(Format.PARQUET, [row])
+
+
+def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(Refusal, match="pyarrow") as caught:
+        written(Format.PARQUET, [])
+    assert caught.value.hint == "Install forecourt[packages]."
 
 
 @FORMATS

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from security_samples import grant, role, rules, user
 
-from forecourt.kernel.principal import Contact, Principal
+from forecourt.kernel.principal import Contact, Door, Principal
 from forecourt.security.grants import granted, union, usable_behind
-from forecourt.security.rules import Operation
+from forecourt.security.rules import Mode, Operation
+from forecourt.security.scope import Scope
 
 READER = role("Reader", grant("Order", "read", read_fields=frozenset({"Id", "Amount"})))
 WRITER = role("Writer", grant("Order", "read", "update", update_fields=frozenset({"Amount"})))
@@ -85,3 +87,19 @@ def test_who_came_through_the_portal_acts_as_a_user_with_its_role_and_never_as_a
         assert not usable_behind(person, user(*roles)), roles
     assert not usable_behind(person, user(portal, "SysSecSecurityAdministrator"))
     assert not usable_behind(visitor, user(portal))
+
+
+def test_a_privilege_opens_the_ways_to_an_entity_that_its_modes_name() -> None:
+    by_data = replace(grant("Order", "read"), modes=frozenset({Mode.DATA_SERVICES}))
+    by_package = replace(grant("Order", "read", "update"), modes=frozenset({Mode.DATA_MANAGEMENT}))
+    ways = rules(roles=(role("Reader", by_data), role("Mover", by_package), role("Both", grant("Order", "read"))))
+
+    def found(name: str, operation: Operation = Operation.READ) -> list[bool]:
+        return [granted(ways, user(name), "Order", operation, mode).allowed for mode in (*Mode, None)]
+
+    assert found("Reader") == [True, False, True]
+    assert found("Mover") == [False, True, True]
+    assert found("Mover", Operation.UPDATE) == [False, True, True]
+    assert found("Both") == [True, True, True]
+    assert Scope(Principal(), Door.PACKAGES).mode is Mode.DATA_MANAGEMENT
+    assert {Scope(Principal(), door).mode for door in Door if door is not Door.PACKAGES} == {Mode.DATA_SERVICES}
