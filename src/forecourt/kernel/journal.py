@@ -53,6 +53,11 @@ class Journal(Protocol):
         """Makes the tables where they are missing."""
         ...
 
+    async def remove(self) -> bool:
+        """Takes the tables away, but for the versions that somebody chose. False: there is a job to do, nothing is
+        taken away."""
+        ...
+
     # -- versions -------------------------------------------------------------------------------------------------
 
     async def choices(self) -> dict[str, str]:

@@ -64,6 +64,7 @@ class ODataDoor:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers.setdefault("x-forwarded-proto", scope.get("scheme", "http"))
         method: str = scope["method"]
         correlation = ""
         identity = ""

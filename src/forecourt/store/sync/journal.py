@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from asyncpg import exceptions as pg
 
+from forecourt.kernel.errors import Refusal
 from forecourt.kernel.journal import FailureKind, Failures, Job, JobKind, JobState
 from forecourt.kernel.plan import SystemPlan
 from forecourt.store.database import Database
@@ -51,6 +53,7 @@ where id = $1 and worker = $2 and state = 'Executing' returning 1"""
 _FINISH = """
 update forecourt.sync_job set state = $3, result = $4::text::jsonb, detail = $5, done_at = now(), worker = null
 where id = $1 and worker = $2 and state = 'Executing'"""
+_OPEN = "select exists (select from forecourt.sync_job where state in ('Waiting', 'Executing'))"
 _TIDY = (
     "delete from forecourt.sync_failure where at < now() - interval '7 days'",
     "delete from forecourt.sync_alert where at < now() - interval '7 days'",
@@ -67,6 +70,19 @@ class Journal:
     async def install(self) -> None:
         """Makes the tables where they are missing."""
         await self._database.script("make the journal of maps", _TABLES)
+
+    async def remove(self) -> bool:
+        """Takes the tables away, but for the versions that somebody chose. False: there is a job to do, nothing is
+        taken away."""
+        there = "select to_regclass('forecourt.sync_job') is not null"
+        if not (await self._run("look for the journal", there))[0][0]:
+            return True
+        if (await self._run("look for jobs", _OPEN))[0][0]:
+            return False
+        kept = ("sync_choice",) if await self.choices() else ()
+        drops = "; ".join(f"drop table if exists forecourt.{name}" for name in NAMES if name not in kept)
+        await self._database.script("remove the journal of maps", drops)
+        return True
 
     async def choices(self) -> dict[str, str]:
         """The chosen version of each map for which one was chosen."""
@@ -136,7 +152,10 @@ class Journal:
             await self._run("tidy the journal", sql)
 
     async def _run(self, reason: str, sql: str, *args: object) -> list[Any]:
-        return list(await self._database.system(SystemPlan(reason, sql, args)))
+        try:
+            return list(await self._database.system(SystemPlan(reason, sql, args)))
+        except pg.UndefinedTableError:
+            raise Refusal("FC4121", "The maps have been stopped meanwhile.", hint="Try again.") from None
 
 
 def _json(value: Mapping[str, Any]) -> str:
