@@ -111,7 +111,7 @@ async def test_a_map_is_paused_resumed_and_stopped_and_its_log_says_by_whom(case
     await case.pair.drain()
     assert await case.status("customers") == "Running"
     assert await case.pair.dataverse("select cts_name from dataverse.cts_customer") == [("Anna",)]
-    assert (await act(case.april, "", "Stop")).status == 200
+    assert (await act(case.april, "customers", "Stop")).status == 200
     log = (await case.april.get(f"{MAPS}('customers')/ActivityLog?$top=3")).rows
     assert [(row["Activity"], row["By"]) for row in log] == [
         ("stopped", "april"),

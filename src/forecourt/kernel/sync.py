@@ -307,6 +307,14 @@ class Ends(Protocol):
         """The same, of the source rows with these integration keys, in no order."""
         ...
 
+    async def touched(
+        self, unit: Unit, leg: Leg, position: Position, keys: Sequence[WireRow]
+    ) -> list[dt.datetime | None]:
+        """When changes behind a position, which the leg's map has not taken, last touched the source's rows with these
+        integration keys; by place, None where none did. In a unit that has written to these rows the answer is final.
+        """
+        ...
+
     async def image(self, unit: Unit, leg: Leg, keys: Sequence[WireRow]) -> list[WireRow | None]:
         """The target's rows with these integration keys as wire rows, None where there is none."""
         ...

@@ -256,11 +256,11 @@ class Flow:
             return
         source, target = await self.unit(work, leg.source_side), await self.unit(work, leg.target_side)
         given = {key_of(leg, row): (root, row) for root, row in outcome.rows}
-        found = await self.ends.by_key(target, back, [_turned(leg, back, key) for key in keys])
+        found = await self.ends.by_key(target, back, [turned(leg, back, key) for key in keys])
         images = await self.ends.image(source, back, [key_of(back, row) for _, row in found])
         for (_, row), image in zip(found, images, strict=True):
             if not isinstance(row, Unsent) and image != row:
-                root, sent = given[_turned(back, leg, key_of(back, row))]
+                root, sent = given[turned(back, leg, key_of(back, row))]
                 if root:
                     await self._keep(work, leg, back, root, sent, row)
 
@@ -270,7 +270,7 @@ class Flow:
         it was read stays."""
         source, target = await self.unit(work, leg.source_side), await self.unit(work, leg.target_side)
         plane = self.planes[leg.source_side]
-        (there,) = await self.ends.image(target, leg, [_turned(back, leg, key_of(back, row))])
+        (there,) = await self.ends.image(target, leg, [turned(back, leg, key_of(back, row))])
         (image,) = await self.ends.image(source, back, [key_of(back, row)])
         changed = _altered(leg, back, sent, there, image, row)
         if not changed:
@@ -332,7 +332,7 @@ def _source_key(
     return tuple((column.target, values[column.target]) for column in back.key)
 
 
-def _turned(leg: Leg, other: Leg, key: WireRow) -> WireRow:
+def turned(leg: Leg, other: Leg, key: WireRow) -> WireRow:
     """The integration key of one direction in the order of the other."""
     values = {column.target: value for column, value in zip(leg.key, key, strict=True)}
     return tuple(values[column.source] for column in other.key)

@@ -3,8 +3,8 @@
 One turn of a map, under its lease::
 
     read    the next captured changes of both sides, in the order of each row's writers (see ``kernel/sync``)
-    match   keys that both sides have changed: the map's conflict rule says whose values stand
     apply   what the rows look like now, to the other side; live writers of the map wait meanwhile
+    match   keys that the other side has changed as well: the map's conflict rule says whose values stand
     keep    how far this has come, in the transaction that applies it
 
 A position that is kept together with what it stands for makes each change count once, whatever dies when. A row in
@@ -15,6 +15,7 @@ changes. Source: operations-and-integration 1.9, 1.12.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 from forecourt.integration.dual_write import versions
 from forecourt.integration.dual_write.alerts import Alarm, kind_of
-from forecourt.integration.dual_write.flow import Flow, Outcome, key_of
+from forecourt.integration.dual_write.flow import Flow, Outcome, key_of, turned
 from forecourt.integration.dual_write.maps import TableMap
 from forecourt.integration.dual_write.wire_json import key_from
 from forecourt.kernel.errors import Refusal, Unavailable
@@ -54,6 +55,9 @@ RETRY = 30.0
 
 #: Seconds before a map that could not go on is tried again.
 PAUSE = 2.0
+
+#: How often a turn is done again since yet other rows were changed on both sides meanwhile.
+ROUNDS = 10
 
 #: States in which a map is worked on.
 ACTIVE: Final = ("running", "resuming")
@@ -102,6 +106,14 @@ class Tally:
     @property
     def mended(self) -> list[WireRow]:
         return [key for key, error in self.found.values() if error is None]
+
+
+class Contested(Exception):
+    """Rows that were written have been changed on the other side too, last at these times; by integration key."""
+
+    def __init__(self, keys: Mapping[WireRow, dt.datetime]) -> None:
+        super().__init__("changed on both sides")
+        self.keys = dict(keys)
 
 
 class Queue:
@@ -225,10 +237,11 @@ class Queue:
         await self._step("queued: read")
         total = 0
         more = False
-        loser = await self._losing(item, turns)
+        positions = {turn.leg.source_side: turn.position for turn in turns}
         for turn in turns:
-            total += await self._apply(item, turn, lease, loser.get(turn.leg.source_side, frozenset()))
             assert turn.next is not None
+            total += await self._apply(item, turn, lease, positions.get(turn.leg.target_side))
+            positions[turn.leg.source_side] = turn.next
             more = more or turn.next.until != ""
         return total, more
 
@@ -242,71 +255,56 @@ class Queue:
         changes, following = await outbox.read(position, tables, limit)
         return Turn(leg, position, [change for change in changes if item.name not in change.taken], following)
 
-    async def _losing(self, item: TableMap, turns: Sequence[Turn]) -> Mapping[Side, frozenset[WireRow]]:
-        """Integration keys, in the order of the leg of the operations side, whose changes on a side do not stand."""
-        manual = item.record.conflict.resolve == "manual"
-        if len(turns) < 2 or not (all if not manual else any)(turn.changes for turn in turns):
-            return {}
-        work_of = self._flow.planes[Side.OPERATIONS].gate.coordinator
-        keys: dict[Side, dict[WireRow, float]] = {}
+    async def _apply(self, item: TableMap, turn: Turn, lease: Lease, back: Position | None) -> int:
+        """Applies what one side has changed. ``back``: how far the other direction has come, None where there is none.
 
-        async def attempt(work: Work) -> None:
-            for turn in turns:
-                found = keys[turn.leg.source_side] = {}
-                for change in turn.changes:
-                    outcome = await self._flow.outcome(work, turn.leg, [change])
-                    for key in (*(key_of(turn.leg, row) for _, row in outcome.rows), *outcome.gone):
-                        found[_named(turn.leg, key)] = change.at.timestamp()
+        Whether the other side has changed a row too is asked when it has been written, and so is held: then the answer
+        is final. Where it has, all is undone and done again with what the map's rule says.
+        """
+        contested: dict[WireRow, dt.datetime] = {}
+        for _ in range(ROUNDS):
+            try:
+                tally = await self._attempt(item, turn, lease, back, contested)
+                break
+            except Contested as found:
+                contested.update(found.keys)
+        else:
+            raise Refusal("FC5031", f"Rows of {item.name} are changed on both sides all the time.")
+        await self._step("queued: committed")
+        await self._alarm.failed(item, [error.kind for error in tally.errors])
+        if tally.mended:
+            await self._registry.forget(item.name, turn.leg.source_side, tally.mended)
+        if turn.changes:
+            told = Synced(item.name, turn.leg.source_side.value, tally.written, tally.deleted, len(tally.errors))
+            self._observer(told)
+        return tally.written + tally.deleted
 
-        await work_of.run(attempt, f"compare both sides of {item.name}", settle=False)
-        ours, theirs = keys[Side.OPERATIONS], keys[Side.DATAVERSE]
-        both = ours.keys() & theirs.keys()
-        losing: dict[Side, set[WireRow]] = {Side.OPERATIONS: set(), Side.DATAVERSE: set()}
-        if manual:
-            for key in await self._undecided(item):
-                losing[Side.OPERATIONS].add(key)
-                losing[Side.DATAVERSE].add(key)
-        for key in both:
-            match item.record.conflict.resolve:
-                case "manual":
-                    losing[Side.OPERATIONS].add(key)
-                    losing[Side.DATAVERSE].add(key)
-                    await self._conflict(item, key)
-                case "newer":
-                    losing[Side.DATAVERSE if ours[key] >= theirs[key] else Side.OPERATIONS].add(key)
-                case winner:
-                    losing[Side(winner).other].add(key)
-        return {side: frozenset(found) for side, found in losing.items()}
-
-    async def _conflict(self, item: TableMap, key: WireRow) -> None:
-        text = "Both sides have changed this row; the map leaves it to you whose values stand."
-        kept = _unnamed(item.legs[Side.OPERATIONS], key)
-        error = _error(item.name, Side.OPERATIONS, "upsert", kept, text, "conflict")
-        await self._registry.add_errors(item.name, Side.OPERATIONS, [error])
-        await self._alarm.failed(item, ["conflict"])
-
-    async def _undecided(self, item: TableMap) -> list[WireRow]:
-        """Keys of the conflicts that nobody has decided yet: whatever else happens to these rows waits for that."""
-        leg = item.legs[Side.OPERATIONS]
-        kept = [error for error in await self._registry.errors(item.name) if error.kind == "conflict"]
-        return [_named(leg, key_from(leg, error.key)) for error in kept]
-
-    async def _apply(self, item: TableMap, turn: Turn, lease: Lease, losing: frozenset[WireRow]) -> int:
-        assert turn.next is not None
+    async def _attempt(
+        self,
+        item: TableMap,
+        turn: Turn,
+        lease: Lease,
+        back: Position | None,
+        contested: Mapping[WireRow, dt.datetime],
+    ) -> Tally:
         leg, following = turn.leg, turn.next
-        tally = Tally()
+        assert following is not None
 
-        async def attempt(work: Work) -> None:
-            nonlocal tally
+        async def attempt(work: Work) -> Tally:
             tally = Tally()
             operations = await self._flow.unit(work, Side.OPERATIONS)
             if turn.changes:
                 await self._registry.hold(operations, item.name)
-                for outcome in await self._outcomes(work, item, leg, turn.changes):
+                losing = await self._losing(work, item, turn, contested) if back is not None else frozenset()
+                for outcome in await self._outcomes(work, item, turn, back):
                     await self._write(work, item, _without(outcome, losing), tally)
+                if back is not None:
+                    await self._check(work, item, turn, back, contested, tally)
                 if tally.errors and (drifted := await self._alarm.drifted(item)):
                     raise Refusal("FC6004", drifted)
                 await self._step("queued: applied")
+                if contested and item.record.conflict.resolve == "manual":
+                    await self._conflicts(item, leg, list(contested))
             if tally.errors:  # kept before the position passes them, whatever dies in between
                 await self._registry.add_errors(item.name, leg.source_side, tally.errors)
                 await self._step("queued: set aside")
@@ -315,23 +313,85 @@ class Queue:
                 target, item.name, leg.source_side, following, lease.token, turn.position
             )
             await self._step("queued: kept")
+            return tally
 
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
-        await coordinator.run(attempt, f"apply changes of {item.name}", settle=False, slow=True)
-        await self._step("queued: committed")
-        await self._alarm.failed(item, [error.kind for error in tally.errors])
-        if tally.mended:
-            await self._registry.forget(item.name, leg.source_side, tally.mended)
-        if turn.changes:
-            told = Synced(item.name, leg.source_side.value, tally.written, tally.deleted, len(tally.errors))
-            self._observer(told)
-        return tally.written + tally.deleted
+        return await coordinator.run(attempt, f"apply changes of {item.name}", settle=False, slow=True)
 
-    async def _outcomes(self, work: Work, item: TableMap, leg: Leg, changes: Sequence[Captured]) -> Sequence[Outcome]:
+    # -- conflicts ------------------------------------------------------------------------------------------------
+
+    async def _check(
+        self,
+        work: Work,
+        item: TableMap,
+        turn: Turn,
+        back: Position,
+        contested: Mapping[WireRow, dt.datetime],
+        tally: Tally,
+    ) -> None:
+        """Raises Contested for rows that were written here and that the other side has changed as well."""
+        other = item.legs[turn.leg.target_side]
+        keys = [key for key, _ in tally.found.values() if key not in contested and None not in key]
+        unit = await self._flow.unit(work, turn.leg.target_side)
+        times = await self._flow.ends.touched(unit, other, back, [turned(turn.leg, other, key) for key in keys])
+        found = {key: at for key, at in zip(keys, times, strict=True) if at is not None}
+        if found:
+            raise Contested(found)
+
+    async def _losing(
+        self, work: Work, item: TableMap, turn: Turn, contested: Mapping[WireRow, dt.datetime]
+    ) -> frozenset[WireRow]:
+        """Integration keys whose changes on the side of a turn do not stand."""
+        leg = turn.leg
+        match item.record.conflict.resolve:
+            case "manual":
+                return frozenset(contested) | await self._undecided(item, leg)
+            case "newer":
+                keys = list(contested)
+                unit = await self._flow.unit(work, leg.source_side)
+                own = await self._flow.ends.touched(unit, leg, turn.position, keys)
+                latest = turn.changes[-1].at
+                ours = leg.source_side is Side.OPERATIONS  # whose change stands where both are as old
+                return frozenset(
+                    key
+                    for key, at in zip(keys, own, strict=True)
+                    if contested[key] > (at or latest) or (contested[key] == (at or latest) and not ours)
+                )
+            case winner:
+                return frozenset() if Side(winner) is leg.source_side else frozenset(contested)
+
+    async def _conflicts(self, item: TableMap, leg: Leg, keys: Sequence[WireRow]) -> None:
+        """Keeps conflicts for a person to decide."""
+        text = "Both sides have changed this row; the map leaves it to you whose values stand."
+        first = item.legs[Side.OPERATIONS]
+        named = [key if leg is first else turned(leg, first, key) for key in keys]
+        errors = [_error(item.name, Side.OPERATIONS, "upsert", key, text, "conflict") for key in named]
+        await self._registry.add_errors(item.name, Side.OPERATIONS, errors)
+        await self._alarm.failed(item, ["conflict"] * len(errors))
+
+    async def _undecided(self, item: TableMap, leg: Leg) -> frozenset[WireRow]:
+        """Keys of the conflicts that nobody has decided yet: whatever else happens to these rows waits for that."""
+        first = item.legs[Side.OPERATIONS]
+        kept = [error for error in await self._registry.errors(item.name, 100_000) if error.kind == "conflict"]
+        keys = [key_from(first, error.key) for error in kept]
+        return frozenset(key if leg is first else turned(first, leg, key) for key in keys)
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    async def _outcomes(self, work: Work, item: TableMap, turn: Turn, back: Position | None) -> Sequence[Outcome]:
         """What has become of changed rows: of each its latest version, or every one in turn."""
-        if item.record.versions == "every":
-            return await versions.outcomes(self._flow, work, leg, changes)
-        return (await self._flow.outcome(work, leg, changes),)
+        if item.record.versions != "every":
+            return (await self._flow.outcome(work, turn.leg, turn.changes),)
+        following = turn.next
+        assert following is not None
+
+        async def waiting(keys: Sequence[WireRow]) -> list[bool]:
+            """Whether later versions of rows are still to come."""
+            unit = await self._flow.unit(work, turn.leg.source_side)
+            times = await self._flow.ends.touched(unit, turn.leg, following, keys)
+            return [at is not None for at in times]
+
+        return await versions.outcomes(self._flow, work, turn.leg, turn.changes, waiting if back is not None else None)
 
     async def _write(self, work: Work, item: TableMap, outcome: Outcome, tally: Tally) -> None:
         """Writes and deletes, errors apart."""
@@ -401,26 +461,13 @@ def _code(error: Exception) -> str:
     return error.code if isinstance(error, Refusal) else "FC5000"
 
 
-def _named(leg: Leg, key: WireRow) -> WireRow:
-    """A key in an order that does not depend on the direction: by the name of its operations field."""
-    outward = leg.source_side is Side.OPERATIONS
-    names = [column.source if outward else column.target for column in leg.key]
-    return tuple(value for _, value in sorted(zip(names, key, strict=True)))
-
-
-def _unnamed(leg: Leg, key: WireRow) -> WireRow:
-    """A key of :func:`_named` in the order of the leg that starts at operations."""
-    names = [column.source for column in leg.key]
-    return tuple(key[sorted(names).index(name)] for name in names)
-
-
 def _without(outcome: Outcome, losing: frozenset[WireRow]) -> Outcome:
     """The outcome without the rows whose changes do not stand."""
     if not losing:
         return outcome
     leg = outcome.leg
-    rows = tuple(pair for pair in outcome.rows if _named(leg, key_of(leg, pair[1])) not in losing)
-    gone = tuple(key for key in outcome.gone if _named(leg, key) not in losing)
+    rows = tuple(pair for pair in outcome.rows if key_of(leg, pair[1]) not in losing)
+    gone = tuple(key for key in outcome.gone if key not in losing)
     return replace(outcome, rows=rows, gone=gone)
 
 

@@ -14,7 +14,7 @@ operations-and-integration 1.12.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,9 @@ from forecourt.integration.dual_write.flow import Flow, Outcome, key_of
 from forecourt.kernel.sync import WAS, Captured, Leg, Unsent, WireRow
 
 Work = Any
+
+#: Whether later versions of the rows with these integration keys are still to come, by place.
+Waiting = Callable[[Sequence[WireRow]], Awaitable[list[bool]]]
 
 
 @dataclass
@@ -32,13 +35,21 @@ class Step:
     gone: list[WireRow] = field(default_factory=list)
 
 
-async def outcomes(flow: Flow, work: Work, leg: Leg, changes: Sequence[Captured]) -> list[Outcome]:
-    """The rounds of captured changes, in the order in which they have to be written."""
+async def outcomes(
+    flow: Flow, work: Work, leg: Leg, changes: Sequence[Captured], waiting: Waiting | None = None
+) -> list[Outcome]:
+    """The rounds of captured changes, in the order in which they have to be written.
+
+    ``waiting``: of a map that goes both ways; says of integration keys whether later versions are still to come. A row
+    that has no later ones, and yet is another by now, was changed by the other side: it is sent as it is in the end, so
+    that an old version never has the last word.
+    """
     steps = await _steps(flow, work, leg, changes)
     roots = dict.fromkeys(root for step in steps for root, _ in step.rows)
     unit = await flow.unit(work, leg.source_side)
     now = dict(await flow.ends.project(unit, leg, list(roots)))
-    return [
+    rest = await _overtaken(leg, steps, now, waiting) if waiting is not None else None
+    done = [
         Outcome(
             leg,
             tuple((root if now.get(root) == row else (), row) for root, row in rows if not isinstance(row, Unsent)),
@@ -47,6 +58,22 @@ async def outcomes(flow: Flow, work: Work, leg: Leg, changes: Sequence[Captured]
         )
         for rows, gone in rounds(leg, steps)
     ]
+    return done if rest is None else [*done, rest]
+
+
+async def _overtaken(leg: Leg, steps: Sequence[Step], now: dict[WireRow, WireRow], waiting: Waiting) -> Outcome | None:
+    """The rows whose last version is not what they are, though nothing more is to come."""
+    last: dict[WireRow, tuple[WireRow, WireRow] | None] = {}
+    for step in steps:
+        last.update(dict.fromkeys(step.gone))
+        last.update({key_of(leg, row): (root, row) for root, row in step.rows})
+    stale = {key: pair[0] for key, pair in last.items() if pair is not None and pair[0] and now.get(pair[0]) != pair[1]}
+    if not stale:
+        return None
+    coming = await waiting(list(stale))
+    over = [(key, root) for (key, root), more in zip(stale.items(), coming, strict=True) if not more]
+    rows = tuple((root, now[root]) for _, root in over if root in now and not isinstance(now[root], Unsent))
+    return Outcome(leg, rows, tuple(key for key, root in over if root not in now))
 
 
 async def _steps(flow: Flow, work: Work, leg: Leg, changes: Sequence[Captured]) -> list[Step]:

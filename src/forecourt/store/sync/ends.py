@@ -6,6 +6,7 @@ Leaves out bulk amounts (``bulk``) and what an engine does with all this.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -20,6 +21,7 @@ from forecourt.kernel.sync import (
     Captured,
     Leg,
     Merged,
+    Position,
     RowError,
     Segment,
     Side,
@@ -29,6 +31,7 @@ from forecourt.kernel.sync import (
 )
 from forecourt.store.catalog import Catalog
 from forecourt.store.sync.capture import qualified, quoted
+from forecourt.store.sync.contests import touched
 from forecourt.store.sync.merge import Merge, arrays
 from forecourt.store.sync.wire import Wire, primary
 
@@ -274,6 +277,12 @@ class Ends:
         plan = SystemPlan(f"keys of {leg.source.name}", sql, (_numbered(rows),))
         found = {row[0]: tuple(row)[1:] for row in await unit.system(plan, writes=False)}
         return [None if None in (key := found.get(at, (None,))) else key for at in range(len(rows))]
+
+    async def touched(
+        self, unit: Unit, leg: Leg, position: Position, keys: Sequence[WireRow]
+    ) -> list[dt.datetime | None]:
+        """When changes behind a position last touched the source's rows with these integration keys, by place."""
+        return await touched(unit, self.wire(leg), position, keys) if keys else []
 
     # -- the target -----------------------------------------------------------------------------------------------
 

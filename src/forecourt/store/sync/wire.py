@@ -223,6 +223,10 @@ class Wire:
     def remembered(self, whole: bool = False) -> str:
         """A set of rows in place of the root table, made of noted values: ``$1``, a JSON array of objects, numbered by
         their ``@n``. ``whole``: with every column that the leg reads, not those of its key alone."""
+        return f'(select * from jsonb_to_recordset($1::text::jsonb) as noted("@n" int, {self.noted(whole)}))'
+
+    def noted(self, whole: bool = False) -> str:
+        """The columns of noted rows of the root table, with their types."""
         entity = self.leg.source
         table = self.source.tables[entity.root.table]
         names = [name for name, _ in self.root]
@@ -232,8 +236,7 @@ class Wire:
             read += [operand.path[0] for operand in operands(self.leg.filter) if isinstance(operand, Field)]
         names += [found.column for found in (entity.fields[name] for name in read) if found.source == alias]
         names += [theirs for source in entity.sources for (above, theirs), _ in source.on if above == alias]
-        columns = ", ".join(f"{quoted(name)} {table.columns[name].type}" for name in dict.fromkeys(names))
-        return f'(select * from jsonb_to_recordset($1::text::jsonb) as noted("@n" int, {columns}))'
+        return ", ".join(f"{quoted(name)} {table.columns[name].type}" for name in dict.fromkeys(names))
 
     # -- the target -----------------------------------------------------------------------------------------------
 
