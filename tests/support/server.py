@@ -460,10 +460,11 @@ async def cloned(server: EmbeddedServer, template: str) -> AsyncIterator[str]:
 
 
 @contextmanager
-def serving(start: Callable[[Settings], Any]) -> Iterator[str]:
+def serving(start: Callable[[Settings], Any], certificate: tuple[Path, Path] | None = None) -> Iterator[str]:
     """The address of a real server on a free loopback port, in a thread with an event loop of its own.
 
-    ``start(settings)`` is an async context manager that gives the Installation to serve.
+    ``start(settings)`` is an async context manager that gives the Installation to serve; ``certificate`` and its key
+    make it speak TLS.
     """
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -476,7 +477,14 @@ def serving(start: Callable[[Settings], Any]) -> Iterator[str]:
     async def run() -> None:
         async with start(settings) as site:
             config = uvicorn.Config(
-                site.app, loop="none", http="httptools", lifespan="off", log_level="warning", access_log=False
+                site.app,
+                loop="none",
+                http="httptools",
+                lifespan="off",
+                log_level="warning",
+                access_log=False,
+                ssl_certfile=certificate[0] if certificate else None,
+                ssl_keyfile=certificate[1] if certificate else None,
             )
             server = uvicorn.Server(config)
             loop = asyncio.get_running_loop()
@@ -499,7 +507,7 @@ def serving(start: Callable[[Settings], Any]) -> Iterator[str]:
     if failures:
         raise failures[0]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     finally:
         for stop in stopping:
             stop()
