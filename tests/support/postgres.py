@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -34,7 +35,21 @@ def end_run() -> None:
 
 
 def start_server() -> EmbeddedServer:
-    return EmbeddedServer.start(Path(os.environ[VARIABLE]))
+    """The run's server. It need not survive the machine: nothing waits for the disk. (Tests of faults have servers of
+    their own.)"""
+    server = EmbeddedServer.start(Path(os.environ[VARIABLE]))
+    asyncio.run(_hurry(server.url("postgres")))
+    return server
+
+
+async def _hurry(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            await connection.execute(f"alter system set {setting} = off")
+        await connection.execute("select pg_reload_conf()")
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager
