@@ -12,11 +12,13 @@ import pytest
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
+from forecourt.operations.packages.blobs import SHARE, Blobs
 from forecourt.operations.packages.files import CODECS
 from forecourt.operations.packages.formats import Format, Table, TextRow
 from forecourt.operations.packages.jobs import Wanted
 from forecourt.operations.packages.projects import ProjectEntity, project_entity
 from forecourt.operations.packages.records import Job, Options, Owner
+from forecourt.operations.packages.register import MOST
 from forecourt.store.embedded import EmbeddedServer
 from support.contoso import OWN_ORDERS, ROOT, TEMPLATE, credentials, ensure_loaded
 from support.packages import STAFF, chunks, csv_rows, csv_text, exported, imported, package, unpacked
@@ -337,3 +339,19 @@ async def test_a_row_without_its_key_is_left_out(contoso: Installation) -> None:
     assert job.status == "Failed"
     (wrong,) = await contoso.forecourt.packages.register.wrong(job, 0, 0, 0, 10)
     assert wrong.message.startswith("The row has no 'ItemNumber'")
+
+
+async def test_nobody_fills_the_database_or_the_queue(contoso_alone: Installation) -> None:
+    site, jobs = contoso_alone, contoso_alone.forecourt.packages
+    small = Blobs(site.forecourt.databases.dataverse, 100_000)
+    kept = 0
+    with pytest.raises(Refusal, match="You keep more than") as caught:
+        for _ in range(SHARE + 1):
+            await small.fill(await small.new("sales.clerk", "x.zip"), chunks(b"x" * 100_000))
+            kept += 1
+    assert (kept, caught.value.status) == (SHARE, 413)
+    wanted = Wanted(STAFF, "many", entities=(wanted_of(site, PRODUCTS),))
+    for _ in range(MOST):
+        await jobs.ask_export(wanted)
+    with pytest.raises(Refusal, match="are not done yet"):
+        await jobs.ask_export(wanted)

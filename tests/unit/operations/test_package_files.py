@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import os
 import sys
 import tempfile
 import zipfile
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 import xlsxwriter
 from hypothesis import given
@@ -162,6 +165,21 @@ def test_a_number_that_parquet_would_round_is_refused() -> None:
         written(Format.PARQUET, [row])
 
 
+def test_a_parquet_file_that_unpacks_to_much_more_is_refused() -> None:
+    stream = io.BytesIO()
+    long = pyarrow.array(["x" * 130_000] * 2_000)
+    rows = pyarrow.table({"Id": ["1"] * 2_000, "Text": long, "Status": long})
+    pyarrow.parquet.write_table(rows, stream)
+    assert len(stream.getvalue()) < 300_000
+    assert "500 rows are larger than 64 MB" in refusal(Format.PARQUET, stream.getvalue()).message
+
+
+def test_a_parquet_file_with_lists_is_refused() -> None:
+    stream = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"Id": ["1"], "Text": [["a"]]}), stream)
+    assert "holds lists" in refusal(Format.PARQUET, stream.getvalue()).message
+
+
 def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(Refusal, match="pyarrow") as caught:
@@ -287,6 +305,9 @@ def rezipped(data: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
     return out.getvalue()
 
 
+NOISE = os.urandom(1_000_000).hex().encode()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -294,10 +315,34 @@ def rezipped(data: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
         (lambda name, data: data.replace(b"<worksheet", b"<!DOCTYPE x []><worksheet"), "Document types"),
         (lambda name, data: data.decode().encode("utf-16") if "sheet1" in name else data, "not UTF-8"),
         (lambda name, data: b"<" if "workbook.xml" in name else data, "cannot be read"),
+        (lambda name, data: data.replace(b'r="A1"', b"r = 'xfd1048576'"), "more than 10000000 cells"),
+        (lambda name, data: data.replace(b'r="A1"', b'r="AAAA1"'), "more than 10000000 cells"),
+        (lambda name, data: data.replace(b'<row r="1"', b'<row r="99999999999"'), "more than 10000000 cells"),
+        (lambda name, data: data.replace(b"<sheetData", b'<sheetData x="' + NOISE + b'"'), "cannot be read"),
     ],
 )
 def test_a_workbook_that_may_do_harm_is_refused(change: Callable[[str, bytes], bytes], said: str) -> None:
     assert said in refusal(Format.XLSX, rezipped(workbook(lambda sheet: None), change)).text
+
+
+def test_a_workbook_may_hide_no_formula_in_a_part_of_another_name() -> None:
+    def moved(name: str, data: bytes) -> bytes:
+        return data.replace(b"worksheets/sheet1.xml", b"data.png")
+
+    data = workbook(lambda sheet: sheet.write_formula(1, 1, "=1+1", None, 2))
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w") as target:
+        for name in source.namelist():
+            target.writestr(name.replace("worksheets/sheet1.xml", "data.png"), moved(name, source.read(name)))
+    assert "A formula is not read" in refusal(Format.XLSX, out.getvalue()).message
+
+
+@pytest.mark.parametrize("name", ["content.xml", "xl/workbook.bin"])
+def test_a_workbook_that_could_be_read_as_another_format_is_refused(name: str) -> None:
+    stream = io.BytesIO(workbook(lambda sheet: None))
+    with zipfile.ZipFile(stream, "a") as target:
+        target.writestr(name, "x")
+    assert "is not XLSX" in refusal(Format.XLSX, stream.getvalue()).message
 
 
 @pytest.mark.parametrize("kind", [Format.XLSX, Format.PARQUET], ids=str)

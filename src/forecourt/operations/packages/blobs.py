@@ -36,7 +36,15 @@ DAYS: Final = 7
 
 CHUNK: Final = 1024 * 1024
 
+#: Packages of the largest size that one owner may keep.
+SHARE: Final = 20
+
 Purpose = Literal["r", "w"]
+
+_HELD = (
+    "select coalesce(sum(b.size), 0)::bigint from forecourt.package_blob b "
+    "where b.owner = (select owner from forecourt.package_blob where id = $1)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +170,7 @@ class Blobs:
         await self._take(tx, blob, file)
         return blob
 
-    @staticmethod
-    async def _take(tx: Transaction, blob: UUID, file: BinaryIO) -> None:
+    async def _take(self, tx: Transaction, blob: UUID, file: BinaryIO) -> None:
         size = place = 0
         sql = "insert into forecourt.package_chunk (blob, place, data) values ($1, $2, $3)"
         while chunk := await asyncio.to_thread(file.read, CHUNK):
@@ -171,6 +178,9 @@ class Blobs:
             size += len(chunk)
             place += 1
         await tx.execute("update forecourt.package_blob set size = $2 where id = $1", blob, size)
+        if await tx.value(_HELD, blob) > self.limit * SHARE:
+            message = f"You keep more than {self.limit * SHARE // 1024**2} MB of packages here."
+            raise Refusal("FC1005", message, hint=f"They go after {DAYS} days.")
 
     async def chunks(self, blob: UUID) -> AsyncIterator[bytes]:
         """The contents."""

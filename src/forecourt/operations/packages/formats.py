@@ -8,7 +8,7 @@ format     read                                                  written
 =========  ====================================================  ==================================================
 CSV        row by row                                            row by row
 XML        row by row                                            row by row
-Parquet    by batches; a row group's columns pass through        by row groups of 10,000 rows
+Parquet    500 rows at a time; pages of columns pass through     by row groups of 10,000 rows
            memory as they are packed
 XLSX       the whole sheet is in memory, packed in Rust, so      row by row, through a temporary file
            that such a file is limited to 256 MB unpacked

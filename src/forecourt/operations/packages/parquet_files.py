@@ -11,7 +11,8 @@ double    double                        enum      string, its symbol
 ========  ==========================    ========  =================
 
 A number with more than 12 digits after the point, or 26 before it, is refused rather than rounded.
-Files of others are read whatever their types are, as far as a value can be read as text of the field.
+Files of others are read whatever their types are, as far as a value can be read as text of the field. What such a file
+costs to unpack is known to the library alone: what it says of itself is checked, then each batch as it comes.
 """
 
 from __future__ import annotations
@@ -30,8 +31,12 @@ from forecourt.operations.packages.archive import broken
 from forecourt.operations.packages.formats import LONGEST, Table, TextRow
 from forecourt.operations.packages.values import text_of
 
-#: Rows of a group that is written, and of a batch that is read.
+#: Rows of a group that is written.
 GROUP = 10_000
+
+#: Rows of a batch that is read, and its bytes at most: a few bytes of a file can stand for as many as it likes.
+BATCH = 500
+BATCH_BYTES = 64 * 1024**2
 
 #: Bytes of a row group at most, unpacked.
 GROUP_BYTES = 512 * 1024**2
@@ -66,7 +71,9 @@ def read_parquet(stream: IO[bytes], table: Table) -> Iterator[TextRow]:
             for kind, name in zip(schema.types, schema.names, strict=True):
                 if arrow.types.is_nested(kind):
                     raise broken(f"The column '{name}' holds lists or structures.", table.file)
-            for batch in source.iter_batches(batch_size=GROUP, use_threads=False):
+            for batch in source.iter_batches(batch_size=BATCH, use_threads=False):
+                if batch.nbytes > BATCH_BYTES:
+                    raise table.at(count + 1, f"{BATCH} rows are larger than {BATCH_BYTES // 1024**2} MB.")
                 columns = [column.to_pylist() for column in batch.columns]
                 for values in zip(*columns, strict=True):
                     count += 1

@@ -35,6 +35,10 @@ from forecourt.store.unit import Unit
 LEASE = 30.0
 
 
+#: Jobs of one owner that may wait or run.
+MOST = 50
+
+_OPEN = "select count(*) from forecourt.package_job where owner = $1 and status in ('NotRun', 'Executing')"
 _JOB = (
     "number, id, project, direction, owner, contact, company, options, status, message, source, result, created_at, "
     "started_at, ended_at, fence"
@@ -89,6 +93,9 @@ class Register:
         arguments = (new.id, new.project, new.direction, owner.user, owner.contact, new.company, options, new.source)
         try:
             async with self.database.transaction("enter a data package job") as tx:
+                if await tx.value(_OPEN, owner.user) >= MOST:
+                    message = f"{MOST} jobs of {owner.user} are not done yet."
+                    raise Refusal("FC4802", message, hint="Wait for them, or cancel some.")
                 row = await tx.row(_CREATE, *arguments, claimed, LEASE)
                 assert row is not None
                 job = _job(row)

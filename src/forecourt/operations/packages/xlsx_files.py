@@ -40,8 +40,17 @@ _DIGITS = 15
 #: From here on both calendars of spreadsheets agree with everybody else's.
 _SAFE = dt.date(1900, 3, 1)
 
+#: Cells of the rectangle that a sheet reaches over, empty ones included: a reader keeps all of it.
+CELLS = 10_000_000
+
+#: Bytes of a tag with the text behind it.
+LONGEST_TAG = 512 * 1024
+
+#: Parts of workbooks in other formats, which the reader would take instead.
+_OTHERS = frozenset({"xl/workbook.bin", "content.xml", "mimetype"})
+
 _FORMULA = re.compile(rb"<(?:[\w.-]+:)?f[\s/>]")
-_CELL = re.compile(rb'\sr="([A-Z]{1,3}[0-9]{1,7})"')
+_CELL = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]*)([0-9]+)["']""")
 _DECLARED = re.compile(rb'<\?xml[^>]*encoding=["\']([^"\']*)["\']')
 
 
@@ -111,10 +120,16 @@ def _text(cell: object, field: EntityField) -> str:
 
 
 def _judge(file: IO[bytes], table: Table) -> None:
-    """Raises Refusal FC4801 for a workbook that is none, may do harm, or holds formulas."""
+    """Raises Refusal FC4801 for a workbook that is none, may do harm, or holds formulas.
+
+    Every part is looked through, whatever its name: which of them is the first sheet, the workbook itself decides.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
+            names = {info.filename.lower() for info in members}
+            if "xl/workbook.xml" not in names or names & _OTHERS:
+                raise broken("The workbook is not XLSX.", table.file, "Save it as XLSX.")
             if len(members) > LIMITS.files:
                 raise broken(f"The workbook holds more than {LIMITS.files} parts.", table.file)
             for info in members:
@@ -123,34 +138,56 @@ def _judge(file: IO[bytes], table: Table) -> None:
                 size = LIMITS.unpacked // 1024**2
                 raise broken(f"The workbook is larger than {size} MB unpacked.", table.file, "Use CSV or Parquet.")
             for info in members:
-                if info.filename.lower().endswith((".xml", ".rels")):
-                    with archive.open(info) as part:
-                        _judge_part(part, table, info.filename.lower().startswith("xl/worksheets/"))
-                elif info.filename.lower().endswith(".bin"):
-                    raise broken("The workbook is not XLSX, or holds macros.", table.file, "Save it as XLSX.")
+                with archive.open(info) as part:
+                    _judge_part(part, table, info.filename.lower().endswith((".xml", ".rels")))
     except UNREADABLE:
         raise broken("The file is not a workbook in XLSX.", table.file) from None
 
 
-def _judge_part(part: IO[bytes], table: Table, sheet: bool) -> None:
+def _judge_part(part: IO[bytes], table: Table, markup: bool) -> None:
     before = b""
     first = True
+    columns: set[bytes] = set()
+    rows: set[bytes] = set()
     while chunk := part.read(1024 * 1024):
         window = before + chunk
-        if first:
+        if first and markup:
             declared = _DECLARED.search(window[:200])
             if b"\x00" in window[:4] or (declared and declared.group(1).lower() not in (b"utf-8", b"us-ascii")):
                 raise broken("A part of the workbook is not UTF-8.", table.file)
-            first = False
+        first = False
         if b"<!DOCTYPE" in window or b"<!ENTITY" in window:
             raise broken("Document types and entities are not allowed.", table.file)
-        found = _FORMULA.search(window) if sheet else None
+        found = _FORMULA.search(window)
         if found is not None:
             cells = _CELL.findall(window, 0, found.start())
-            where = f"cell {cells[-1].decode()}: " if cells else ""
+            where = f"cell {b''.join(cells[-1]).decode()}: " if cells else ""
             hint = "Put its value in its place (paste special, values)."
             raise Refusal("FC4801", f"{table.file}: {where}A formula is not read.", hint=hint, source=table.file)
-        before = window[-4096:]
+        for column, row in _CELL.findall(window):
+            columns.add(column)
+            rows.add(row)
+        if max(map(_column, columns), default=1) * max(map(_row, rows), default=1) > CELLS:
+            message = f"The sheet reaches over more than {CELLS} cells."
+            raise broken(message, table.file, "Use CSV or Parquet, or delete what stands far outside.")
+        columns, rows = {max(columns, key=_column, default=b"")}, {max(rows, key=_row, default=b"1")}
+        before = window[window.rfind(b"<") :] if b"<" in window else b""
+        if len(before) > LONGEST_TAG:
+            raise broken("A part of the workbook cannot be read.", table.file)
+
+
+def _column(letters: bytes) -> int:
+    """The number of a column: A is 1."""
+    if len(letters) > 3:
+        return 10**9
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + letter - 64
+    return max(number, 1)
+
+
+def _row(digits: bytes) -> int:
+    return int(digits) if len(digits) < 10 else 10**9
 
 
 class XlsxWriter:
