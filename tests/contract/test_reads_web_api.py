@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -404,3 +405,116 @@ async def test_definitions_are_read_as_clients_read_them(admin: Person) -> None:
         assert (answer.status, answer.json["LogicalName"]) == (200, name)
     assert (await admin.get(f"{A}/EntityDefinitions(LogicalName='nothing')")).status == 404
     assert (await send(admin, "POST", f"{A}/EntityDefinitions", {"LogicalName": "x"})).status in (400, 405, 501)
+
+
+# --------------------------------------------------------------------------------------------- many-to-many
+
+
+async def test_pairs_lead_from_either_end_to_the_other(admin: Person) -> None:
+    things = [await make(admin, "cts_things", cts_name=f"N {number}") for number in range(2)]
+    people = [await make(admin, "contacts", lastname=f"P {number}") for number in range(3)]
+    for thing, tied in zip(things, (people, people[2:]), strict=True):
+        for person in tied:
+            body = {"@odata.id": f"contacts({person})"}
+            assert (await send(admin, "POST", f"{THINGS}({thing})/cts_thing_contacts/$ref", body)).status == 204
+    wanted = url(
+        THINGS,
+        _select="cts_name",
+        _filter="startswith(cts_name,'N ')",
+        _orderby="cts_name",
+        _expand="cts_thing_contacts($select=lastname;$orderby=lastname desc)",
+    )
+    found = [[item["lastname"] for item in row["cts_thing_contacts"]] for row in (await admin.get(wanted)).rows]
+    assert found == [["P 2", "P 1", "P 0"], ["P 2"]]
+    top = wanted.replace("%20desc", "%20desc;$top=1;$filter=lastname%20ne%20'P%202'")
+    found = [[item["lastname"] for item in row["cts_thing_contacts"]] for row in (await admin.get(top)).rows]
+    assert found == [["P 1"], []]
+    back = (await admin.get(f"{A}/contacts({people[2]})?$expand=cts_thing_contacts($select=cts_name)")).json
+    assert sorted(row["cts_name"] for row in back["cts_thing_contacts"]) == ["N 0", "N 1"]
+    member = await admin.get(f"{THINGS}({things[0]})/cts_thing_contacts?$select=lastname&$orderby=lastname&$top=2")
+    assert [row["lastname"] for row in member.rows] == ["P 0", "P 1"]
+    counted = await admin.get(f"{THINGS}({things[0]})/cts_thing_contacts/$count")
+    assert (counted.status, counted.text) == (200, "3")
+    second = f"{THINGS}({things[1]})/cts_thing_contacts"
+    assert [row["lastname"] for row in (await admin.get(second)).rows] == ["P 2"]
+    assert (await admin.get(f"{second}/$count")).text == "1"
+    condition = "cts_thing_contacts/all(c:c/lastname eq 'P 2') and startswith(cts_name,'N ')"
+    every = url(THINGS, _select="cts_name", _filter=condition)
+    assert [row["cts_name"] for row in (await admin.get(every)).rows] == ["N 1"]
+    both = url(THINGS, _select="cts_name", _filter="cts_thing_contacts/any(c:c/lastname eq 'P 0')")
+    assert [row["cts_name"] for row in (await admin.get(both)).rows] == ["N 0"]
+    nested = (
+        f"{A}/contacts({people[0]})?$expand=cts_thing_contacts($select=cts_name;"
+        "$expand=cts_thing_contacts($select=lastname))"
+    )
+    (thing,) = (await admin.get(nested)).json["cts_thing_contacts"]
+    assert len(thing["cts_thing_contacts"]) == 3
+
+
+async def test_an_amount_keeps_its_rate_when_it_changes(admin: Person) -> None:
+    yen = await make(
+        admin, "transactioncurrencies", isocurrencycode="JPY", currencyname="Yen", currencysymbol="¥",
+        exchangerate=150, currencyprecision=0,
+    )  # fmt: skip
+    bind = {"transactioncurrencyid@odata.bind": f"/transactioncurrencies({yen})"}
+    key = await make(admin, "cts_things", cts_name="Far", cts_money=300, **bind)
+    changed = await send(admin, "PATCH", f"{THINGS}({key})", {"cts_money": 1500}, {**SHOWN, **ALL})
+    assert changed.status in (200, 204), changed.text
+    row = (await admin.get(f"{THINGS}({key})?$select=cts_money,cts_money_base,exchangerate", ALL)).json
+    assert (row["cts_money"], row["cts_money_base"], row["exchangerate"]) == (1500, 10, 150)
+    assert row[f"cts_money{FORMATTED}"] == "¥1,500"
+
+
+# -------------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "code"),
+    [
+        (f"{A}/Cts_things", 404, "0x8006088a"),
+        (f"{THINGS}?$select=nothing", 400, "0x0"),
+        (f"{THINGS}?$filter=nothing%20eq%201", 400, "0x0"),
+        (f"{THINGS}?$filter=cts_name%20eq", 400, "0x80060888"),
+        (f"{THINGS}?$filter=cts_whole%20eq%20'x'", 400, "0x80060888"),
+        (f"{THINGS}?$skip=1", 400, "0x80060888"),
+        (f"{THINGS}?$apply=aggregate($count%20as%20n)", 400, "0x80060888"),
+        (f"{THINGS}({uuid.UUID(int=1)})", 404, "0x80040217"),
+        (f"{THINGS}(cts_code='none')", 404, "0x80060891"),
+        (f"{THINGS}(cts_code=5)", 400, None),
+        (f"{THINGS}(x)", 400, None),
+        (f"{THINGS}?$expand=nothing", 400, None),
+        (f"{THINGS}?$top=-1", 400, "0x80060888"),
+        (f"{THINGS}?$skiptoken=made-up", 400, "0x80060888"),
+    ],
+)
+async def test_a_refused_read_has_the_originals_code(
+    site: Installation, admin: Person, target: str, status: int, code: str | None
+) -> None:
+    answer = await admin.get(target)
+    assert answer.status == status, answer.text
+    assert code is None or answer.json["error"]["code"] == code, answer.text
+    assert not site.faults
+
+
+async def test_many_who_upsert_one_key_make_one_row(site: Installation, admin: Person) -> None:
+    target = f"{THINGS}(cts_code='race')"
+    answers = await asyncio.gather(
+        *(send(admin, "PATCH", target, {"cts_name": f"R {number}", "cts_whole": number}) for number in range(8))
+    )
+    assert {answer.status for answer in answers} == {204}
+    rows = await site.dataverse("select cts_name, cts_whole from dataverse.cts_thing where cts_code = 'race'")
+    assert len(rows) == 1 and rows[0][0] == f"R {rows[0][1]}", "one row, with all that one of them has sent"
+    first = await asyncio.gather(
+        *(send(admin, "PATCH", target, {"cts_name": "No"}, {"if-none-match": "*"}) for _ in range(3)),
+        *(send(admin, "POST", THINGS, {"cts_name": "No", "cts_code": "race"}) for _ in range(3)),
+    )
+    assert {answer.status for answer in first} == {412}
+
+
+async def test_of_writers_with_one_version_one_wins(admin: Person) -> None:
+    key = await make(admin, "cts_things", cts_name="Raced")
+    tag = {"if-match": (await admin.get(f"{THINGS}({key})")).headers["etag"]}
+    answers = await asyncio.gather(
+        *(send(admin, "PATCH", f"{THINGS}({key})", {"cts_whole": number}, tag) for number in range(6))
+    )
+    assert sorted(answer.status for answer in answers) == [204, 412, 412, 412, 412, 412]

@@ -153,6 +153,7 @@ def _pairs(pairing: Pairing) -> Table:
         version=VERSION,
         alternate_keys={f"{pairing.table}_pair": tuple(column for _, column in ends)},
         primary_name=pairing.key,
+        pairs=tuple(column for _, column in ends),
     )
     return Table(entity, pairing.key, pairing.key, False)
 

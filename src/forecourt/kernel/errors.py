@@ -133,6 +133,11 @@ class Unavailable(ForecourtError):
     """A database cannot be reached."""
 
 
-def not_found(what: str = "The row") -> Refusal:
-    """The one answer for rows that do not exist and rows that the asker may not see."""
-    return Refusal("FC4041", f"{what} does not exist.")
+#: Dataverse's code for an alternate key that finds no row (pages-and-dataverse B2.4).
+NO_SUCH_KEY: Final = "0x80060891"
+
+
+def not_found(what: str = "The row", alternate: bool = False) -> Refusal:
+    """The one answer for rows that do not exist and rows that the asker may not see. ``alternate``: it was asked for by
+    an alternate key."""
+    return Refusal("FC4041", f"{what} does not exist.", surface=NO_SUCH_KEY if alternate else "")

@@ -159,6 +159,7 @@ class Entity:
     needed for a virtual table, or None. ``virtual_of``: the data entity behind a virtual table, whose security decides.
     ``version``: column of the root table that holds a row's version, '' where the database's own row version is used.
     ``alternate_keys``: further unique keys, name -> field names. ``primary_name``: field whose value names a row.
+    ``pairs``: of a table of a many-to-many relationship's pairs, the fields with the ids of its two ends.
     """
 
     name: str
@@ -179,6 +180,7 @@ class Entity:
     version: str = ""
     alternate_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     primary_name: str = ""
+    pairs: tuple[str, ...] = ()
 
     @cached_property
     def entity_id(self) -> int:

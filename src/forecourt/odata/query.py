@@ -262,6 +262,12 @@ def _back_to(
 
     By the relation back the parent's policies apply as well; by equal fields the target's rows speak for themselves.
     """
+    if relation.through is not None:
+        for back in target.relations.values():
+            through = back.through
+            if through is not None and back.target == entity.name and through.table == relation.through.table:
+                return p.Any((back.name,), p.all_of(*(p.Compare("eq", p.Field((name,)), slot) for name, slot in key)))
+        return None
     mirrored = {(theirs, own) for own, theirs in relation.on}
     for back in target.relations.values():
         if not back.many and back.target == entity.name and set(back.on) == mirrored:

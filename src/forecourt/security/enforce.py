@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.model import Entity, Model
+from forecourt.kernel.model import Entity, Model, Relation
 from forecourt.kernel.plan import (
     Expand,
     OrderBy,
@@ -39,7 +39,7 @@ from forecourt.kernel.predicate import (
     Slot,
     all_of,
 )
-from forecourt.kernel.relation import ROW_VERSION, Looked, Output, Select, Sort, aliases_of
+from forecourt.kernel.relation import ROW_VERSION, Looked, Output, Select, Sort, Source, aliases_of
 from forecourt.odata.paging import effective_order
 from forecourt.security import appending, ownership
 from forecourt.security.grants import Granted
@@ -83,7 +83,7 @@ class Enforcer:
         self._check_order(lowering, entity, grant, plan.order)
         order = effective_order(plan, entity)
         expands = tuple(self._expand(lowering, entity, names, item, scope) for item in plan.expand)
-        links = [own for item in plan.expand for own, _ in entity.relations[item.relation].on]
+        links = [own for item in plan.expand for own in _own(entity.relations[item.relation])]
         outputs = self._outputs(lowering, entity, names, order, links, plan)
         where = all_of(
             self._company(entity, scope, plan),
@@ -282,9 +282,12 @@ class Enforcer:
         self._check_order(lowering, target, grant, item.order)
         inner = ReadPlan(target.name, order=item.order, beside=item.beside)
         order = effective_order(inner, target)
-        links = [own for child in item.expand for own, _ in target.relations[child.relation].on]
+        links = [own for child in item.expand for own in _own(target.relations[child.relation])]
         outputs = list(self._outputs(lowering, target, names, (), links, inner))
+        pairs = _pairs(lowering, target, relation)
         keys = tuple(lowering.column(target, "", theirs) for _, theirs in relation.on)
+        if relation.through is not None:
+            keys = tuple(Column(pairs[0].alias, column) for _, column in relation.through.own)
         outputs.extend(Output(f"@key{i}", key, None) for i, key in enumerate(keys))
         where = all_of(
             lowering.rows(target, "", Operation.READ, grant),
@@ -293,7 +296,7 @@ class Enforcer:
         sorts = self._sorts(lowering, target, order)
         used = aliases_of(where) | _shown(outputs) | {s.operand.alias for s in sorts if isinstance(s.operand, Column)}
         select = Select(
-            sources=lowering.sources(target, "", Operation.READ, used),
+            sources=(*lowering.sources(target, "", Operation.READ, used), *pairs),
             where=where,
             outputs=tuple(outputs),
             order=sorts,
@@ -304,11 +307,27 @@ class Enforcer:
             many=relation.many,
             entity=target.name,
             select=select,
-            parent=tuple(own if own in above else f"@link.{own}" for own, _ in relation.on),
+            parent=tuple(own if own in above else f"@link.{own}" for own in _own(relation)),
             keys=keys,
             limit=item.top,
             expands=tuple(self._expand(lowering, target, names, child, scope) for child in item.expand),
         )
+
+
+def _own(relation: Relation) -> tuple[str, ...]:
+    """The fields of the row above by which a relation finds its rows."""
+    pairs = relation.on if relation.through is None else relation.through.own
+    return tuple(own for own, _ in pairs)
+
+
+def _pairs(lowering: Lowering, target: Entity, relation: Relation) -> tuple[Source, ...]:
+    """The table of pairs through which a many-to-many relation finds its rows. Who reads both ends reads the pair."""
+    through = relation.through
+    if through is None:
+        return ()
+    alias = lowering.fresh("pair")
+    on = all_of(*(Compare("eq", lowering.column(target, "", name), Column(alias, own)) for name, own in through.theirs))
+    return (Source(alias, through.table, "inner", on),)
 
 
 def version_of(entity: Entity) -> Column:

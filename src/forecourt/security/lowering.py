@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.model import Entity, EntityField, Model
+from forecourt.kernel.model import Entity, EntityField, Model, Through
 from forecourt.kernel.predicate import (
     FALSE,
     After,
@@ -259,10 +259,12 @@ class Lowering:
         grant = self.require(target, Operation.READ)
         self.check_fields(where, target, grant)
         inner = self.fresh("")
-        link = [
+        link: list[Predicate] = [
             Compare("eq", self.column(target, inner, theirs), self.column(entity, prefix, own))
             for own, theirs in relation.on
         ]
+        if relation.through is not None:
+            link.append(self._paired(relation.through, entity, prefix, target, inner))
         condition = all_of(*link, self.rows(target, inner, Operation.READ, grant), self.predicate(where, target, inner))
         return Exists(
             Select(
@@ -271,6 +273,16 @@ class Lowering:
                 nullable=self.nullable(target, inner) | self.nullable(entity, prefix),
             )
         )
+
+    def _paired(self, through: Through, entity: Entity, prefix: str, target: Entity, inner: str) -> Predicate:
+        """EXISTS of a pair of the two rows. Who reads both of them reads the pair."""
+        pair = self.fresh("pair")
+        ends = (
+            *((self.column(entity, prefix, name), column) for name, column in through.own),
+            *((self.column(target, inner, name), column) for name, column in through.theirs),
+        )
+        where = all_of(*(Compare("eq", Column(pair, column), end) for end, column in ends))
+        return Exists(Select(sources=(Source(pair, through.table),), where=where))
 
     def check_fields(self, where: Predicate, entity: Entity, grant: Granted) -> None:
         """Refuses a predicate that names a field which is not open to the person."""

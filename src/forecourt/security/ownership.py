@@ -12,7 +12,8 @@ follows from the roles' names alone, so people of the same roles share statement
 is bound when a statement runs (``standing``).
 
 A lookup that somebody sets needs Append on the row that holds it and AppendTo on the row it names; another owner needs
-Assign. A row that is given away may leave the giver's reach.
+Assign. A row that is given away may leave the giver's reach. A pair of a many-to-many relationship is made and removed
+by who has Append on both of its rows, and read by who reads both, unless a role speaks of the table of pairs itself.
 
 Leaves out: sharing of single rows, the manager hierarchy, secured columns.
 """
@@ -58,6 +59,14 @@ PRIVILEGES = {
 }
 
 
+#: What a privilege on a table of pairs is on the tables of its two ends (pages-and-dataverse B4).
+ENDS = {
+    Privilege.READ: Privilege.READ,
+    Privilege.CREATE: Privilege.APPEND,
+    Privilege.DELETE: Privilege.APPEND,
+}
+
+
 def field_of(entity: Entity, column: str) -> EntityField | None:
     """The field of a column of the entity's root table."""
     root = entity.root.alias
@@ -75,20 +84,33 @@ def units(table: str, privilege: Privilege) -> str:
 
 
 def depth(rules: DataverseRules, roles: frozenset[str], entity: Entity, privilege: Privilege) -> Depth:
-    """How far the roles' privilege on a table reaches."""
+    """How far the roles' privilege on a table reaches; on a table of pairs, as far as it does on both ends."""
     if SYSTEM_ADMIN_ROLE in roles:
         return Depth.ORGANIZATION
+    if entity.pairs and not spoken_of(rules, roles, entity) and privilege in ENDS:
+        tables = [entity.fields[name].targets[0] for name in entity.pairs]
+        return min(_deepest(rules, roles, (table,), ENDS[privilege]) for table in tables)
     names = (entity.name, "*") if entity.virtual_of is not None else (entity.name,)
-    found = max(
+    found = _deepest(rules, roles, names, privilege)
+    return found if owned(entity) or found is Depth.NONE else Depth.ORGANIZATION
+
+
+def _deepest(rules: DataverseRules, roles: frozenset[str], tables: tuple[str, ...], privilege: Privilege) -> Depth:
+    return max(
         (
             role.tables.get(table, {}).get(privilege, Depth.NONE)
             for name in roles
             if (role := rules.roles.get(name)) is not None
-            for table in names
+            for table in tables
         ),
         default=Depth.NONE,
     )
-    return found if owned(entity) or found is Depth.NONE else Depth.ORGANIZATION
+
+
+def spoken_of(rules: DataverseRules, roles: frozenset[str], entity: Entity) -> bool:
+    """Whether a role says something of the table by its own name."""
+    found = (rules.roles.get(name) for name in roles)
+    return SYSTEM_ADMIN_ROLE in roles or any(role is not None and entity.name in role.tables for role in found)
 
 
 def reach(entity: Entity, prefix: str, privilege: Privilege, found: Depth) -> Predicate:
@@ -107,7 +129,18 @@ def rows(lowering: Lowering, entity: Entity, prefix: str, privilege: Privilege) 
     if lowering.scope.door is not Door.DATAVERSE:
         return TRUE
     roles = lowering.scope.principal.security_roles
-    return reach(entity, prefix, privilege, depth(lowering.rules.dataverse, roles, entity, privilege))
+    found = depth(lowering.rules.dataverse, roles, entity, privilege)
+    if entity.pairs and found is not Depth.NONE and not spoken_of(lowering.rules.dataverse, roles, entity):
+        return all_of(*(_end(lowering, entity, prefix, name, ENDS[privilege]) for name in entity.pairs))
+    return reach(entity, prefix, privilege, found)
+
+
+def _end(lowering: Lowering, entity: Entity, prefix: str, name: str, privilege: Privilege) -> Predicate:
+    """The row at one end of a pair is within reach of a privilege."""
+    target = lowering.model.entities[entity.fields[name].targets[0]]
+    roles = lowering.scope.principal.security_roles
+    found = depth(lowering.rules.dataverse, roles, target, privilege)
+    return _exists(lowering, entity, prefix, name, target, privilege, found)
 
 
 def require(lowering: Lowering, entity: Entity, privilege: Privilege) -> None:
@@ -140,6 +173,8 @@ def ties(lowering: Lowering, entity: Entity, plan: WritePlan) -> Ties:
     """Assign, Append and AppendTo, for what the asker itself sets. Raises Refusal FC3001."""
     if lowering.scope.door is not Door.DATAVERSE or entity.virtual_of is not None or plan.operation == "delete":
         return NO_TIES
+    if entity.pairs and not spoken_of(lowering.rules.dataverse, lowering.scope.principal.security_roles, entity):
+        return NO_TIES  # what it takes to make a pair is the right to make it
     given = {name for name, value in plan.changes if value is not None}
     creating = plan.operation == "create"
     before: Predicate = TRUE
@@ -180,21 +215,23 @@ def _appendable(lowering: Lowering, entity: Entity, name: str, tables: tuple[str
         require(lowering, targets[0], Privilege.APPEND_TO)
     return any_of(
         *(
-            _exists(lowering, entity, name, target, found)
+            _exists(lowering, entity, "", name, target, Privilege.APPEND_TO, found)
             for target, found in zip(targets, depths, strict=True)
             if found is not Depth.NONE
         )
     )
 
 
-def _exists(lowering: Lowering, entity: Entity, name: str, target: Entity, found: Depth) -> Predicate:
+def _exists(
+    lowering: Lowering, entity: Entity, prefix: str, name: str, target: Entity, privilege: Privilege, found: Depth
+) -> Predicate:
     inner = lowering.fresh("")
-    link = Compare("eq", lowering.column(target, inner, target.key[0]), lowering.column(entity, "", name))
-    where = all_of(link, reach(target, inner, Privilege.APPEND_TO, found))
+    link = Compare("eq", lowering.column(target, inner, target.key[0]), lowering.column(entity, prefix, name))
+    where = all_of(link, reach(target, inner, privilege, found))
     return Exists(
         Select(
             sources=lowering.sources(target, inner, Operation.READ, aliases_of(where)),
             where=where,
-            nullable=lowering.nullable(target, inner) | lowering.nullable(entity, ""),
+            nullable=lowering.nullable(target, inner) | lowering.nullable(entity, prefix),
         )
     )

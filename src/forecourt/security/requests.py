@@ -256,7 +256,8 @@ class Requests:
         context = _absolute(kept.context, base)
         assert writer is not None
         if not result.rows:
-            raise not_found(f"{parsed.entity.public_name} with this key")
+            alternate = {name for name, _ in parsed.plan.key} != set(parsed.entity.key)
+            raise not_found(f"{parsed.entity.public_name} with this key", alternate)
         row = result.rows[0]
         children = [_fetched(child) for child in result.children]
         version = str(row[0])

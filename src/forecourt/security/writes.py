@@ -64,7 +64,8 @@ class Writer:
             done = await self._one(work, scope, entity, write, write.operation, depth)
             if done is None:
                 await self._refuse_readable(work, scope, entity, write)
-                raise not_found(entity.label or entity.public_name)
+                alternate = {name for name, _ in write.key} != set(entity.key)
+                raise not_found(entity.label or entity.public_name, alternate)
             return done
         found = await self._one(work, scope, entity, write, "update", depth)
         if found is not None:
