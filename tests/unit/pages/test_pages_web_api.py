@@ -87,7 +87,8 @@ async def test_refusals_have_the_portals_codes(
     shown.requests.answer = refusal
     answer = await browser.get(SET)
     assert answer.status_code == status
-    assert answer.json() == {"error": {"code": code, "message": refusal.message}}
+    behind = {"cdscode": "0x80060888"} if code == "9004010D" else {}
+    assert answer.json() == {"error": {"code": code, "message": refusal.message, **behind}}
 
 
 async def test_errors_of_the_protocol_are_put_in_the_portals_shape(browser: Browser, shown: Preview) -> None:
