@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,3 +274,25 @@ async def test_the_same_rights_hold_at_the_other_doors(site: Installation, ours:
         assert answer.status in (401, 403), path
     direct = await person.everything(url("/data/SalesOrderHeadersV2", _select="SalesOrderNumber", cross_company=True))
     assert sorted(row["SalesOrderNumber"] for row in direct) == await ours.own()
+
+
+@pytest.mark.parametrize(
+    ("permission", "line", "code"),
+    [
+        ("Customer-own-account", "adx_appendto: true", "90040106"),
+        ("Customer-copied-sales-orders", "adx_append: true", "90040105"),
+    ],
+)
+async def test_an_order_is_bound_to_an_account_only_by_append_and_append_to(
+    postgres: EmbeddedServer, tmp_path: Path, permission: str, line: str, code: str
+) -> None:
+    root = tmp_path / "contoso"
+    shutil.copytree(sample.ROOT, root)
+    file = root / "site" / "table-permissions" / f"{permission}.tablepermission.yml"
+    file.write_text(file.read_text().replace(line, line.replace("true", "false")))
+    async with sample.copied_site(postgres, root) as site:
+        buyer = await customer(site)
+        before = await counted(site)
+        refused = await buyer.ask("POST", "salesorders", buyer.order())
+        assert (refused.status, refused.json["error"]["code"]) == (403, code), refused.text
+        assert await counted(site) == before
