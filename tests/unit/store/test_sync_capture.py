@@ -204,8 +204,9 @@ async def test_what_every_reader_is_done_with_is_deleted_and_no_more(case: Case)
     slow = await case.start()
     await case.run("insert into orders (number) values ('a')")
     _, quick = await case.all(slow)
-    assert await case.outbox.tidy([slow, quick]) == 0
-    assert await case.outbox.tidy([quick]) == 1
+    elsewhere = TableName("public", "elsewhere")
+    assert await case.outbox.tidy([(slow, [ORDERS]), (quick, [ORDERS])]) == 0
+    assert await case.outbox.tidy([(slow, [elsewhere]), (quick, [ORDERS])]) == 1
     assert (await case.all(quick))[0] == []
 
 

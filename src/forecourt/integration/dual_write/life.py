@@ -13,7 +13,7 @@ catches up (``catch_up``), or passes over what has changed (``discard``), after 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final, Literal
@@ -34,6 +34,7 @@ from forecourt.kernel.bulk import Bulk
 from forecourt.kernel.document import suggest
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.journal import Journal
+from forecourt.kernel.relation import TableName
 from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import Activity, Lease, MapState, Position, Registry, Side
 
@@ -188,19 +189,25 @@ class DualWrite:
         await self.check_fit(chosen)
         if any(Side.DATAVERSE in item.legs or item.mode == "live" for item in chosen):
             await self.registry.check_both()
-        await self.registry.install()
-        await self.journal.install()
-        done = []
-        fresh = []
-        for item in chosen:
-            await self.registry.register(item.name, item.version, item.mode)
-            await self._step("life: registered")
-            state = await self._initializing(item, by, initial)
-            if state == "initializing":
-                fresh.append(item)
-            else:
-                done.append(f"{item.name} is {state} already")
-        await self._capture()
+        done: list[str] = []
+        fresh: list[TableMap] = []
+
+        async def register() -> None:
+            done.clear()
+            fresh.clear()
+            await self.registry.install()
+            await self.journal.install()
+            for item in chosen:
+                await self.registry.register(item.name, item.version, item.mode)
+                await self._step("life: registered")
+                state = await self._initializing(item, by, initial)
+                if state == "initializing":
+                    fresh.append(item)
+                else:
+                    done.append(f"{item.name} is {state} already")
+            await self._capture()
+
+        await self._alone(register)
         for item in fresh:
             await self._reset(item, anew=False)
         return fresh, done
@@ -231,7 +238,7 @@ class DualWrite:
                 async with self._held(item):
                     await self.registry.forget_positions(item.name)
         await self.refresh()
-        await self._capture()
+        await self._alone(self._capture)
 
     async def _initializing(self, item: TableMap, by: str, initial: bool) -> str:
         """Lets a map that is not running begin, and says its state. What a stop that was cut off has left is forgotten
@@ -296,7 +303,7 @@ class DualWrite:
                     await self.registry.forget_positions(item.name)
             await self._step("life: forgotten")
         if await self.registry.installed():
-            await self._capture()
+            await self._alone(self._capture)
             await self._leave()
         return done
 
@@ -306,12 +313,15 @@ class DualWrite:
         planes = self._flow.planes
         if planes[Side.OPERATIONS].database is planes[Side.DATAVERSE].database:
             return
-        # Why a map was stopped by itself stays to be read, until somebody stops or starts it.
-        kept = any(runs(record) or record.detail for record in (await self.registry.maps()).values())
-        if kept or not await self.journal.remove():
-            return
-        await self.registry.remove()
-        await planes[Side.OPERATIONS].outbox.remove()
+
+        async def leave() -> None:
+            # Why a map was stopped by itself stays to be read, until somebody stops or starts it.
+            kept = any(runs(record) or record.detail for record in (await self.registry.maps()).values())
+            if not kept and await self.journal.remove():
+                await self.registry.remove()
+                await planes[Side.OPERATIONS].outbox.remove()
+
+        await self._alone(leave)
         await self.refresh()
 
     async def _change(
@@ -338,7 +348,7 @@ class DualWrite:
         elif action == "stop":
             if await self.registry.set_state(name, "not running", ("running", "resuming", "paused"), reason):
                 await self.registry.note(Activity(name, "stopped", "alert", 0, reason))
-                await self._capture()
+                await self._alone(self._capture)
                 await self.refresh()
         else:
             await self.registry.note(Activity(name, "alert", "alert", 0, reason))
@@ -381,19 +391,19 @@ class DualWrite:
         finally:
             await self.registry.release(lease)
 
-    async def _capture(self) -> None:
-        """Makes the triggers of both sides be those of the maps that are not stopped. One process at a time: two that
-        start different maps would each take the other's triggers away."""
+    async def _alone(self, doing: Callable[[], Awaitable[None]]) -> None:
+        """What changes which maps there are, or what is captured for them: one process at a time. Two that start
+        different maps would each take the other's triggers away; one that cleans up, what another has just made."""
 
         async def attempt(work: Any) -> None:
             await self.registry.hold(await self._flow.unit(work, Side.OPERATIONS), CAPTURE)
-            await self._captured()
+            await doing()
 
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         await coordinator.run(attempt, "change what is captured", settle=False, slow=True)
-        await self._step("life: captured")
 
-    async def _captured(self) -> None:
+    async def _capture(self) -> None:
+        """Makes the triggers of both sides be those of the maps that are not stopped."""
         records = await self.registry.maps()
         started = [item for name, item in self.maps.items() if name in records and records[name].state != "not running"]
         shared = self._flow.planes[Side.OPERATIONS].database is self._flow.planes[Side.DATAVERSE].database
@@ -408,6 +418,7 @@ class DualWrite:
                 await outbox.install(captures[side])  # type: ignore[arg-type]
             else:
                 await outbox.remove()
+        await self._step("life: captured")
 
     # -- upkeep --------------------------------------------------------------------------------------------------------
 
@@ -426,7 +437,7 @@ class DualWrite:
 
     async def tidy(self) -> None:
         """Deletes from the outboxes what every map is done with."""
-        positions: dict[Side, list[Position]] = {side: [] for side in Side}
+        consumers: dict[Side, list[tuple[Position, list[TableName]]]] = {side: [] for side in Side}
         records = await self.registry.maps() if await self.registry.installed() else {}
         if records and not any(runs(record) for record in records.values()):
             await self._leave()
@@ -434,13 +445,13 @@ class DualWrite:
         for name, record in records.items():
             if not runs(record) or name not in self.maps:
                 continue
-            for side in Side:
+            for side, leg in self.maps[name].legs.items():
                 position = await self.registry.position(name, side)
                 if position is not None:
-                    positions[side].append(position)
+                    consumers[side].append((position, [source.table for source in leg.source.sources]))
         planes = self._flow.planes
         if planes[Side.OPERATIONS].database is planes[Side.DATAVERSE].database:
-            positions = {Side.OPERATIONS: [item for found in positions.values() for item in found]}
-        for side, found in positions.items():
+            consumers = {Side.OPERATIONS: [item for found in consumers.values() for item in found]}
+        for side, found in consumers.items():
             if found:
                 await planes[side].outbox.tidy(found)

@@ -76,12 +76,14 @@ STEPS: Final = (
 
 @dataclass
 class Turn:
-    """What one side of a map has to be dealt with. ``position``: before it, ``next``: afterwards."""
+    """What one side of a map has to be dealt with. ``position``: before it, ``next``: afterwards; ``idle``: nothing was
+    captured, not even what others have dealt with."""
 
     leg: Leg
     position: Position
     changes: list[Captured] = field(default_factory=list)
     next: Position | None = None
+    idle: bool = False
 
 
 @dataclass
@@ -240,6 +242,8 @@ class Queue:
         positions = {turn.leg.source_side: turn.position for turn in turns}
         for turn in turns:
             assert turn.next is not None
+            if turn.idle:
+                continue
             total += await self._apply(item, turn, lease, positions.get(turn.leg.target_side))
             positions[turn.leg.source_side] = turn.next
             more = more or turn.next.until != ""
@@ -253,7 +257,8 @@ class Queue:
         outbox = self._flow.planes[leg.source_side].outbox
         tables = [source.table for source in leg.source.sources]
         changes, following = await outbox.read(position, tables, limit)
-        return Turn(leg, position, [change for change in changes if item.name not in change.taken], following)
+        idle = not changes and not position.until
+        return Turn(leg, position, [change for change in changes if item.name not in change.taken], following, idle)
 
     async def _apply(self, item: TableMap, turn: Turn, lease: Lease, back: Position | None) -> int:
         """Applies what one side has changed. ``back``: how far the other direction has come, None where there is none.

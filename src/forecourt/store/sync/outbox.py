@@ -24,6 +24,7 @@ from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import Capture, Captured, Position, Side, Unit
 from forecourt.store.catalog import Catalog
 from forecourt.store.database import Database
+from forecourt.store.failures import REMOVED
 from forecourt.store.sync.capture import OUTBOX, PREFIX, merged, qualified, relation_of, remembered, statements
 
 #: How often and how long DDL waits for a table's writers, in tries and milliseconds.
@@ -42,9 +43,6 @@ STEPS: Final = (
     "capture: table dropped",
     "capture: removed",
 )
-
-#: What a statement about a table meets that is dropped before it, or while it runs.
-_REMOVED = (pg.UndefinedTableError, pg.InvalidSchemaNameError, pg.InternalServerError)
 
 _COLUMNS = "id, relation, operation::text, columns, rows::text, at, images, taken"
 _READ = f"""
@@ -68,7 +66,8 @@ where (xid >= pg_snapshot_xmin($1::text::pg_snapshot) and not pg_visible_in_snap
 _TIDY = """
 delete from forecourt.outbox where id in (
     select id from forecourt.outbox o where not exists (
-        select from unnest($1::text[]::pg_snapshot[]) since where not pg_visible_in_snapshot(o.xid, since))
+        select from unnest($1::text[], $2::text[]) as waits(relation, since)
+        where waits.relation = o.relation and not pg_visible_in_snapshot(o.xid, waits.since::pg_snapshot))
     and pg_visible_in_snapshot(o.xid, pg_current_snapshot()) limit 10000)
 returning 1"""
 #: Asks to be notified, and looks what came before that.
@@ -170,7 +169,7 @@ class Outbox:
         """A statement about what is captured. Raises Refusal FC4121 where that was removed meanwhile."""
         try:
             return await self._database.system(plan)
-        except _REMOVED:
+        except REMOVED:
             raise _stopped() from None
 
     @staticmethod
@@ -178,7 +177,7 @@ class Outbox:
         """The same about what a unit has captured itself."""
         try:
             return list(await unit.system(plan, writes))
-        except _REMOVED:
+        except REMOVED:
             raise _stopped() from None
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -230,12 +229,13 @@ class Outbox:
         row = (await self._system(SystemPlan("measure the backlog", _BACKLOG, args)))[0]
         return row[0], row[1]
 
-    async def tidy(self, positions: Sequence[Position]) -> int:
-        """Deletes what every consumer is done with. Returns how many rows of the outbox."""
-        since = [position.since for position in positions]
+    async def tidy(self, consumers: Sequence[tuple[Position, Sequence[TableName]]]) -> int:
+        """Deletes what every consumer of a table is done with. Returns how many rows of the outbox."""
+        waits = [(relation_of(table), position.since) for position, tables in consumers for table in tables]
+        args = ([relation for relation, _ in waits], [since for _, since in waits])
         deleted = 0
         while True:
-            rows = await self._system(SystemPlan("tidy the outbox", _TIDY, (since,)))
+            rows = await self._system(SystemPlan("tidy the outbox", _TIDY, args))
             deleted += len(rows)
             if len(rows) < 10_000:
                 return deleted
@@ -267,30 +267,34 @@ class Outbox:
         A database that is away is asked again every second.
         """
         connection: asyncpg.Connection | None = None
+        filled = False
         try:
             while True:
                 yield None
                 for _ in range(IDLE):
                     if (connection is None or connection.is_closed()) and self._url:
                         connection = await self._listener()
-                    if await self._waited():
+                    before, filled = filled, await self._filled()
+                    if (filled and not before) or await self._woke():
                         break
         finally:
             if connection is not None:
                 connection.terminate()
 
-    async def _waited(self) -> bool:
-        """Waits for a wake, a second at most. True: something is in the outbox, or may be."""
+    async def _filled(self) -> bool:
+        """Asks to be notified, and looks whether anything is in the outbox already."""
         self._woken.clear()
         try:
-            if await self._value(_ASLEEP):
-                return True
+            return bool(await self._value(_ASLEEP))
+        except (Unavailable, Refusal):
+            return False
+
+    async def _woke(self) -> bool:
+        """Waits for a wake, a second at most."""
+        try:
             async with asyncio.timeout(POLL):
                 await self._woken.wait()
         except TimeoutError:
-            return False
-        except (Unavailable, Refusal):
-            await asyncio.sleep(POLL)
             return False
         return True
 
