@@ -355,3 +355,19 @@ async def test_nobody_fills_the_database_or_the_queue(contoso_alone: Installatio
         await jobs.ask_export(wanted)
     with pytest.raises(Refusal, match="are not done yet"):
         await jobs.ask_export(wanted)
+
+
+async def test_a_batch_may_name_a_row_twice_and_the_last_one_stands(contoso_alone: Installation) -> None:
+    """Whole batches look for their rows at once, unless a key is there twice."""
+    site = contoso_alone
+    rows = [{"dataAreaId": "usmf", "ItemNumber": f"TWICE-{n % 150}", "SalesPrice": str(n)} for n in range(300)]
+    job = await imported(site, package(("ReleasedProductV2", "p.csv", csv_text(rows))))
+    assert job.status == "Succeeded", job.message
+    rows[250]["SalesPrice"] = "7.5"
+    rows[260]["ItemNumber"] = ""
+    untouched = await site.value("select max(xmin::text::bigint) from erp.inventtable")
+    job = await imported(site, package(("ReleasedProductV2", "p.csv", csv_text(rows[150:]))))
+    assert job.status == "PartiallySucceeded", job.message
+    changed = await site.sql("select itemid, salesprice from erp.inventtable where xmin::text::bigint > $1", untouched)
+    assert [(row[0], float(row[1])) for row in changed] == [("TWICE-100", 7.5)]
+    assert await site.value("select count(*) from erp.inventtable where itemid like 'TWICE-%'") == 150

@@ -30,14 +30,13 @@ from forecourt.operations.packages.formats import Format, Table, TextRow, format
 from forecourt.operations.packages.projects import Project
 from forecourt.operations.packages.records import Job, LeaseLost, Owner, Part, StagedRow, Status
 from forecourt.operations.packages.register import Register
-from forecourt.operations.packages.rows import Importing, may
+from forecourt.operations.packages.rows import BATCH, Importing, may
 from forecourt.security.gate import Gate
 from forecourt.security.rules import Operation
 from forecourt.store.work import Work
 
-#: Rows of a transaction while a file is staged, and of a unit of work while rows are applied.
+#: Rows of a transaction while a file is staged.
 STAGE = 500
-BATCH = 100
 
 #: How often a row is tried again that somebody else holds.
 PATIENCE = 3
@@ -163,8 +162,7 @@ class Importer:
 
         async def attempt(work: Work) -> None:
             scope = await self._gate.scope(principal, Door.PACKAGES)
-            for row in rows:
-                await importing.write(work, scope, row)
+            await importing.write(work, scope, rows)
             await self._step("package: written")
             await self._register.applied(await work.unit(self._register.database), job, part.place, rows)
 

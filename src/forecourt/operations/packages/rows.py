@@ -8,15 +8,16 @@ Source: operations-and-integration 5.8, 5.10; design, section 4.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 from forecourt.kernel.change import Write
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
 from forecourt.kernel.plan import ReadPlan, SecuredPlan
-from forecourt.kernel.predicate import Compare, Field, Slot
+from forecourt.kernel.predicate import Compare, Field, Slot, all_of, any_of
 from forecourt.kernel.principal import Door, Principal
 from forecourt.odata.paging import effective_order
 from forecourt.odata.slots import slot_kind
@@ -30,8 +31,12 @@ from forecourt.security.scope import Scope
 from forecourt.store.statements import ReadStatement
 from forecourt.store.work import Work
 
-#: Rows of a page of an export.
+#: Rows of a page of an export, and of a unit of work of an import.
 PAGE = 2_000
+BATCH = 100
+
+#: A key: pairs (field, stored value).
+Key = tuple[tuple[str, object], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ class Importing:
 
     def check(self, row: StagedRow) -> None:
         """Raises Refusal FC1003 for a row that does not fit the entity, whatever the target holds."""
-        lacking = missing(self.entity, row.texts)
+        lacking = missing(self.entity, [name for name, text in row.texts.items() if text])
         if lacking:
             raise Refusal("FC1003", f"The row has no '{lacking[0]}', which is part of the key.", source=lacking[0])
         self._values(row, self._company)
@@ -142,15 +147,38 @@ class Importing:
         """Whether an empty field is one that the row gets by itself: its legal entity, a number."""
         return name == self.entity.company or (name in self.entity.key and self.entity.fields[name].filled)
 
-    async def write(self, work: Work, scope: Scope, row: StagedRow) -> None:
-        """Creates or updates a row as the owner. Raises Refusal; nothing of the unit of work may then be kept."""
+    async def write(self, work: Work, scope: Scope, rows: Sequence[StagedRow]) -> None:
+        """Creates or updates rows as the owner, in their order. Raises Refusal for the first that cannot be written;
+        nothing of the unit of work may then be kept."""
         user = scope.principal.operations_user
-        values = self._values(row, self._company or (user.company if user is not None else ""))
+        company = self._company or (user.company if user is not None else "")
+        asked = [self._values(row, company) for row in rows]
+        keys = [tuple((name, values.get(name)) for name in self.entity.key) for values in asked]
+        known = await self._all_found(work, scope, keys) if self._at_once(keys) else None
+        for values, key in zip(asked, keys, strict=True):
+            found = None
+            if known is not None:
+                found = known.get(tuple(value for _, value in key))
+            elif all(value is not None for _, value in key):
+                found = await self._found(work, scope, key)
+            await self._write(work, scope, values, key, found)
+
+    def _at_once(self, keys: Sequence[Key]) -> bool:
+        """Whether all rows may be looked for before the first is written: none is there twice, and no business logic
+        could change one because of another. Of whole batches only, so that their shape is known."""
+        logic = self._gate.writer.logic
+        return (
+            len(keys) == BATCH
+            and len(set(keys)) == len(keys)
+            and all(value is not None for key in keys for _, value in key)
+            and not logic.concerns(self.entity, "create")
+            and not logic.concerns(self.entity, "update")
+        )
+
+    async def _write(
+        self, work: Work, scope: Scope, values: Mapping[str, object], key: Key, found: Mapping[str, object] | None
+    ) -> None:
         entity = self.entity
-        key = tuple((name, values.get(name)) for name in entity.key)
-        found = None
-        if all(value is not None for _, value in key):
-            found = await self._found(work, scope, key)
         if found is None:
             given = tuple((name, value) for name, value in values.items() if entity.fields[name].creatable)
             await self._gate.write(work, scope, Write(entity.name, "create", values=given))
@@ -163,7 +191,7 @@ class Importing:
         if changes:
             await self._gate.write(work, scope, Write(entity.name, "update", key, changes))
 
-    async def _found(self, work: Work, scope: Scope, key: tuple[tuple[str, object], ...]) -> dict[str, object] | None:
+    async def _found(self, work: Work, scope: Scope, key: Key) -> Mapping[str, object] | None:
         """The row as it is, for the owner; None where there is none, or none that the owner may read."""
         fields = self.entity.fields
         plan = ReadPlan(
@@ -171,10 +199,31 @@ class Importing:
             key=tuple((name, Slot(place, slot_kind(fields[name]))) for place, (name, _) in enumerate(key)),
             cross_company=True,
         )
+        rows = await self._read(work, scope, plan, [value for _, value in key])
+        return rows[0] if rows else None
+
+    async def _all_found(
+        self, work: Work, scope: Scope, keys: Sequence[Key]
+    ) -> Mapping[tuple[object, ...], Mapping[str, object]]:
+        """The rows that are there, by their keys."""
+        fields, names = self.entity.fields, self.entity.key
+        places = count()
+        condition = any_of(
+            *(
+                all_of(*(Compare("eq", Field((name,)), Slot(next(places), slot_kind(fields[name]))) for name in names))
+                for _ in keys
+            )
+        )
+        plan = ReadPlan(self.entity.name, filter=condition, cross_company=True)
+        rows = await self._read(work, scope, plan, [value for key in keys for _, value in key])
+        return {tuple(row[name] for name in names): row for row in rows}
+
+    async def _read(
+        self, work: Work, scope: Scope, plan: ReadPlan, values: Sequence[object]
+    ) -> list[Mapping[str, object]]:
         try:
-            rows = await self._gate.read_in(work, scope, plan, [value for _, value in key])
+            return await self._gate.read_in(work, scope, plan, values)
         except Refusal as refusal:
             if refusal.code != "FC3001":
                 raise
-            return None  # who may create and not read
-        return dict(rows[0]) if rows else None
+            return []  # who may create and not read
