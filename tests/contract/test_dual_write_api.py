@@ -85,6 +85,25 @@ async def test_starting_answers_at_once_and_any_process_does_the_copying(case: C
     assert (again.status, again.json["Messages"]) == (200, ["orders is running already"])
 
 
+async def test_starting_without_an_initial_sync_is_remembered_by_who_goes_on_with_it(case: Case) -> None:
+    await act(case.april, "customers", "Start", {"InitialSync": False})
+    await case.pair.forecourt.copies.jobs.once()
+    assert await case.status("customers") == "Running"
+    assert await case.pair.dataverse("select count(*)::int from dataverse.cts_customer") == [(0,)]
+
+
+async def test_a_job_whose_process_has_died_is_done_by_another(case: Case) -> None:
+    await case.pair.dual_write.start((), "test")
+    asked = await act(case.april, "customers", "Verify")
+    journal = case.pair.dual_write.journal
+    taken = await journal.take("a process that dies", 0)
+    assert taken is not None
+    assert await case.pair.forecourt.copies.jobs.once() == 1
+    await journal.finish(taken.id, "a process that dies", "Failed", {}, "too late")
+    done = (await case.april.get(asked.headers["location"].removeprefix("http://portal.test"))).json
+    assert (done["ExecutionStatus"], done["Result"]["Differences"]) == ("Succeeded", 0)
+
+
 async def test_an_initial_sync_that_cannot_be_done_leaves_the_map_stopped_with_the_reason(case: Case) -> None:
     assert (await act(case.april, "customers", "Start")).status == 202
     await case.pair.dataverse("alter table dataverse.cts_customer drop column cts_credit")

@@ -19,19 +19,20 @@ import datetime as dt
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from forecourt.integration.dual_write import versions
 from forecourt.integration.dual_write.alerts import Alarm, kind_of
-from forecourt.integration.dual_write.flow import Flow, Outcome, key_of, turned
+from forecourt.integration.dual_write.conflicts import Conflicts, Contested, Turn, without
+from forecourt.integration.dual_write.flow import Flow, Outcome, key_of
 from forecourt.integration.dual_write.maps import TableMap
+from forecourt.integration.dual_write.tally import Tally, error_of, texts
 from forecourt.integration.dual_write.wire_json import key_from
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.observe import Fault, Observer, Synced, nobody
 from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import (
-    Captured,
     Lease,
     Leg,
     Outbox,
@@ -74,50 +75,6 @@ STEPS: Final = (
 )
 
 
-@dataclass
-class Turn:
-    """What one side of a map has to be dealt with. ``position``: before it, ``next``: afterwards; ``idle``: nothing was
-    captured, not even what others have dealt with."""
-
-    leg: Leg
-    position: Position
-    changes: list[Captured] = field(default_factory=list)
-    next: Position | None = None
-    idle: bool = False
-
-
-@dataclass
-class Tally:
-    """What has become of rows. ``found``: by key, its error, None where it has arrived; of several versions of a row
-    the last one counts."""
-
-    written: int = 0
-    deleted: int = 0
-    found: dict[tuple[str, ...], tuple[WireRow, SyncError | None]] = field(default_factory=dict)
-
-    def arrived(self, key: WireRow) -> None:
-        self.found[_texts(key)] = (key, None)
-
-    def failed(self, error: SyncError) -> None:
-        self.found[_texts(error.key)] = (error.key, error)
-
-    @property
-    def errors(self) -> list[SyncError]:
-        return [error for _, error in self.found.values() if error is not None]
-
-    @property
-    def mended(self) -> list[WireRow]:
-        return [key for key, error in self.found.values() if error is None]
-
-
-class Contested(Exception):
-    """Rows that were written have been changed on the other side too, last at these times; by integration key."""
-
-    def __init__(self, keys: Mapping[WireRow, dt.datetime]) -> None:
-        super().__init__("changed on both sides")
-        self.keys = dict(keys)
-
-
 class Queue:
     """The worker of the maps that are neither stopped nor paused. Any number of processes may run one."""
 
@@ -135,6 +92,7 @@ class Queue:
         self._maps = {item.name: item for item in maps}
         self._flow = flow.of("queued")
         self._registry = registry
+        self._conflicts = Conflicts(self._flow, registry, alarm)
         self._observer = observer
         self._name = name or secrets.token_hex(6)
         self._step = step
@@ -300,16 +258,16 @@ class Queue:
             operations = await self._flow.unit(work, Side.OPERATIONS)
             if turn.changes:
                 await self._registry.hold(operations, item.name)
-                losing = await self._losing(work, item, turn, contested) if back is not None else frozenset()
+                losing = await self._conflicts.losing(work, item, turn, contested) if back is not None else frozenset()
                 for outcome in await self._outcomes(work, item, turn, back):
-                    await self._write(work, item, _without(outcome, losing), tally)
+                    await self._write(work, item, without(outcome, losing), tally)
                 if back is not None:
-                    await self._check(work, item, turn, back, contested, tally)
+                    await self._conflicts.check(work, item, turn, back, contested, tally)
                 if tally.errors and (drifted := await self._alarm.drifted(item)):
                     raise Refusal("FC6004", drifted)
                 await self._step("queued: applied")
                 if contested and item.record.conflict.resolve == "manual":
-                    await self._conflicts(item, leg, list(contested))
+                    await self._conflicts.keep(item, leg, list(contested))
             if tally.errors:  # kept before the position passes them, whatever dies in between
                 await self._registry.add_errors(item.name, leg.source_side, tally.errors)
                 await self._step("queued: set aside")
@@ -322,64 +280,6 @@ class Queue:
 
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         return await coordinator.run(attempt, f"apply changes of {item.name}", settle=False, slow=True)
-
-    # -- conflicts ------------------------------------------------------------------------------------------------
-
-    async def _check(
-        self,
-        work: Work,
-        item: TableMap,
-        turn: Turn,
-        back: Position,
-        contested: Mapping[WireRow, dt.datetime],
-        tally: Tally,
-    ) -> None:
-        """Raises Contested for rows that were written here and that the other side has changed as well."""
-        other = item.legs[turn.leg.target_side]
-        keys = [key for key, _ in tally.found.values() if key not in contested and None not in key]
-        unit = await self._flow.unit(work, turn.leg.target_side)
-        times = await self._flow.ends.touched(unit, other, back, [turned(turn.leg, other, key) for key in keys])
-        found = {key: at for key, at in zip(keys, times, strict=True) if at is not None}
-        if found:
-            raise Contested(found)
-
-    async def _losing(
-        self, work: Work, item: TableMap, turn: Turn, contested: Mapping[WireRow, dt.datetime]
-    ) -> frozenset[WireRow]:
-        """Integration keys whose changes on the side of a turn do not stand."""
-        leg = turn.leg
-        match item.record.conflict.resolve:
-            case "manual":
-                return frozenset(contested) | await self._undecided(item, leg)
-            case "newer":
-                keys = list(contested)
-                unit = await self._flow.unit(work, leg.source_side)
-                own = await self._flow.ends.touched(unit, leg, turn.position, keys)
-                latest = turn.changes[-1].at
-                ours = leg.source_side is Side.OPERATIONS  # whose change stands where both are as old
-                return frozenset(
-                    key
-                    for key, at in zip(keys, own, strict=True)
-                    if contested[key] > (at or latest) or (contested[key] == (at or latest) and not ours)
-                )
-            case winner:
-                return frozenset() if Side(winner) is leg.source_side else frozenset(contested)
-
-    async def _conflicts(self, item: TableMap, leg: Leg, keys: Sequence[WireRow]) -> None:
-        """Keeps conflicts for a person to decide."""
-        text = "Both sides have changed this row; the map leaves it to you whose values stand."
-        first = item.legs[Side.OPERATIONS]
-        named = [key if leg is first else turned(leg, first, key) for key in keys]
-        errors = [_error(item.name, Side.OPERATIONS, "upsert", key, text, "conflict") for key in named]
-        await self._registry.add_errors(item.name, Side.OPERATIONS, errors)
-        await self._alarm.failed(item, ["conflict"] * len(errors))
-
-    async def _undecided(self, item: TableMap, leg: Leg) -> frozenset[WireRow]:
-        """Keys of the conflicts that nobody has decided yet: whatever else happens to these rows waits for that."""
-        first = item.legs[Side.OPERATIONS]
-        kept = [error for error in await self._registry.errors(item.name, 100_000) if error.kind == "conflict"]
-        keys = [key_from(first, error.key) for error in kept]
-        return frozenset(key if leg is first else turned(first, leg, key) for key in keys)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -417,7 +317,7 @@ class Queue:
 
     @staticmethod
     def _kept(leg: Leg, operation: str, key: WireRow, error: RowError) -> SyncError:
-        return _error(leg.map, leg.source_side, operation, key, error.message, kind_of(error.code))
+        return error_of(leg.map, leg.source_side, operation, key, error.message, kind_of(error.code))
 
     # -- rows in error --------------------------------------------------------------------------------------------
 
@@ -446,16 +346,16 @@ class Queue:
             unit = await self._flow.unit(work, leg.source_side)
             keys = [key_from(leg, error.key) for error in wrong if len(error.key) == width]
             sent = await self._flow.ends.by_key(unit, leg, keys)
-            alive = {_texts(key_of(leg, row)) for _, row in sent}
-            gone = tuple(key for key in keys if _texts(key) not in alive)
+            alive = {texts(key_of(leg, row)) for _, row in sent}
+            gone = tuple(key for key in keys if texts(key) not in alive)
             rows = tuple(pair for pair in sent if not isinstance(pair[1], Unsent))
             unsent = tuple(row for _, row in sent if isinstance(row, Unsent))
             await self._write(work, item, Outcome(leg, rows, gone, unsent), tally)
 
         coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
         await coordinator.run(attempt, f"try rows of {item.name} again", settle=False, slow=True)
-        failed = {_texts(error.key) for error in tally.errors}
-        done = [error.id for error in wrong if _texts(error.key) not in failed]
+        failed = {texts(error.key) for error in tally.errors}
+        done = [error.id for error in wrong if texts(error.key) not in failed]
         await self._registry.dismiss(done)
         if tally.errors:
             await self._registry.add_errors(item.name, leg.source_side, tally.errors)
@@ -464,21 +364,3 @@ class Queue:
 
 def _code(error: Exception) -> str:
     return error.code if isinstance(error, Refusal) else "FC5000"
-
-
-def _without(outcome: Outcome, losing: frozenset[WireRow]) -> Outcome:
-    """The outcome without the rows whose changes do not stand."""
-    if not losing:
-        return outcome
-    leg = outcome.leg
-    rows = tuple(pair for pair in outcome.rows if key_of(leg, pair[1]) not in losing)
-    gone = tuple(key for key in outcome.gone if key not in losing)
-    return replace(outcome, rows=rows, gone=gone)
-
-
-def _error(name: str, side: Side, operation: Any, key: WireRow, message: str, kind: Any) -> SyncError:
-    return SyncError(0, name, side, operation, key, message, kind, 1)
-
-
-def _texts(key: WireRow) -> tuple[str, ...]:
-    return tuple(map(str, key))
