@@ -371,3 +371,27 @@ async def test_a_batch_may_name_a_row_twice_and_the_last_one_stands(contoso_alon
     changed = await site.sql("select itemid, salesprice from erp.inventtable where xmin::text::bigint > $1", untouched)
     assert [(row[0], float(row[1])) for row in changed] == [("TWICE-100", 7.5)]
     assert await site.value("select count(*) from erp.inventtable where itemid like 'TWICE-%'") == 150
+
+
+async def test_a_row_outside_of_the_owners_legal_entities_is_left_out(contoso_alone: Installation) -> None:
+    """Roles of the purchasing clerk count in usmf and demf."""
+    site = contoso_alone
+    (moved,) = await site.sql("select purchid from erp.purchtable where dataareaid = 'frrt' limit 1")
+    rows = [
+        {"dataAreaId": "usmf", "PurchaseOrderNumber": "REACH-1", "OrderVendorAccountNumber": "x"},
+        {"dataAreaId": "frrt", "PurchaseOrderNumber": "REACH-2", "OrderVendorAccountNumber": "x"},
+        {"dataAreaId": "frrt", "PurchaseOrderNumber": moved[0], "OrderVendorAccountNumber": "x"},
+    ]
+    (account,) = (await site.sql("select accountnum from erp.vendtable where dataareaid = 'usmf' limit 1"))[0]
+    for row in rows:
+        row["OrderVendorAccountNumber"] = account
+    before = await site.sql("select * from erp.purchtable where dataareaid = 'frrt' order by recid")
+    job = await imported(site, package(("PurchaseOrderHeaderV2", "o.csv", csv_text(rows))), Owner("purch.clerk"))
+    (part,) = await site.forecourt.packages.register.parts(job)
+    assert (job.status, part.applied, part.failed) == ("PartiallySucceeded", 1, 2), job.message
+    assert await site.sql("select * from erp.purchtable where dataareaid = 'frrt' order by recid") == before
+    whole = Wanted(
+        Owner("purch.clerk"), "all", entities=(wanted_of(site, ORDERS),), options=Options(cross_company=True)
+    )
+    found = {row["dataAreaId"] for row in csv_rows(unpacked(await exported(site, whole))["PurchaseOrderHeaderV2.csv"])}
+    assert found == {"usmf", "demf"}

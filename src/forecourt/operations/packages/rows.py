@@ -180,6 +180,9 @@ class Importing:
     ) -> None:
         entity = self.entity
         if found is None:
+            if not may(self._gate, scope.principal, entity, Operation.CREATE):
+                message = f"There is no such {entity.label or entity.public_name} for you, and you may create none."
+                raise Refusal("FC3001", message)
             given = tuple((name, value) for name, value in values.items() if entity.fields[name].creatable)
             await self._gate.write(work, scope, Write(entity.name, "create", values=given))
             return
