@@ -32,6 +32,9 @@ _REFUSED = (
     pg.ReadOnlySQLTransactionError,
     pg.WithCheckOptionViolationError,
 )
+#: What a statement meets whose table is dropped before it, or while it runs.
+REMOVED = (pg.UndefinedTableError, pg.UndefinedFunctionError, pg.InvalidSchemaNameError, pg.InternalServerError)
+
 _GONE = (
     pg.PostgresConnectionError,
     pg.AdminShutdownError,

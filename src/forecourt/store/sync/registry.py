@@ -15,12 +15,14 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.sync import Activity, Lease, MapRecord, MapState, Mode, Position, Side, SyncError, Unit, WireRow
 from forecourt.store.database import Database
+from forecourt.store.failures import REMOVED
 
 _REGISTRY = """
 create schema if not exists forecourt;
@@ -111,6 +113,22 @@ class Registry:
             function = "drop function if exists forecourt.sync_enter(text[], text[])"
             await database.script("remove the registry of maps", f"{function}; {drops}")
 
+    @staticmethod
+    async def _rows(database: Database, plan: SystemPlan) -> list[asyncpg.Record]:
+        """A statement about the registry. Raises Refusal FC4121 where it was removed meanwhile."""
+        try:
+            return await database.system(plan)
+        except REMOVED:
+            raise _stopped() from None
+
+    @staticmethod
+    async def _own(unit: Unit, plan: SystemPlan, writes: bool = True) -> list[asyncpg.Record]:
+        """The same within a unit."""
+        try:
+            return list(await unit.system(plan, writes))
+        except REMOVED:
+            raise _stopped() from None
+
     # -- maps -----------------------------------------------------------------------------------------------------
 
     async def register(self, name: str, version: str, mode: Mode) -> None:
@@ -118,12 +136,12 @@ class Registry:
         sql = """insert into forecourt.sync_map (name, version, mode) values ($1, $2, $3)
         on conflict (name) do update set version = excluded.version, mode = excluded.mode
         where sync_map.state = 'not running'"""
-        await self._operations.system(SystemPlan("register a map", sql, (name, version, mode)))
+        await self._rows(self._operations, SystemPlan("register a map", sql, (name, version, mode)))
 
     async def maps(self) -> dict[str, MapRecord]:
         """Every map by name."""
         sql = f"select {_RECORD} from forecourt.sync_map order by name"
-        rows = await self._operations.system(SystemPlan("list maps", sql))
+        rows = await self._rows(self._operations, SystemPlan("list maps", sql))
         return {row[0]: MapRecord(*row) for row in rows}
 
     async def enter(
@@ -133,7 +151,7 @@ class Registry:
         of pairs of rows that other writers are kept out of until then."""
         sql = "select map, map_state, map_mode from forecourt.sync_enter($1, $2)"
         plan = SystemPlan("enter maps", sql, (sorted(names), sorted(pairs)))
-        return {row[0]: (row[1], row[2]) for row in await unit.system(plan, writes=False)}
+        return {row[0]: (row[1], row[2]) for row in await self._own(unit, plan, writes=False)}
 
     async def hold(self, unit: Unit, name: str) -> None:
         """Keeps every live writer of a map out until the unit's end."""
@@ -149,31 +167,34 @@ class Registry:
             await transaction.execute(lock, name)
             sql = """update forecourt.sync_map set state = $2, detail = $3, changed_at = now()
             where name = $1 and ($4::text[] = '{}' or state = any($4)) returning 1"""
-            return await transaction.value(sql, name, state, detail, list(expected)) is not None
+            try:
+                return await transaction.value(sql, name, state, detail, list(expected)) is not None
+            except REMOVED:
+                raise _stopped() from None
 
     # -- leases and positions -------------------------------------------------------------------------------------
 
     async def lease(self, name: str, worker: str, seconds: float) -> Lease | None:
         """The right to work on a map; None while another worker holds it."""
-        rows = await self._operations.system(SystemPlan("lease a map", _LEASE, (name, worker, seconds)))
+        rows = await self._rows(self._operations, SystemPlan("lease a map", _LEASE, (name, worker, seconds)))
         return Lease(name, rows[0][0], rows[0][1]) if rows else None
 
     async def renew(self, lease: Lease, seconds: float, states: Sequence[MapState] = ()) -> Lease | None:
         """The same lease for longer; None where somebody else has it by now, or the map is in none of these states."""
         plan = SystemPlan("renew a lease", _RENEW, (lease.map, lease.token, seconds, list(states)))
-        rows = await self._operations.system(plan)
+        rows = await self._rows(self._operations, plan)
         return Lease(lease.map, rows[0][0], rows[0][1]) if rows else None
 
     async def release(self, lease: Lease) -> None:
         """Lets another worker have the map."""
         sql = "update forecourt.sync_map set worker = null, leased_until = null where name = $1 and token = $2"
-        await self._operations.system(SystemPlan("release a lease", sql, (lease.map, lease.token)))
+        await self._rows(self._operations, SystemPlan("release a lease", sql, (lease.map, lease.token)))
 
     async def position(self, name: str, side: Side) -> Position | None:
         """How far the direction that starts at ``side`` has come, as its target's database says."""
         sql = "select since, until, after from forecourt.sync_position where map = $1 and side = $2"
         plan = SystemPlan("read a position", sql, (name, side.value))
-        rows = await self._databases[side.other].system(plan)
+        rows = await self._rows(self._databases[side.other], plan)
         return Position(*rows[0]) if rows else None
 
     async def save_position(
@@ -183,14 +204,14 @@ class Registry:
         the position is not ``known``, the one that was read, any more: a unit of work in doubt has moved it since."""
         before = (known.since, known.until, known.after) if known is not None else (None, None, None)
         args = (name, side.value, position.since, position.until, position.after, token, *before)
-        if not await unit.system(SystemPlan("keep a position", _SAVE, args)):
+        if not await self._own(unit, SystemPlan("keep a position", _SAVE, args)):
             raise Refusal("FC4121", f"Map {name} is worked on by somebody else.")
 
     async def fence(self, unit: Unit, name: str, side: Side, token: int) -> None:
         """Claims a direction for a lease in the target's unit, which keeps older ones out. Raises Refusal FC4121 where
         a newer one has been at work, or the map was stopped."""
         sql = "update forecourt.sync_position set token = $3 where map = $1 and side = $2 and token <= $3 returning 1"
-        if not await unit.system(SystemPlan("claim a direction", sql, (name, side.value, token))):
+        if not await self._own(unit, SystemPlan("claim a direction", sql, (name, side.value, token))):
             raise Refusal("FC4121", f"Map {name} is worked on by somebody else, or was stopped.")
 
     async def positions(self) -> dict[tuple[str, Side], Position]:
@@ -198,7 +219,7 @@ class Registry:
         sql = "select map, side, since, until, after from forecourt.sync_position"
         found = {}
         for database in {id(item): item for item in self._databases.values()}.values():
-            for row in await database.system(SystemPlan("read positions", sql)):
+            for row in await self._rows(database, SystemPlan("read positions", sql)):
                 found[row[0], Side(row[1])] = Position(*tuple(row)[2:])
         return found
 
@@ -207,24 +228,24 @@ class Registry:
         for database in {id(item): item for item in self._databases.values()}.values():
             for table in ("sync_position", "sync_progress"):
                 sql = f"delete from forecourt.{table} where map = $1 or map in ($1 || ' 1', $1 || ' 2')"
-                await database.system(SystemPlan("forget positions", sql, (name,)))
+                await self._rows(database, SystemPlan("forget positions", sql, (name,)))
 
     async def progress(self, name: str, side: Side) -> tuple[WireRow | None, int]:
         """How far an initial sync from ``side`` has come: the last root key and the rows; (None, 0) at its start."""
         sql = "select after::text, rows from forecourt.sync_progress where map = $1"
-        rows = await self._databases[side.other].system(SystemPlan("read progress", sql, (name,)))
+        rows = await self._rows(self._databases[side.other], SystemPlan("read progress", sql, (name,)))
         return (tuple(msgspec.json.decode(rows[0][0])), rows[0][1]) if rows else (None, 0)
 
     async def save_progress(self, unit: Unit, name: str, after: WireRow | None, rows: int) -> None:
         """Keeps that in the target's unit; None: it is over."""
         if after is None:
             sql, args = "delete from forecourt.sync_progress where map = $1", (name,)
-            await unit.system(SystemPlan("end progress", sql, args))
+            await self._own(unit, SystemPlan("end progress", sql, args))
             return
         text = msgspec.json.encode(list(after), enc_hook=str).decode()
         sql = """insert into forecourt.sync_progress (map, after, rows) values ($1, $2::text::jsonb, $3)
         on conflict (map) do update set after = excluded.after, rows = excluded.rows"""
-        await unit.system(SystemPlan("keep progress", sql, (name, text, rows)))
+        await self._own(unit, SystemPlan("keep progress", sql, (name, text, rows)))
 
     # -- errors and activity --------------------------------------------------------------------------------------
 
@@ -237,48 +258,48 @@ class Registry:
             ],
             enc_hook=str,
         ).decode()
-        await self._operations.system(SystemPlan("keep errors", _ERRORS, (name, side.value, rows)))
+        await self._rows(self._operations, SystemPlan("keep errors", _ERRORS, (name, side.value, rows)))
 
     async def errors(self, name: str = "", limit: int = 1000) -> list[SyncError]:
         """Errors that are kept, the oldest first."""
         sql = f"""select {_ERROR} from forecourt.sync_error
         where $1 = '' or map = $1 order by id limit $2"""
-        rows = await self._operations.system(SystemPlan("list errors", sql, (name, limit)))
+        rows = await self._rows(self._operations, SystemPlan("list errors", sql, (name, limit)))
         return [_error(row) for row in rows]
 
     async def error_counts(self) -> dict[str, int]:
         """How many errors are kept, by map."""
         sql = "select map, count(*)::int from forecourt.sync_error group by map"
-        return {row[0]: row[1] for row in await self._operations.system(SystemPlan("count errors", sql))}
+        return {row[0]: row[1] for row in await self._rows(self._operations, SystemPlan("count errors", sql))}
 
     async def error(self, number: int) -> SyncError | None:
         """One error by its number."""
         sql = f"select {_ERROR} from forecourt.sync_error where id = $1"
-        rows = await self._operations.system(SystemPlan("read an error", sql, (number,)))
+        rows = await self._rows(self._operations, SystemPlan("read an error", sql, (number,)))
         return _error(rows[0]) if rows else None
 
     async def dismiss(self, ids: Sequence[int]) -> int:
         """Forgets errors: they were mended, or nobody cares. Returns how many there were."""
         sql = "delete from forecourt.sync_error where id = any($1) returning 1"
-        return len(await self._operations.system(SystemPlan("forget errors", sql, (list(ids),))))
+        return len(await self._rows(self._operations, SystemPlan("forget errors", sql, (list(ids),))))
 
     async def forget(self, name: str, side: Side, keys: Sequence[tuple[object, ...]]) -> None:
         """Forgets errors of rows that have arrived since."""
         texts = [msgspec.json.encode(list(key), enc_hook=str).decode() for key in keys]
         sql = "delete from forecourt.sync_error where map = $1 and side = $2 and key = any($3::text[]::jsonb[])"
-        await self._operations.system(SystemPlan("forget errors", sql, (name, side.value, texts)))
+        await self._rows(self._operations, SystemPlan("forget errors", sql, (name, side.value, texts)))
 
     async def note(self, activity: Activity) -> None:
         """An entry of the activity log."""
         sql = "insert into forecourt.sync_activity (map, what, by, rows, detail) values ($1, $2, $3, $4, $5)"
         args = (activity.map, activity.what, activity.by, activity.rows, activity.detail)
-        await self._operations.system(SystemPlan("log activity", sql, args))
+        await self._rows(self._operations, SystemPlan("log activity", sql, args))
 
     async def activities(self, name: str = "", limit: int = 100) -> list[Activity]:
         """The latest entries of the activity log, the newest first."""
         sql = """select map, what, by, rows, detail, at from forecourt.sync_activity
         where $1 = '' or map = $1 order by id desc limit $2"""
-        rows = await self._operations.system(SystemPlan("list activity", sql, (name, limit)))
+        rows = await self._rows(self._operations, SystemPlan("list activity", sql, (name, limit)))
         return [Activity(row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows]
 
     async def clock(self) -> dt.datetime:
@@ -290,3 +311,7 @@ class Registry:
 def _error(row: Sequence[Any]) -> SyncError:
     number, name, side, operation, key, message, kind, attempts, at = row
     return SyncError(number, name, Side(side), operation, tuple(msgspec.json.decode(key)), message, kind, attempts, at)
+
+
+def _stopped() -> Refusal:
+    return Refusal("FC4121", "All maps have been stopped meanwhile.", hint="Try again.")
