@@ -251,9 +251,12 @@ def test_rows_are_upserted_by_an_alternate_key(world: World, client: DataverseCl
     assert [tuple(row) for row in found] == [("SDK-1", "changed again"), ("SDK-2", "made")]
 
 
-def test_many_rows_are_deleted(world: World, client: DataverseClient) -> None:
+@pytest.mark.parametrize("bulk", [False, True])
+def test_many_rows_are_deleted(world: World, client: DataverseClient, bulk: bool) -> None:
     keys = client.records.create("account", [{"name": f"Doomed {n}"} for n in range(3)])
-    client.records.delete("account", keys, use_bulk_delete=False)
+    client.records.delete("account", keys[0])
+    job = client.records.delete("account", keys if bulk else keys[1:], use_bulk_delete=bulk)
+    assert (job is not None) is bulk
     assert world.sql("select 1 from dataverse.account where name like 'Doomed%'") == []
 
 

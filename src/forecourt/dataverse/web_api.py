@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from forecourt.dataverse.bulk_delete import bulk_delete
 from forecourt.dataverse.changes import ChangeTracking
 from forecourt.dataverse.who_am_i import WhoAmI
 from forecourt.kernel.principal import Door, Principal
@@ -31,7 +32,7 @@ def web_api_requests(
         DATAVERSE,
         Door.DATAVERSE,
         ROOT,
-        services={"WhoAmI": WhoAmI(organization), **(services or {})},
+        services={"WhoAmI": WhoAmI(organization), "BulkDelete": bulk_delete, **(services or {})},
         readers=(ChangeTracking(gate, ROOT),),
         actions=actions,
     )
