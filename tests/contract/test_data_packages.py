@@ -20,7 +20,7 @@ from forecourt.operations.packages.projects import ProjectEntity, project_entity
 from forecourt.operations.packages.records import Job, Options, Owner
 from forecourt.operations.packages.register import MOST
 from forecourt.store.embedded import EmbeddedServer
-from support.contoso import OWN_ORDERS, ROOT, TEMPLATE, credentials, ensure_loaded
+from support.contoso import OWN_ORDERS, ROOT, TEMPLATE, copied_site, credentials, differences, ensure_loaded
 from support.packages import STAFF, chunks, csv_rows, csv_text, exported, imported, package, unpacked
 from support.server import Installation, Person, cloned, installed, url
 
@@ -395,3 +395,18 @@ async def test_a_row_outside_of_the_owners_legal_entities_is_left_out(contoso_al
     )
     found = {row["dataAreaId"] for row in csv_rows(unpacked(await exported(site, whole))["PurchaseOrderHeaderV2.csv"])}
     assert found == {"usmf", "demf"}
+
+
+async def test_rows_of_a_live_map_reach_the_copy_with_the_import(postgres: EmbeddedServer) -> None:
+    async with copied_site(postgres) as site:
+        known = await site.sql("select purchid from erp.purchtable where dataareaid = 'usmf' order by recid limit 120")
+        rows = [
+            {"dataAreaId": "usmf", "PurchaseOrderNumber": row[0], "VendorOrderReference": f"live-{n}"}
+            for n, row in enumerate(known)
+        ]
+        rows[7]["VendorOrderReference"] = "x" * 61
+        job = await imported(site, package(("PurchaseOrderHeaderV2", "o.csv", csv_text(rows))))
+        (part,) = await site.forecourt.packages.register.parts(job)
+        assert (part.applied, part.failed) == (119, 1), job.message
+        assert await differences(site, "purchase-orders") == []
+        assert await site.value("select count(*) from erp.purchtable where vendorref like 'live-%'") == 119
