@@ -88,6 +88,17 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def come(there: asyncio.Event, task: asyncio.Future[Any]) -> None:
+    """Waits until a task has come to a hold; what has kept it from that is raised."""
+    arrival = asyncio.create_task(there.wait())
+    await asyncio.wait((arrival, task), timeout=60, return_when=asyncio.FIRST_COMPLETED)
+    arrival.cancel()
+    if not there.is_set():
+        task.cancel()
+        await task
+        raise AssertionError("it has not come to the hold")
+
+
 async def prepared(pair: Pair) -> int:
     return int((await pair.erp("select count(*) from pg_prepared_xacts where database = current_database()"))[0][0])
 
@@ -186,7 +197,7 @@ async def test_a_worker_that_was_believed_dead_applies_nothing_again(
     await pair.erp("insert into erp.orders (salesid, quantity) values ('X1', 1), ('X2', 2)")
     there, on = holds.at("queued: read")
     late = asyncio.create_task(pair.dual_write.queue.drain(pair.dual_write.maps["orders"]))
-    await there.wait()
+    await come(there, late)
     await time_passes(pair)
     look = "select cts_number, versionnumber from dataverse.cts_order order by 1"
     async with pairs.opened(*addresses) as second:
@@ -207,7 +218,7 @@ async def test_clocks_that_jump_while_a_batch_is_applied_do_not_apply_it_twice(
     await pair.dataverse("insert into dataverse.cts_order (cts_quantity) select 1 from generate_series(1, 5)")
     there, on = holds.at("queued: applied")
     first = asyncio.create_task(pair.dual_write.queue.drain(pair.dual_write.maps["orders"]))
-    await there.wait()
+    await come(there, first)
     await time_passes(pair)
     async with pairs.opened(*addresses) as second:
         other = asyncio.create_task(second.dual_write.queue.drain(second.dual_write.maps["orders"]))
@@ -229,7 +240,7 @@ async def test_locks_that_were_lost_undo_what_rested_on_them(pair: Pair, holds: 
     await pair.erp("insert into erp.orders (salesid, quantity) values ('X1', 1)")
     there, on = holds.at("queued: kept")
     late = asyncio.create_task(pair.dual_write.queue.drain(pair.dual_write.maps["orders"]))
-    await there.wait()
+    await come(there, late)
     cut = await pair.erp(
         "select pg_terminate_backend(pid, 10000) from pg_locks where locktype = 'advisory' and granted "
         "and database = (select oid from pg_database where datname = current_database()) and pid <> pg_backend_pid()"
@@ -250,7 +261,7 @@ async def test_a_poison_row_is_kept_before_the_queue_goes_past_it(pair: Pair, ho
     before = await pair.dual_write.registry.position("orders", Side.OPERATIONS)
     there, on = holds.at("queued: set aside")
     draining = asyncio.create_task(pair.drain())
-    await there.wait()
+    await come(there, draining)
     assert [error.key for error in await pair.dual_write.registry.errors()] == [("X1",)]
     assert await pair.dual_write.registry.position("orders", Side.OPERATIONS) == before
     on.set()
@@ -281,7 +292,7 @@ async def _arrived(pair: Pair, number: str) -> bool:
 async def cut_off(doing: Awaitable[Any], there: asyncio.Event) -> None:
     """Gives something up where it has come to a hold."""
     task = asyncio.ensure_future(doing)
-    await there.wait()
+    await come(there, task)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -321,7 +332,7 @@ async def test_two_who_start_different_maps_at_once_leave_each_others_triggers(
         await pair.dual_write.registry.install()
         there, on = holds.at("capture: made")
         first = asyncio.create_task(pair.dual_write.start(["customers"], "test"))
-        await there.wait()
+        await come(there, first)
         other = asyncio.create_task(second.dual_write.start(["orders"], "test"))
 
         async def met() -> bool:
@@ -358,7 +369,7 @@ async def test_an_initial_sync_that_was_believed_dead_writes_nothing_over_what_c
         await pair.erp("insert into erp.cust (account, name) values ('C1', 'Ann')")
         there, on = holds.at("initial: counted")
         late = asyncio.create_task(pair.dual_write.start(["customers"], "test"))
-        await there.wait()
+        await come(there, late)
         await time_passes(pair)
         await second.dual_write.start(["customers"], "test")
         await second.erp("update erp.cust set name = 'Anne'")
