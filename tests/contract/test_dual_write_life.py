@@ -215,6 +215,14 @@ async def test_discarding_is_for_paused_maps_alone(postgres: EmbeddedServer) -> 
         assert await pair.differences() == []
 
 
+async def test_both_sides_can_be_compared_while_no_map_runs(postgres: EmbeddedServer) -> None:
+    async with pair_of(postgres, pairs.ROOT) as (pair, _):
+        await pair.dual_write.stop((), "test")
+        await pair.erp("update erp.cust set name = 'unseen' where account = 'C1'")
+        assert await pair.differences() == ["customers ('C1',): different ('cts_name',)"]
+        assert await pair.drain() == 0
+
+
 async def test_maps_whose_rows_refer_to_each_other_are_named(postgres: EmbeddedServer) -> None:
     async with pair_of(postgres, pairs.ROOT) as (pair, _):
         assert pair.dual_write.related(["orders"]) == ["customers"]

@@ -164,7 +164,10 @@ class Queue:
         return await self._alarm.check(item)
 
     async def _drain(self, item: TableMap) -> int:
-        record = (await self._registry.maps()).get(item.name)
+        try:
+            record = (await self._registry.maps()).get(item.name)
+        except Refusal:
+            return 0  # no map runs, and the registry is gone
         if record is None or record.state not in ACTIVE or record.version != item.version:
             return 0
         lease = await self._registry.lease(item.name, self._name, LEASE)
