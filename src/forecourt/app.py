@@ -501,7 +501,7 @@ class Server:
         elif path == "/health":
             await self._health(scope, receive, send)
         elif path == "/metrics":
-            await self._gauges.look()
+            await self._gauges.refresh()
             text = generate_latest(self._registry)
             await _respond(send, 200, CONTENT_TYPE_LATEST, text)
         elif self._forecourt.portal is not None:

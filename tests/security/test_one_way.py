@@ -28,14 +28,20 @@ SYSTEM = {
     "identity/throttle.py",
     "identity/tokens.py",
     "kernel/plan.py",
+    "operations/packages/blobs.py",
+    "operations/packages/queues.py",
+    "operations/packages/register.py",
     "operations/sequences.py",
     "store/beneath.py",
     "store/catalog.py",
     "store/database.py",
+    "store/integration_log.py",
     "store/migrate.py",
     "store/recovery.py",
     "store/sync/bulk.py",
+    "store/sync/contests.py",
     "store/sync/ends.py",
+    "store/sync/journal.py",
     "store/sync/merge.py",
     "store/sync/outbox.py",
     "store/sync/registry.py",
@@ -47,13 +53,17 @@ SYSTEM = {
 SYSTEM_CALLS = {"system", "transaction", "script", "copy_in"}
 SYSTEM_CALLERS = SYSTEM | {
     "cli/workspace.py",
+    "dataverse/assigning.py",
     "dataverse/cascades.py",
     "dataverse/changes.py",
     "identity/schema.py",
+    "operations/packages/error_files.py",
+    "operations/packages/exports.py",
+    "operations/packages/jobs.py",
 }
 
 #: Modules that compose SQL text.
-SQL = ("store/", "identity/", "dataverse/schema", "operations/sequences.py")
+SQL = ("store/", "identity/", "dataverse/schema", "operations/packages/register.py", "operations/sequences.py")
 
 
 def modules() -> list[str]:

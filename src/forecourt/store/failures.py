@@ -32,6 +32,9 @@ _REFUSED = (
     pg.ReadOnlySQLTransactionError,
     pg.WithCheckOptionViolationError,
 )
+#: A key that must be unique is taken: for those who know what that means for their own table.
+UniqueViolation = pg.UniqueViolationError
+
 #: What a statement meets whose table is dropped before it, or while it runs.
 REMOVED = (pg.UndefinedTableError, pg.UndefinedFunctionError, pg.InvalidSchemaNameError, pg.InternalServerError)
 

@@ -31,7 +31,7 @@ class Gauges:
         self._lock = asyncio.Lock()
         self._seen = float("-inf")
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Tells the observer how every map stands, unless that was done just now."""
         async with self._lock:
             if time.monotonic() - self._seen < self._fresh:

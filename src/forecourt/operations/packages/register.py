@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from forecourt.kernel.errors import Refusal
@@ -29,6 +28,7 @@ from forecourt.operations.packages.records import (
     WrongRow,
 )
 from forecourt.store.database import Database, Transaction
+from forecourt.store.failures import UniqueViolation
 from forecourt.store.unit import Unit
 
 #: Seconds for which a worker has a job, unless it says that it is still at it.
@@ -104,7 +104,7 @@ class Register:
                     for place, item in enumerate(new.parts)
                 ]
                 await self._add_parts(tx, job, parts)
-        except asyncpg.UniqueViolationError as error:
+        except UniqueViolation as error:
             if error.constraint_name == "package_job_import":
                 message = f"An import of project '{new.project}' is not done yet."
                 raise Refusal(
@@ -163,7 +163,7 @@ class Register:
                     job.number,
                     msgspec.json.encode(msgspec.structs.replace(job.options, execute=True)).decode(),
                 )
-            except asyncpg.UniqueViolationError:
+            except UniqueViolation:
                 done = None
             if not done:
                 raise Refusal("FC4802", "The job is not done yet, or another import of its project is running.")
