@@ -10,17 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import random
-import shutil
 import signal
-import tempfile
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -28,9 +23,9 @@ import asyncpg
 from forecourt.integration.dual_write import initial, life, queued
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.store import recovery, work
-from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.sync import outbox
 from support import fault_worker, pairs
+from support.fault_parts import LOST, Journal, Program, Server
 from support.fault_worker import HOT, UNWANTED
 from support.pairs import Pair
 
@@ -49,10 +44,8 @@ LABELS = tuple(label for labels in PROTOCOLS.values() for label in labels)
 PAUSING = frozenset({"life: changed", "life: noted", "life: played back"})
 
 #: Seconds for what a round waits for: a kill, an instant, everything being settled.
-KILL, PHASE, SETTLED = 6.0, 3.0, 60.0
+KILL, PHASE, SETTLED = 6.0, 3.0, 40.0
 
-_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
-_PROGRAM_WRITERS = 2
 _MORE = f"""
 create function erp.turn_down() returns trigger language plpgsql as $$
 begin raise exception 'not wanted'; end $$;
@@ -65,96 +58,6 @@ create trigger take after insert on erp.orders for each row when (new.salesid li
 insert into erp.cust (account, name) values ('C1', 'Ann'), ('C2', 'Bob');
 insert into erp.orders (salesid, note) values {", ".join(f"('{number}', 'hot')" for number in HOT)};
 """
-
-
-# -- what may be ------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Journal:
-    """What writers have said, by row. A state is a version, 0 where there is no row."""
-
-    attempts: dict[str, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
-    results: int = 0
-    moved: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    def attempt(self, row: str, version: int) -> None:
-        self.attempts[row].append((version, "tried"))
-
-    def result(self, row: str, version: int, outcome: str) -> None:
-        attempts = self.attempts[row]
-        assert attempts[-1][0] == version, (row, attempts, version)
-        attempts[-1] = (version, outcome)
-        self.results += 1
-
-    def states(self, row: str) -> set[int]:
-        """The states that a row may be in."""
-        possible = {0}
-        for version, outcome in self.attempts[row]:
-            state = max(version, 0)
-            if outcome == "done":
-                possible = {state}
-            elif outcome != "refused":
-                possible.add(state)
-        return possible
-
-    def settle(self, found: dict[str, int]) -> list[str]:
-        """What is wrong with the rows found. Afterwards they are as found."""
-        tracked = {row: self.states(row) for row in self.attempts if row not in ("hot", UNWANTED)}
-        wrong = [f"{row} {found.get(row, 0)}, not {sorted(states)}: {self.attempts[row][-4:]}"
-                 for row, states in tracked.items() if found.get(row, 0) not in states]  # fmt: skip
-        wrong += [f"{row} {version}, which nobody wrote" for row, version in found.items() if row not in tracked]
-        self.attempts.clear()
-        for row, version in found.items():
-            self.attempts[row].append((version, "done"))
-        return wrong
-
-
-# -- who takes part ---------------------------------------------------------------------------------------------------
-
-
-class Server:
-    """A database server in a folder of its own, that can be killed and started again."""
-
-    def __init__(self, side: str) -> None:
-        self.side = side
-        self.folder = Path(tempfile.mkdtemp(prefix=f"forecourt-faults-{side}-"))
-        self.up = asyncio.Event()
-        self._server = EmbeddedServer.start(self.folder)
-        self.up.set()
-
-    @property
-    def url(self) -> str:
-        return self._server.url()
-
-    def kill(self, how: signal.Signals) -> None:
-        """SIGQUIT: an immediate stop. SIGKILL: of the postmaster, whose processes then end by themselves."""
-        self.up.clear()
-        os.kill(int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0]), how)
-
-    async def restart(self) -> None:
-        before, self._server = self._server, await asyncio.to_thread(EmbeddedServer.start, self.folder)
-        before.stop()
-        self.up.set()
-
-    async def run(self, sql: str, *args: object) -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(self.url)
-        try:
-            return [tuple(row) for row in await connection.fetch(sql, *args)]
-        finally:
-            await connection.close()
-
-    async def cut(self, chance: random.Random) -> None:
-        """Ends some of Forecourt's connections."""
-        await self.run(
-            "select pg_terminate_backend(pid) from pg_stat_activity where starts_with(application_name, 'forecourt') "
-            "and pid <> pg_backend_pid() and hashint4(pid # $1) % 2 = 0",
-            chance.randrange(1 << 30),
-        )
-
-    def close(self) -> None:
-        self._server.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Process:
@@ -208,114 +111,6 @@ class Process:
             case ("idle",):
                 self.idle.set()
         self._arena.moved.set()
-
-
-class Program:
-    """Another program: writes one side by plain SQL, rows of its own, and makes a new connection when it loses one."""
-
-    def __init__(self, arena: Arena, server: Server, name: str, chance: random.Random, stopping: bool) -> None:
-        self._journal = arena.journal
-        self._moved = arena.moved
-        self._server = server
-        self._name = name
-        self._chance = chance
-        self._deletes = not stopping
-        self._rows: dict[str, int] = {}
-        self._late: list[str] = []
-        self._count = 0
-        self.busy = True
-
-    async def run(self) -> None:
-        while self.busy:
-            await self._server.up.wait()
-            with suppress(*_LOST):
-                connection = await asyncpg.connect(self._server.url)
-                try:
-                    while self.busy:
-                        await self._once(connection)
-                        await asyncio.sleep(0.01)
-                finally:
-                    connection.terminate()
-
-    async def finish(self) -> None:
-        """Mends what was wrong on purpose: customers that orders had named before there were any."""
-        for account in self._late:
-            await self._server.run("insert into erp.cust (account) values ($1) on conflict do nothing", account)
-
-    async def _once(self, connection: asyncpg.Connection) -> None:
-        choice = self._chance.random()
-        if not self._rows or choice < 0.35:
-            self._count += 1
-            row = f"{self._name}.{self._count}"
-            self._rows[row] = 1
-            await self._write(row, 1, lambda: self._insert(connection, row))
-        elif choice < 0.45:
-            sql = {
-                "operations": "update erp.orders set note = $1 where salesid = $2",
-                "dataverse": "update dataverse.cts_order set cts_note = $1 where cts_number = $2",
-            }[self._server.side]
-            await self._write("hot", 0, lambda: connection.execute(sql, f"hot {choice}", self._chance.choice(HOT)))
-        elif choice < 0.9 or not self._deletes:
-            row = self._chance.choice(sorted(self._rows))
-            self._rows[row] += 1
-            version = self._rows[row]
-            await self._write(row, version, lambda: self._update(connection, row, f"{row} {version}"))
-        else:
-            row = self._chance.choice(sorted(self._rows))
-            version = self._rows.pop(row)
-            await self._write(row, -version - 1, lambda: self._delete(connection, row))
-
-    async def _write(self, row: str, version: int, doing: Callable[[], Awaitable[object]]) -> None:
-        self._journal.attempt(row, version)
-        outcome = "lost"
-        try:
-            await doing()
-            outcome = "done"
-        finally:
-            if outcome == "lost":
-                self._rows.pop(row, None)
-            self._journal.result(row, version, outcome)
-            self._moved.set()
-
-    def _customer(self, row: str) -> bool:
-        """Whether a row is a customer; all others are orders."""
-        return int(row.rpartition(".")[2]) % 3 == 0
-
-    async def _insert(self, connection: asyncpg.Connection, row: str) -> None:
-        note = f"{row} 1"
-        if self._server.side == "operations":
-            if self._customer(row):
-                await connection.execute("insert into erp.cust (account, name) values ($1, $2)", row, note)
-                return
-            account = self._chance.choice(("C1", "C2", ""))
-            if self._chance.random() < 0.2:
-                account = f"late {row}"
-                self._late.append(account)
-            sql = "insert into erp.orders (salesid, account, note) values ($1, $2, $3)"
-            await connection.execute(sql, row, account, note)
-        elif self._customer(row):
-            sql = "insert into dataverse.cts_customer (cts_number, cts_name) values ($1, $2)"
-            await connection.execute(sql, row, note)
-        else:
-            number = row if self._chance.random() < 0.6 else None  # the ERP gives it one
-            sql = "insert into dataverse.cts_order (cts_number, cts_quantity, cts_note) values ($1, 1, $2)"
-            await connection.execute(sql, number, note)
-
-    async def _update(self, connection: asyncpg.Connection, row: str, note: str) -> None:
-        table, column = self._where(row)
-        await connection.execute(f"update {table} set {column} = $1 where starts_with({column}, $2)", note, f"{row} ")
-
-    async def _delete(self, connection: asyncpg.Connection, row: str) -> None:
-        table, column = self._where(row)
-        await connection.execute(f"delete from {table} where starts_with({column}, $1)", f"{row} ")
-
-    def _where(self, row: str) -> tuple[str, str]:
-        return {
-            ("operations", True): ("erp.cust", "name"),
-            ("operations", False): ("erp.orders", "note"),
-            ("dataverse", True): ("dataverse.cts_customer", "cts_name"),
-            ("dataverse", False): ("dataverse.cts_order", "cts_note"),
-        }[self._server.side, self._customer(row)]
 
 
 # -- rounds -----------------------------------------------------------------------------------------------------------
@@ -441,7 +236,14 @@ class Arena:
         stopping = plan.life == "stop"
         sides = ("operations",) if stopping else ("operations", "dataverse")
         programs = [
-            Program(self, self.server(side), f"{side[0]}{plan.number}", random.Random(chance.random()), stopping)
+            Program(
+                self.journal,
+                self.moved,
+                self.server(side),
+                f"{side[0]}{plan.number}",
+                random.Random(chance.random()),
+                stopping,
+            )
             for side in sides
         ]
         tasks = [asyncio.create_task(program.run()) for program in programs]
@@ -474,7 +276,8 @@ class Arena:
             if process.dead.is_set() and process.killed:
                 self.killed.add(process.killed)
         wrong += await self._settled()
-        wrong += await self._check()
+        if not wrong:
+            wrong += await self._check()
         wrong += self.faults
         self.faults.clear()
         said = f"{self.journal_size(before)} writes, {time.monotonic() - began:.1f} s"
@@ -518,7 +321,7 @@ class Arena:
                         last = await self._unsettled()
                         if not last:
                             return []
-                    except (Refusal, Unavailable, *_LOST) as error:
+                    except (Refusal, Unavailable, *LOST) as error:
                         last = error
                     await asyncio.sleep(0.05)
         return [f"does not settle: {last!r}"]
@@ -529,9 +332,10 @@ class Arena:
         await recovery.recover(self.pair.forecourt.coordinator)
         await dual_write.refresh()
         # Time passes: leases of those who were killed, or could not give them back, come to an end.
-        await self.pair.erp(
-            "update forecourt.sync_map set leased_until = now() - interval '1s' where worker is not null"
-        )
+        if await dual_write.registry.installed():
+            await self.pair.erp(
+                "update forecourt.sync_map set leased_until = now() - interval '1s' where worker is not null"
+            )
         await dual_write.start((), "faults")
         states = {name: record.state for name, record in (await dual_write.registry.maps()).items()}
         for name, state in states.items():

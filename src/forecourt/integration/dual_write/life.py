@@ -317,8 +317,7 @@ class DualWrite:
         async def leave() -> None:
             # Why a map was stopped by itself stays to be read, until somebody stops or starts it.
             kept = any(runs(record) or record.detail for record in (await self.registry.maps()).values())
-            if not kept and await self.journal.remove():
-                await self.registry.remove()
+            if not kept and await self.journal.remove() and await self.registry.remove():
                 await planes[Side.OPERATIONS].outbox.remove()
 
         await self._alone(leave)

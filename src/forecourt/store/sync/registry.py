@@ -106,12 +106,21 @@ class Registry:
                 hint="Set it to 64, say, and restart that server; or copy to Dataverse only, in mode queued.",
             )
 
-    async def remove(self) -> None:
-        """Takes the tables away."""
-        for database in {id(item): item for item in self._databases.values()}.values():
-            drops = "; ".join(f"drop table if exists forecourt.{name}" for name in _TABLES)
-            function = "drop function if exists forecourt.sync_enter(text[], text[])"
-            await database.script("remove the registry of maps", f"{function}; {drops}")
+    async def remove(self) -> bool:
+        """Takes the tables away. False: a map has been started meanwhile, nothing is taken away."""
+        drops = "; ".join(f"drop table if exists forecourt.{name}" for name in _TABLES)
+        function = "drop function if exists forecourt.sync_enter(text[], text[])"
+        async with self._operations.transaction("remove the registry of maps") as transaction:
+            if await transaction.value("select to_regclass('forecourt.sync_map') is not null"):
+                await transaction.execute("lock table forecourt.sync_map in access exclusive mode")
+                runs = "select exists (select from forecourt.sync_map where state <> 'not running')"
+                if await transaction.value(runs):
+                    return False
+            for database in self._databases.values():
+                if database is not self._operations:
+                    await database.script("remove the registry of maps", f"{function}; {drops}")
+            await transaction.execute(f"{function}; {drops}")
+        return True
 
     @staticmethod
     async def _rows(database: Database, plan: SystemPlan) -> list[asyncpg.Record]:
