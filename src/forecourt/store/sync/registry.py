@@ -22,7 +22,7 @@ from forecourt.kernel.errors import Refusal
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.sync import Activity, Lease, MapRecord, MapState, Mode, Position, Side, SyncError, Unit, WireRow
 from forecourt.store.database import Database
-from forecourt.store.failures import REMOVED
+from forecourt.store.failures import ATTEMPTS, REMOVED, contended, refuse
 
 _REGISTRY = """
 create schema if not exists forecourt;
@@ -169,7 +169,18 @@ class Registry:
 
     async def set_state(self, name: str, state: MapState, expected: Sequence[MapState] = (), detail: str = "") -> bool:
         """Sets a state, if the map is in one of ``expected`` (() for any). Waits for writers that rely on the old one.
-        False: it was in another."""
+        False: it was in another. Raises Refusal FC5031 where writers do not let go of the map."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._set_state(name, state, expected, detail)
+            except Exception as error:
+                if not contended(error):
+                    raise
+                if attempt == ATTEMPTS - 1:
+                    refuse(error)
+        raise AssertionError("unreachable")
+
+    async def _set_state(self, name: str, state: MapState, expected: Sequence[MapState], detail: str) -> bool:
         async with self._operations.transaction("change a map's state") as transaction:
             await transaction.execute("set local lock_timeout = '60s'")
             lock = "select pg_advisory_xact_lock(hashtextextended('forecourt.map.' || $1::text, 0))"
