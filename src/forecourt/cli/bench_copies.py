@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
+import uvloop
 from rich.console import Console
 
 from forecourt import __version__
@@ -53,7 +54,7 @@ def copies(
     with ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forecourt-bench-")))
         facts = machine.describe() | {"forecourt": __version__, "rows": rows, "rounds": rounds}
-        outcomes = asyncio.run(_run(folder, names or tuple(SCENES), rows, rounds))
+        outcomes = uvloop.run(_run(folder, names or tuple(SCENES), rows, rounds))
     out = Console(highlight=False)
     if not out.is_terminal:
         out = Console(highlight=False, width=WIDTH)
