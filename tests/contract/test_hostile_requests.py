@@ -429,3 +429,11 @@ async def test_after_all_that_the_door_still_answers(case: Case, door: str) -> N
     person, surface = case.person(2), case.surface(door)
     rows = await person.everything(surface.selecting())
     assert len(rows) == len(await case.own(person))
+
+
+@pytest.mark.parametrize(
+    "target", [b"/?a=\xff\xfe", b"/purchase-orders/?view=\xff", b"/SignIn?returnUrl=\xff", b"/no/such/page?\xff"]
+)
+async def test_a_query_that_is_no_text_does_not_break_a_page(contoso: Installation, target: bytes) -> None:
+    answer = await contoso.ask("GET", target)
+    assert answer.status in (200, 302, 303, 400, 403, 404), (answer.status, answer.text[:300])

@@ -407,7 +407,7 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
         "count": "How many of them set the alert off.",
         "minutes": "Within how many minutes.",
         "action": "What the map does then, at once: nothing but tell, pause, or stop.",
-        "notify": "Addresses of those who are to be told; they are in the log line of the alert, for whatever watches the log.",
+        "notify": "Addresses of those who are to be told; they are in the alert's line of the log.",
     },
     dw.MapFile: {
         "name": "Name of the map, for commands and for other maps.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import quote
 
 from markupsafe import escape
 from starlette.applications import Starlette
@@ -37,6 +38,9 @@ from forecourt.pages.view_filters import view_filters
 from forecourt.pages.visit import Visit, begin, new_correlation, read_form
 from forecourt.pages.web_api import PortalApi
 from forecourt.pages.web_api.errors import from_refusal
+
+#: What a query may hold as it is.
+_PRINTED = "".join(map(chr, range(0x21, 0x7F)))
 
 Handler = Callable[[Visit], Awaitable[Response]]
 
@@ -91,6 +95,7 @@ class Portal:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope = {**scope, "query_string": _escaped(scope["query_string"])}
         correlation = scope.setdefault("forecourt.correlation", new_correlation())
         started = time.perf_counter()
         status = 0
@@ -174,6 +179,11 @@ class Portal:
 def _bare_fault(correlation: str) -> HTMLResponse:
     """The answer where not even an error page could be made."""
     return _bare("Error", f"Something went wrong. Reference: {correlation}", 500)
+
+
+def _escaped(query: bytes) -> bytes:
+    """A query whose bytes are ASCII, as they should be: others are percent-encoded, for they may be no text at all."""
+    return query if query.isascii() else quote(query, safe=_PRINTED).encode("ascii")
 
 
 def _away(request: Request, correlation: str) -> Response:

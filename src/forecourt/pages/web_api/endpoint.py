@@ -67,7 +67,7 @@ class PortalApi:
         raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
         path = raw_path.partition(b"?")[0].removeprefix(PREFIX)
         headers = {name.lower(): value for name, value in request.headers.items() if name.lower() != "cookie"}
-        headers.setdefault("x-forwarded-proto", request.url.scheme)
+        headers.setdefault("x-forwarded-proto", request.scope["scheme"])
         query: bytes = request.scope["query_string"]
         if not write:
             return await self._requests.get(visit.principal, path, query, headers, Door.PORTAL_API)

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.model import DataSource, Entity
+from forecourt.kernel.model import DataSource
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.predicate import Field, operands
 from forecourt.kernel.sync import (
@@ -30,6 +30,7 @@ from forecourt.kernel.sync import (
     WireRow,
 )
 from forecourt.store.catalog import Catalog
+from forecourt.store.sync.altered import Altered
 from forecourt.store.sync.capture import qualified, quoted
 from forecourt.store.sync.contests import touched
 from forecourt.store.sync.merge import Merge, arrays
@@ -43,6 +44,7 @@ class Ends:
         self._catalogs = {Side.OPERATIONS: operations, Side.DATAVERSE: dataverse}
         self._wires: dict[int, tuple[Leg, Wire]] = {}
         self._merges: dict[int, Merge] = {}
+        self._changes: dict[int, Altered] = {}
 
     def wire(self, leg: Leg) -> Wire:
         """The SQL of a leg, made once."""
@@ -91,11 +93,11 @@ class Ends:
 
     async def affected(self, unit: Unit, leg: Leg, changes: Sequence[Captured]) -> list[WireRow]:
         """Root keys of the source rows that changes of its tables may have altered, each once, by last change."""
-        altered, args = self._altered(leg, changes)
-        if not args:
+        altered = self._altered(leg)
+        aliases, args = altered.noted(changes)
+        if not aliases:
             return []
-        keys = ", ".join(f"k{at}" for at in range(len(self.wire(leg).root)))
-        plan = SystemPlan(f"rows of {leg.source.name} that changed", f"select {keys} from {altered} order by at", args)
+        plan = SystemPlan(f"rows of {leg.source.name} that changed", altered.keys(aliases), args)
         return [tuple(row) for row in await unit.system(plan, writes=False)]
 
     async def changed(
@@ -103,68 +105,19 @@ class Ends:
     ) -> tuple[list[tuple[WireRow, WireRow]], bool]:
         """:meth:`project` of the :meth:`affected` rows, in one statement; and whether every noted row is among them
         with the key that it was noted with, so that there are no :meth:`noted_keys` of others."""
-        altered, args = self._altered(leg, changes)
-        if not args:
+        altered = self._altered(leg)
+        aliases, args = altered.noted(changes)
+        if not aliases:
             return [], True
-        wire = self.wire(leg)
-        alias = quoted(leg.source.root.alias)
-        same = " and ".join(f"{alias}.{quoted(name)} = altered.k{at}" for at, (name, _) in enumerate(wire.root))
-        sql = (
-            f"select {wire.roots()}, {', '.join(wire.sent)}, {wire.unmapped} {wire.reading()} "
-            f"join {altered} on {same} where {wire.filter} order by altered.at"
-        )
-        plan = SystemPlan(f"read what changed of {leg.source.name}", sql, args)
+        plan = SystemPlan(f"read what changed of {leg.source.name}", altered.rows(aliases), args)
         sent = self._pairs(leg, await unit.system(plan, writes=False))
-        return sent, self._whole(wire, changes, len(sent))
+        return sent, altered.whole(changes, len(sent))
 
-    @staticmethod
-    def _whole(wire: Wire, changes: Sequence[Captured], sent: int) -> bool:
-        """Whether all noted rows are among those sent, and none was noted with two keys."""
-        root = wire.leg.source.root.table
-        rows = [row for change in changes if change.table == root for row in change.rows]
-        if any(change.images or change.table != root for change in changes):
-            return not rows
-        noted = {tuple(row.items()) for row in rows}
-        return sent == len(noted) == len({tuple(row[name] for name, _ in wire.root) for row in rows})
-
-    def _altered(self, leg: Leg, changes: Sequence[Captured]) -> tuple[str, tuple[str, ...]]:
-        """Root keys (k0, …) of the rows that changes may have altered, each with the number of its last change, as a
-        set of rows ``altered``, and its arguments; () for none."""
-        wire, parts, args = self.wire(leg), list[str](), list[str]()
-        for source in leg.source.sources:
-            noted = [
-                (at, row) for at, change in enumerate(changes) if change.table == source.table for row in change.rows
-            ]
-            if noted:
-                sql, values = self._roots(wire, source, noted, len(args) + 1)
-                parts.append(sql)
-                args.append(values)
-        keys = ", ".join(f"k{at}" for at in range(len(wire.root)))
-        every = " union all ".join(parts)
-        return f"(select {keys}, max(at) as at from ({every}) as noted group by {keys}) as altered", tuple(args)
-
-    @staticmethod
-    def _roots(
-        wire: Wire, source: DataSource, rows: Sequence[tuple[int, Mapping[str, object]]], number: int
-    ) -> tuple[str, str]:
-        """Root keys of a table's noted rows with the numbers of their changes, and the argument of this number."""
-        entity = wire.leg.source
-        types = {name: column.type for name, column in wire.source.tables[source.table].columns.items()}
-        first = source is entity.root
-        columns = [name for name, _ in wire.root] if first else [own for _, own in source.on]
-        given = ", ".join(f"{quoted(name)} {types[name]}" for name in dict.fromkeys(columns))
-        noted = f'jsonb_to_recordset(${number}::text::jsonb) as noted("@at" int, {given})'
-        if first:
-            keys, origin = [f"noted.{quoted(name)}" for name in columns], noted
-        else:
-            keys = [f"{quoted(entity.root.alias)}.{quoted(name)}" for name, _ in wire.root]
-            on = " and ".join(
-                f"{quoted(above)}.{quoted(theirs)} = noted.{quoted(own)}" for (above, theirs), own in source.on
-            )
-            origin = f"{noted}, {_up_to(entity, source)} where {on}"
-        named = ", ".join(f"{key} as k{at}" for at, key in enumerate(keys))
-        values = _json([{"@at": at, **{name: row[name] for name in columns}} for at, row in rows])
-        return f'select {named}, noted."@at" as at from {origin}', values
+    def _altered(self, leg: Leg) -> Altered:
+        known = self._changes.get(id(leg))
+        if known is None:
+            known = self._changes[id(leg)] = Altered(self.wire(leg))
+        return known
 
     async def project(self, unit: Unit, leg: Leg, roots: Sequence[WireRow]) -> list[tuple[WireRow, WireRow]]:
         """(root key, wire row) of the source rows with these root keys that exist and pass the filter, in the order
@@ -415,20 +368,6 @@ def _json(rows: Sequence[Mapping[str, object]]) -> str:
 
 def _numbered(rows: Sequence[Mapping[str, object]]) -> str:
     return _json([{**row, "@n": at} for at, row in enumerate(rows)])
-
-
-def _up_to(entity: Entity, source: DataSource) -> str:
-    """The joins from the root to what a joined table hangs on, without that table."""
-    parts = [f"{qualified(entity.root.table)} as {quoted(entity.root.alias)}"]
-    for item in entity.sources[1:]:
-        if item is source:
-            break
-        on = " and ".join(
-            f"{quoted(above)}.{quoted(theirs)} = {quoted(item.alias)}.{quoted(own)}" for (above, theirs), own in item.on
-        )
-        kind = "left join" if item.join == "left" else "join"
-        parts.append(f"{kind} {qualified(item.table)} as {quoted(item.alias)} on {on}")
-    return " ".join(parts)
 
 
 def _read(leg: Leg, source: DataSource) -> tuple[str, ...]:

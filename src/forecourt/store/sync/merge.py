@@ -68,6 +68,7 @@ class Merge:
         self._deferred = {p for p, c in enumerate(leg.columns) if c.target in defer}
         self.parts = parts_of(wire)
         self.root = self.parts[0]
+        self._made: dict[tuple[str, bool, bool], str] = {}
         fixed = [p for p in self._deferred if p in self._keys or not self._physical(p).nullable]
         if fixed:
             raise Refusal("FC6004", f"{leg.map}: {leg.columns[fixed[0]].target} can't be left out: it needs a value.")
@@ -216,6 +217,13 @@ class Merge:
         )
 
     def _merging(self, rows: str, staged: bool = False, sure: bool = False) -> str:
+        """The common table expressions of a merge, made once for each form of ``rows``."""
+        known = self._made.get((rows, staged, sure))
+        if known is None:
+            known = self._made[rows, staged, sure] = self._make(rows, staged, sure)
+        return known
+
+    def _make(self, rows: str, staged: bool, sure: bool) -> str:
         good = "f.wrong is null and f.last"
         ctes, updates = [_IDS, self.found(rows, staged, sure)], []
         for part in self.parts:
