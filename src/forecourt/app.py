@@ -10,20 +10,10 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-
-from forecourt import __version__
 from forecourt.dataverse.cascades import Cascades
 from forecourt.dataverse.definitions import TableFile
 from forecourt.dataverse.design import merged
-from forecourt.dataverse.impersonation import Impersonation
-from forecourt.dataverse.metadata import Metadata
-from forecourt.dataverse.metadata_query import metadata_services
 from forecourt.dataverse.organization import Enlisting, settle
 from forecourt.dataverse.pipeline import Pipeline
 from forecourt.dataverse.schema_apply import bring_up
@@ -31,8 +21,7 @@ from forecourt.dataverse.service import TableRows
 from forecourt.dataverse.solution import DataverseSolution, check_tables, load_dataverse, read_tables, relationships
 from forecourt.dataverse.stamps import Stamps
 from forecourt.dataverse.tables import Tables
-from forecourt.dataverse.web_api import PortalRequests, web_api_requests
-from forecourt.dataverse.who_am_i import organization_id
+from forecourt.dataverse.web_api import PortalRequests
 from forecourt.identity.accounts import Accounts
 from forecourt.identity.applications import Applications
 from forecourt.identity.bearer import Bearer
@@ -52,7 +41,6 @@ from forecourt.integration.dual_write.alerts import Alarm
 from forecourt.integration.dual_write.definitions import MapFile
 from forecourt.integration.dual_write.flow import Flow
 from forecourt.integration.dual_write.flow import Plane as SyncPlane
-from forecourt.integration.dual_write.gauges import Gauges
 from forecourt.integration.dual_write.jobs import Copies, MapJobs
 from forecourt.integration.dual_write.life import DualWrite
 from forecourt.integration.dual_write.live import Live
@@ -60,30 +48,22 @@ from forecourt.integration.dual_write.loader import PATTERN as MAP_FILES
 from forecourt.integration.dual_write.loader import Maps, load_maps
 from forecourt.integration.dual_write.queued import Queue
 from forecourt.integration.dual_write.repair import Repairer
-from forecourt.integration.dual_write.service import map_services
 from forecourt.integration.dual_write.verify import Verifier
-from forecourt.integration.virtual.actions import virtual_actions
 from forecourt.integration.virtual.catalog import virtual_tables
 from forecourt.kernel.change import SidedLogic
-from forecourt.kernel.errors import DefinitionError, DefinitionErrors, Refusal, Unavailable
+from forecourt.kernel.errors import DefinitionError, DefinitionErrors
 from forecourt.kernel.model import Where
 from forecourt.kernel.observe import Observer, nobody
-from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.relation import TableName
 from forecourt.kernel.solution import EMBEDDED, SolutionHeader, expand
 from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import Side
-from forecourt.operations.actions import entity_actions
 from forecourt.operations.logic import EntityLogic
-from forecourt.operations.packages.actions import package_services
 from forecourt.operations.packages.blobs import Blobs
-from forecourt.operations.packages.door import PackageDoor
 from forecourt.operations.packages.jobs import Jobs
-from forecourt.operations.packages.queues import Queues
 from forecourt.operations.packages.register import Register
 from forecourt.operations.packages.schema import SCRIPTS as PACKAGES
 from forecourt.operations.sequences import TABLE as NUMBERS
-from forecourt.operations.service import data_requests
 from forecourt.operations.solution import OperationsSolution, load_operations
 from forecourt.operations.users import Users
 from forecourt.pages.application import Portal
@@ -91,7 +71,6 @@ from forecourt.pages.options import PortalOptions
 from forecourt.pages.site.loader import load_site
 from forecourt.pages.site.site import Site, WebRoles
 from forecourt.security.gate import Gate, Plane
-from forecourt.security.http import AsgiScope, ODataDoor, Receive, Send
 from forecourt.security.permissions import faults as permission_faults
 from forecourt.security.permissions import opened
 from forecourt.security.rules import PortalRules, Rules
@@ -114,9 +93,6 @@ from forecourt.store.work import SCRIPTS as DECISIONS
 from forecourt.store.work import Coordinator
 
 DATABASE = "forecourt"
-
-#: What a browser is told where the solution has no site.
-NO_SITE = "This solution has no portal. It serves /data, /api/data/v9.2 and the token endpoint.\n"
 
 #: Held while a process prepares the schema or loads the sample, so that two at once do not meet.
 PREPARING = 0x464F52455052
@@ -449,88 +425,3 @@ async def _dual_write(
         await dual_write.refresh()
     verifier, repairer = Verifier(flow, registry, queue), Repairer(flow, registry)
     return Copies(dual_write, verifier, repairer, MapJobs(dual_write, verifier, repairer, observer))
-
-
-class Server:
-    """The ASGI application: which door a path belongs to.
-
-    ``/data``, ``/api/data/v9.2``, data packages and the token endpoint come first; everything else is the portal's.
-    """
-
-    def __init__(self, forecourt: Forecourt, registry: CollectorRegistry) -> None:
-        observer, timing = forecourt.observer, forecourt.settings.server_timing
-        authenticate = forecourt.bearer.authenticate
-        self._forecourt = forecourt
-        self._registry = registry
-        self._gauges = Gauges(forecourt.dual_write, forecourt.doubts, observer)
-        definitions = forecourt.definitions
-        actions = entity_actions(definitions.operations.hooks, forecourt.operations_gate)
-        apis = virtual_actions(definitions.tables.model.entities.values(), actions)
-        jobs, queues = forecourt.packages, Queues(forecourt.packages)
-        served = {**package_services(jobs, queues), **map_services(forecourt.copies), **actions}
-        self._packages = PackageDoor(jobs.blobs, queues, authenticate, observer)
-        self._data = ODataDoor(data_requests(forecourt.operations_gate, served), authenticate, observer, timing)
-        self._web_api = ODataDoor(
-            web_api_requests(
-                forecourt.dataverse_gate,
-                organization_id(forecourt.header.name),
-                {**metadata_services(Metadata(definitions.tables, definitions.dataverse.design)), **apis},
-                [api.signature for api in apis.values()],
-            ),
-            authenticate,
-            observer,
-            timing,
-            Impersonation(forecourt.dataverse_gate, forecourt.principals.for_operations_user),
-        )
-        self._tokens = Starlette(routes=forecourt.token_endpoint.routes())
-        self._token_prefix = f"/{forecourt.header.tenant}/"
-
-    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-            return
-        path: str = scope["path"]
-        if path.startswith("/data/") or path == "/data":
-            await self._data(scope, receive, send)
-        elif path.startswith("/api/data/v9.2/") or path == "/api/data/v9.2":
-            await self._web_api(scope, receive, send)
-        elif path.startswith(self._token_prefix) or path.endswith("/oauth2/v2.0/token"):
-            await self._tokens(scope, receive, send)
-        elif PackageDoor.owns(path):
-            await self._packages(scope, receive, send)
-        elif path == "/health":
-            await self._health(scope, receive, send)
-        elif path == "/metrics":
-            await self._gauges.refresh()
-            text = generate_latest(self._registry)
-            await _respond(send, 200, CONTENT_TYPE_LATEST, text)
-        elif self._forecourt.portal is not None:
-            await self._forecourt.portal(scope, receive, send)
-        else:
-            await PlainTextResponse(NO_SITE, 404)(scope, receive, send)
-
-    async def _health(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """200 while both databases answer, else 503."""
-        databases = self._forecourt.databases
-        try:
-            for database in {id(d): d for d in (databases.operations, databases.dataverse)}.values():
-                await database.system(SystemPlan("health", "select 1"))
-            body, status = {"status": "ok", "version": __version__}, 200
-        except (Refusal, Unavailable):
-            body, status = {"status": "database unavailable", "version": __version__}, 503
-        await _respond(send, status, "application/json", msgspec.json.encode(body))
-
-
-async def _respond(send: Send, status: int, kind: str, body: bytes) -> None:
-    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    """Nothing to start: a server is built before it listens and closed by who built it."""
-    while True:
-        message: Any = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

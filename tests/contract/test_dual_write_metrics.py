@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 
-from forecourt.app import Server
 from forecourt.cli.copy_metrics import copy_metrics
 from forecourt.kernel.observe import Observation, SystemWork
+from forecourt.server import Server
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.work import decider_name
 from support import pairs

@@ -32,6 +32,7 @@ SYSTEM = {
     "operations/packages/queues.py",
     "operations/packages/register.py",
     "operations/sequences.py",
+    "server.py",
     "store/beneath.py",
     "store/catalog.py",
     "store/database.py",

@@ -28,12 +28,13 @@ import asyncpg
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from forecourt.app import Databases, Forecourt, Server, build
+from forecourt.app import Databases, Forecourt, build
 from forecourt.identity import csrf, sessions
 from forecourt.identity.passwords import generate_password
 from forecourt.kernel.observe import Fault, Observation
 from forecourt.kernel.principal import Door, Principal
 from forecourt.odata import record_id
+from forecourt.server import Server
 from forecourt.settings import Settings
 from forecourt.store.database import Database
 from forecourt.store.embedded import EmbeddedServer

@@ -13,7 +13,7 @@ import uvicorn
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from forecourt.app import Forecourt, Server, read_header
+from forecourt.app import Forecourt, read_header
 from forecourt.cli.copy_metrics import copy_metrics
 from forecourt.cli.copying import start_untouched
 from forecourt.cli.credentials import APPLICATIONS, FILE, read_credentials
@@ -23,6 +23,7 @@ from forecourt.cli.workspace import data_folder, example, opened, solution_argum
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.observe import Fault, fan_out
 from forecourt.operations.packages.queues import Queues
+from forecourt.server import Server
 from forecourt.settings import Settings, from_environment
 from forecourt.store.recovery import watch
 

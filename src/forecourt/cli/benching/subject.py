@@ -23,7 +23,7 @@ from urllib.parse import quote
 import click
 from prometheus_client import CollectorRegistry
 
-from forecourt.app import Forecourt, Server
+from forecourt.app import Forecourt
 from forecourt.cli.benching.machine import parent, pin
 from forecourt.cli.benching.pgbench import Sent, Work, by_hand, from_sent
 from forecourt.cli.benching.suite import Scenario, Suite, Variant, spread
@@ -31,6 +31,7 @@ from forecourt.cli.workspace import example, opened
 from forecourt.identity.tokens import LONGEST_LIFETIME
 from forecourt.kernel.plan import SystemPlan
 from forecourt.odata import record_id
+from forecourt.server import Server
 from forecourt.settings import from_environment
 from forecourt.store.database import Database
 from forecourt.store.lanes import Lane, Record
