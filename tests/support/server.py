@@ -486,6 +486,7 @@ def serving(start: Callable[[Settings], Any], certificate: tuple[Path, Path] | N
                 access_log=False,
                 ssl_certfile=certificate[0] if certificate else None,
                 ssl_keyfile=certificate[1] if certificate else None,
+                timeout_graceful_shutdown=1,
             )
             server = uvicorn.Server(config)
             loop = asyncio.get_running_loop()

@@ -28,6 +28,10 @@ from forecourt.settings import Settings, from_environment
 from forecourt.store.recovery import watch
 
 
+#: Seconds for which requests that are running may go on after a stop.
+GRACE = 10
+
+
 @click.command()
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Folder of the embedded database.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Port on 127.0.0.1.")
@@ -90,6 +94,7 @@ async def _run(
             log_level="warning",
             access_log=False,
             server_header=False,
+            timeout_graceful_shutdown=GRACE,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=settings.trusted_proxies or None,
         )
