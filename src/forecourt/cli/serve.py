@@ -27,7 +27,6 @@ from forecourt.server import Server
 from forecourt.settings import Settings, from_environment
 from forecourt.store.recovery import watch
 
-
 #: Seconds for which requests that are running may go on after a stop.
 GRACE = 10
 
