@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from collections.abc import AsyncIterator
@@ -13,7 +12,7 @@ import pytest
 from forecourt.kernel.errors import DefinitionErrors
 from forecourt.security.standing import id_of
 from forecourt.store.embedded import EmbeddedServer
-from support.server import Answer, Installation, Person
+from support.server import Answer, Installation, Person, send
 from support.small_erp import ROOT, small_erp
 
 A = "/api/data/v9.2"
@@ -38,11 +37,6 @@ async def site(opened: Installation) -> Installation:
 @pytest.fixture
 async def admin(site: Installation) -> Person:
     return await site.operations_user("admin")
-
-
-async def send(person: Person, method: str, target: str, body: object = None) -> Answer:
-    headers = {**await person.headers(target), "content-type": "application/json"}
-    return await person.site.ask(method, target, headers, b"" if body is None else json.dumps(body).encode())
 
 
 async def make(person: Person, collection: str, **values: object) -> str:

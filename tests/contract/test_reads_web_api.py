@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.lanes import Lane
-from support.server import Answer, Installation, Person, url
+from support.server import Installation, Person, send, url
 from support.small_erp import small_erp
 
 A = "/api/data/v9.2"
@@ -38,14 +37,6 @@ async def admin(site: Installation) -> Person:
 @pytest.fixture
 async def clerk(site: Installation) -> Person:
     return await site.operations_user("clerk")
-
-
-async def send(
-    person: Person, method: str, target: str, body: object = None, headers: Mapping[str, str] = {}
-) -> Answer:
-    given = {**await person.headers(target), "content-type": "application/json", **headers}
-    raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    return await person.site.ask(method, target, given, raw)
 
 
 async def make(person: Person, collection: str, **values: object) -> str:

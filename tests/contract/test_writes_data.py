@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from forecourt.store.embedded import EmbeddedServer
-from support.server import Answer, Installation, Person
+from support.server import Installation, Person, send
 from support.small_erp import emptied, small_erp
 
 CUSTOMER = {"Name": "Ann", "Email": "ann@example.com", "Note": "careful", "CreditLimit": 10.5, "OnHold": "Invoice"}
@@ -34,14 +34,6 @@ async def site(opened: Installation) -> AsyncIterator[Installation]:
 @pytest.fixture
 async def clerk(site: Installation) -> Person:
     return await site.operations_user("clerk")
-
-
-async def send(
-    person: Person, method: str, target: str, body: object = None, headers: Mapping[str, str] = {}
-) -> Answer:
-    given = {**await person.headers(target), "content-type": "application/json", **headers}
-    raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    return await person.site.ask(method, target, given, raw)
 
 
 async def customer(person: Person, **values: object) -> dict[str, Any]:

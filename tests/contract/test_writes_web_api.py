@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -12,7 +11,7 @@ import pytest
 
 from forecourt.store.embedded import EmbeddedServer
 from support import contoso as sample
-from support.server import Answer, Installation, Person, url
+from support.server import Answer, Installation, Person, send, url
 
 A = "/api/data/v9.2"
 CRM = "Microsoft.Dynamics.CRM"
@@ -28,14 +27,6 @@ async def site(postgres: EmbeddedServer) -> AsyncIterator[Installation]:
 @pytest.fixture
 async def admin(site: Installation) -> Person:
     return await site.operations_user("admin")
-
-
-async def send(
-    person: Person, method: str, target: str, body: object = None, headers: Mapping[str, str] = {}
-) -> Answer:
-    given = {**await person.headers(target), "content-type": "application/json", **headers}
-    raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    return await person.site.ask(method, target, given, raw)
 
 
 async def create(person: Person, collection: str, body: object) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from forecourt.store.embedded import EmbeddedServer
-from support.server import Answer, Installation, Person
+from support.server import Answer, Installation, Person, send
 from support.small_erp import small_erp
 
 A = "/api/data/v9.2"
@@ -29,11 +28,6 @@ async def admin(site: Installation) -> Person:
 @pytest.fixture
 async def friend(site: Installation) -> Person:
     return await site.operations_user("invoicer")
-
-
-async def send(person: Person, method: str, target: str, body: object = None) -> Answer:
-    headers = {**await person.headers(target), "content-type": "application/json"}
-    return await person.site.ask(method, target, headers, b"" if body is None else json.dumps(body).encode())
 
 
 async def make(person: Person, collection: str, **values: object) -> str:

@@ -139,6 +139,15 @@ async def ask(
     return Answer(start["status"], dict(found), b"".join(chunks), cookies)
 
 
+async def send(
+    person: Person, method: str, target: str, body: object = None, headers: Mapping[str, str] = {}
+) -> Answer:
+    """A request of a person with a JSON body, or with bytes as they are."""
+    given = {**await person.headers(target), "content-type": "application/json", **headers}
+    raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await person.site.ask(method, target, given, raw)
+
+
 def url(path: str, **options: object) -> str:
     """A path with query options; a leading ``_`` stands for ``$``.
 

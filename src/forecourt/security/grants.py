@@ -6,7 +6,7 @@ which the granting roles count. System administrators pass every check, on the d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from forecourt.kernel.principal import OperationsUser, Principal
@@ -46,26 +46,14 @@ def granted(
     mode: Mode | None = Mode.DATA_SERVICES,
 ) -> Granted:
     """What ``user`` may do to ``entity``, by one way to it, or (None) by whichever."""
-    if not user.enabled:
-        return DENIED
-    if SYSTEM_ADMINISTRATOR in user.roles:
-        return Granted(True)
-    found = [
-        (name, grant)
-        for name in sorted(user.roles)
-        if (role := rules.roles.get(name)) is not None
-        for grant in role.by_entity.get(entity, ())
-        if operation in grant.operations and (mode is None or mode in grant.modes)
-    ]
-    if not found:
-        return DENIED
-    limits = dict(user.companies)
-    companies = union(limits.get(name) for name, _ in found)
-    if operation is Operation.READ:
-        fields = union(grant.read_fields for _, grant in found)
-    else:
-        fields = union(grant.update_fields for _, grant in found)
-    return Granted(True, companies, fields, tuple(found))
+    found = _held(
+        rules, user, entity, lambda grant: operation in grant.operations and (mode is None or mode in grant.modes)
+    )
+    if isinstance(found, Granted):
+        return found
+    reading = operation is Operation.READ
+    fields = union(grant.read_fields if reading else grant.update_fields for _, grant in found)
+    return Granted(True, _companies(user, found), fields, found)
 
 
 def may_call(rules: OperationsRules, user: OperationsUser, entity: str, action: str) -> Granted:
@@ -73,19 +61,31 @@ def may_call(rules: OperationsRules, user: OperationsUser, entity: str, action: 
 
     An action has a permission of its own: no right to rows brings it along.
     """
+    found = _held(rules, user, entity, lambda grant: action in grant.actions and Mode.DATA_SERVICES in grant.modes)
+    return found if isinstance(found, Granted) else Granted(True, _companies(user, found), None, found)
+
+
+def _held(
+    rules: OperationsRules, user: OperationsUser, entity: str, fits: Callable[[Grant], bool]
+) -> tuple[tuple[str, Grant], ...] | Granted:
+    """Pairs (role, grant) of an entity that fit; or all there is to say, where it does not depend on them."""
     if not user.enabled:
         return DENIED
     if SYSTEM_ADMINISTRATOR in user.roles:
         return Granted(True)
-    found = [
+    found = tuple(
         (name, grant)
         for name in sorted(user.roles)
         if (role := rules.roles.get(name)) is not None
         for grant in role.by_entity.get(entity, ())
-        if action in grant.actions and Mode.DATA_SERVICES in grant.modes
-    ]
+        if fits(grant)
+    )
+    return found or DENIED
+
+
+def _companies(user: OperationsUser, found: Sequence[tuple[str, Grant]]) -> frozenset[str] | None:
     limits = dict(user.companies)
-    return Granted(True, union(limits.get(name) for name, _ in found), None, tuple(found)) if found else DENIED
+    return union(limits.get(name) for name, _ in found)
 
 
 def usable_behind(principal: Principal, user: OperationsUser) -> bool:
