@@ -13,7 +13,7 @@ import multiprocessing
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -267,7 +267,7 @@ class Arena:
             program.busy = False
         for process in (victim, other):
             process.tell("rest")
-        await asyncio.wait_for(asyncio.gather(*tasks), PHASE * 4)
+        await self._ended(tasks, (victim, other))
         resting = [p for p in (victim, other) if not await self._rested(p)]
         for program in programs:
             await program.finish()
@@ -305,6 +305,17 @@ class Arena:
                     for server in self.servers if plan.fault == "cut all" else [chance.choice(self.servers)]:
                         await server.cut(chance)
                     await self._results(3)
+
+    async def _ended(self, tasks: Sequence[asyncio.Task[None]], processes: Sequence[Process]) -> None:
+        """Waits for the programs. What they wait for may be held by a prepared transaction: where no process is left
+        that recovers it, it is recovered here."""
+        async with asyncio.timeout(SETTLED):
+            while (await asyncio.wait(tasks, timeout=1))[1]:
+                if all(process.dead.is_set() for process in processes):
+                    with suppress(Refusal, Unavailable, *LOST):
+                        await recovery.recover(self.pair.forecourt.coordinator)
+        for task in tasks:
+            await task
 
     async def _rested(self, process: Process) -> bool:
         return await self._until(lambda: process.idle.is_set() or process.dead.is_set(), SETTLED)

@@ -20,6 +20,9 @@ from forecourt.store.work import Coordinator, decided, decider_name, finish
 INTERVAL = 5.0
 KEPT = 24 * 3600
 
+#: Seconds between two looks while something in doubt is still running.
+SOON = 0.5
+
 #: The instants of a recovery (see ``kernel/steps``).
 STEPS: Final = ("recovery: found", "recovery: looked up", "recovery: finished", "recovery: forgotten")
 
@@ -93,8 +96,10 @@ async def _forget(coordinator: Coordinator, numbers: set[int]) -> None:
 
 
 async def watch(coordinator: Coordinator, interval: float = INTERVAL) -> None:
-    """Recovers for ever, until cancelled. A database that is away is tried again at the next look."""
+    """Recovers for ever, until cancelled. A database that is away is tried again at the next look; a work that was still
+    running is looked at again soon, since others wait for its rows."""
     while True:
+        running = 0
         with suppress(Unavailable, Refusal):
-            await recover(coordinator)
-        await asyncio.sleep(interval)
+            running = (await recover(coordinator)).running
+        await asyncio.sleep(min(interval, SOON) if running else interval)
