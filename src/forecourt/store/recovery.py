@@ -96,8 +96,8 @@ async def _forget(coordinator: Coordinator, numbers: set[int]) -> None:
 
 
 async def watch(coordinator: Coordinator, interval: float = INTERVAL) -> None:
-    """Recovers for ever, until cancelled. A database that is away is tried again at the next look; a work that was still
-    running is looked at again soon, since others wait for its rows."""
+    """Recovers for ever, until cancelled. A database that is away is tried again at the next look; a work that was
+    still running is looked at again soon, since others wait for its rows."""
     while True:
         running = 0
         with suppress(Unavailable, Refusal):
