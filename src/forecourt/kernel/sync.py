@@ -237,8 +237,8 @@ class Outbox(Protocol):
         """Changed rows that wait for the map, and the age of the oldest in seconds."""
         ...
 
-    async def tidy(self, consumers: Sequence[tuple[Position, Sequence[TableName]]]) -> int:
-        """Deletes what every consumer of a table is done with. Returns how many rows of the outbox."""
+    async def tidy(self, consumers: Sequence[tuple[Position, Sequence[TableName] | None]]) -> int:
+        """Deletes what every consumer of a table is done with; None: of any. Returns how many rows of the outbox."""
         ...
 
     def wake(self) -> None:

@@ -206,6 +206,7 @@ async def test_what_every_reader_is_done_with_is_deleted_and_no_more(case: Case)
     _, quick = await case.all(slow)
     elsewhere = TableName("public", "elsewhere")
     assert await case.outbox.tidy([(slow, [ORDERS]), (quick, [ORDERS])]) == 0
+    assert await case.outbox.tidy([(slow, None), (quick, [ORDERS])]) == 0, "who may wait for any table"
     assert await case.outbox.tidy([(slow, [elsewhere]), (quick, [ORDERS])]) == 1
     assert (await case.all(quick))[0] == []
 

@@ -436,18 +436,21 @@ class DualWrite:
 
     async def tidy(self) -> None:
         """Deletes from the outboxes what every map is done with."""
-        consumers: dict[Side, list[tuple[Position, list[TableName]]]] = {side: [] for side in Side}
+        consumers: dict[Side, list[tuple[Position, list[TableName] | None]]] = {side: [] for side in Side}
         records = await self.registry.maps() if await self.registry.installed() else {}
         if records and not any(runs(record) for record in records.values()):
             await self._leave()
             return
         for name, record in records.items():
-            if not runs(record) or name not in self.maps:
+            if not runs(record):
                 continue
-            for side, leg in self.maps[name].legs.items():
+            # Of a map whose file is gone, nobody can say which tables it waits for.
+            item = None if self.versions.standing(record) else self.maps.get(name)
+            for side in Side if item is None else item.legs:
                 position = await self.registry.position(name, side)
                 if position is not None:
-                    consumers[side].append((position, [source.table for source in leg.source.sources]))
+                    tables = None if item is None else [source.table for source in item.legs[side].source.sources]
+                    consumers[side].append((position, tables))
         planes = self._flow.planes
         if planes[Side.OPERATIONS].database is planes[Side.DATAVERSE].database:
             consumers = {Side.OPERATIONS: [item for found in consumers.values() for item in found]}

@@ -67,7 +67,7 @@ _TIDY = """
 delete from forecourt.outbox where id in (
     select id from forecourt.outbox o where not exists (
         select from unnest($1::text[], $2::text[]) as waits(relation, since)
-        where waits.relation = o.relation and not pg_visible_in_snapshot(o.xid, waits.since::pg_snapshot))
+        where waits.relation in (o.relation, '') and not pg_visible_in_snapshot(o.xid, waits.since::pg_snapshot))
     and pg_visible_in_snapshot(o.xid, pg_current_snapshot()) limit 10000)
 returning 1"""
 #: Asks to be notified, and looks what came before that.
@@ -229,9 +229,13 @@ class Outbox:
         row = (await self._system(SystemPlan("measure the backlog", _BACKLOG, args)))[0]
         return row[0], row[1]
 
-    async def tidy(self, consumers: Sequence[tuple[Position, Sequence[TableName]]]) -> int:
-        """Deletes what every consumer of a table is done with. Returns how many rows of the outbox."""
-        waits = [(relation_of(table), position.since) for position, tables in consumers for table in tables]
+    async def tidy(self, consumers: Sequence[tuple[Position, Sequence[TableName] | None]]) -> int:
+        """Deletes what every consumer of a table is done with; None: of any. Returns how many rows of the outbox."""
+        waits = [
+            (relation, position.since)
+            for position, tables in consumers
+            for relation in ([""] if tables is None else map(relation_of, tables))
+        ]
         args = ([relation for relation, _ in waits], [since for _, since in waits])
         deleted = 0
         while True:
