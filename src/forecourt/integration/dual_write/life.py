@@ -13,13 +13,14 @@ catches up (``catch_up``), or passes over what has changed (``discard``), after 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from forecourt.integration.dual_write.active import Versions, runs
 from forecourt.integration.dual_write.alerts import Alarm
+from forecourt.integration.dual_write.captures import Captures
 from forecourt.integration.dual_write.drift import Drift, Look, drift
 from forecourt.integration.dual_write.flow import Flow
 from forecourt.integration.dual_write.initial import InitialSync, Synced
@@ -34,15 +35,11 @@ from forecourt.kernel.bulk import Bulk
 from forecourt.kernel.document import suggest
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.journal import Journal
-from forecourt.kernel.relation import TableName
 from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import Activity, Lease, MapState, Position, Registry, Side
 
 #: Tries, a tenth of a second apart, to get hold of a map that a worker is at.
 PATIENCE = 600
-
-#: What is held, in place of a map, while capture is changed. No map has such a name.
-CAPTURE: Final = "* capture"
 
 #: The instants of changes of state (see ``kernel/steps``), beside those of what they run.
 STEPS: Final = (
@@ -99,6 +96,7 @@ class DualWrite:
         self._live = live
         self._look = look
         self._kept = False
+        self._captures = Captures(flow, registry, journal, self.versions, step)
         alarm.act, alarm.doubt = self._act, self._doubt
 
     def named(self, names: Sequence[str]) -> list[TableMap]:
@@ -205,9 +203,9 @@ class DualWrite:
                     fresh.append(item)
                 else:
                     done.append(f"{item.name} is {state} already")
-            await self._capture()
+            await self._captures.renew(self.maps)
 
-        await self._alone(register)
+        await self._captures.alone(register)
         for item in fresh:
             await self._reset(item, anew=False)
         return fresh, done
@@ -238,7 +236,7 @@ class DualWrite:
                 async with self._held(item):
                     await self.registry.forget_positions(item.name)
         await self.refresh()
-        await self._alone(self._capture)
+        await self._captures.change(self.maps)
 
     async def _initializing(self, item: TableMap, by: str, initial: bool) -> str:
         """Lets a map that is not running begin, and says its state. What a stop that was cut off has left is forgotten
@@ -303,25 +301,9 @@ class DualWrite:
                     await self.registry.forget_positions(item.name)
             await self._step("life: forgotten")
         if await self.registry.installed():
-            await self._alone(self._capture)
+            await self._captures.change(self.maps)
             await self._leave()
         return done
-
-    async def _leave(self) -> None:
-        """Leaves an operations database that is attached as it was found, once no map runs: registry, log and journal
-        go. While there is a job to do they stay; :meth:`tidy` looks again."""
-        planes = self._flow.planes
-        if planes[Side.OPERATIONS].database is planes[Side.DATAVERSE].database:
-            return
-
-        async def leave() -> None:
-            # Why a map was stopped by itself stays to be read, until somebody stops or starts it.
-            kept = any(runs(record) or record.detail for record in (await self.registry.maps()).values())
-            if not kept and await self.journal.remove() and await self.registry.remove():
-                await planes[Side.OPERATIONS].outbox.remove()
-
-        await self._alone(leave)
-        await self.refresh()
 
     async def _change(
         self, item: TableMap, state: MapState, expected: Sequence[MapState], by: str, what: str, detail: str = ""
@@ -347,7 +329,7 @@ class DualWrite:
         elif action == "stop":
             if await self.registry.set_state(name, "not running", ("running", "resuming", "paused"), reason):
                 await self.registry.note(Activity(name, "stopped", "alert", 0, reason))
-                await self._alone(self._capture)
+                await self._captures.change(self.maps)
                 await self.refresh()
         else:
             await self.registry.note(Activity(name, "alert", "alert", 0, reason))
@@ -390,35 +372,6 @@ class DualWrite:
         finally:
             await self.registry.release(lease)
 
-    async def _alone(self, doing: Callable[[], Awaitable[None]]) -> None:
-        """What changes which maps there are, or what is captured for them: one process at a time. Two that start
-        different maps would each take the other's triggers away; one that cleans up, what another has just made."""
-
-        async def attempt(work: Any) -> None:
-            await self.registry.hold(await self._flow.unit(work, Side.OPERATIONS), CAPTURE)
-            await doing()
-
-        coordinator = self._flow.planes[Side.OPERATIONS].gate.coordinator
-        await coordinator.run(attempt, "change what is captured", settle=False, slow=True)
-
-    async def _capture(self) -> None:
-        """Makes the triggers of both sides be those of the maps that are not stopped."""
-        records = await self.registry.maps()
-        started = [item for name, item in self.maps.items() if name in records and records[name].state != "not running"]
-        shared = self._flow.planes[Side.OPERATIONS].database is self._flow.planes[Side.DATAVERSE].database
-        captures: dict[Side, list[object]] = {side: [] for side in Side}
-        for item in started:
-            for side, leg in item.legs.items():
-                images = item.record.versions == "every"
-                captures[Side.OPERATIONS if shared else side] += self._flow.ends.capture([leg], side, images)
-        for side in (Side.OPERATIONS,) if shared else tuple(Side):
-            outbox = self._flow.planes[side].outbox
-            if captures[side]:
-                await outbox.install(captures[side])  # type: ignore[arg-type]
-            else:
-                await outbox.remove()
-        await self._step("life: captured")
-
     # -- upkeep --------------------------------------------------------------------------------------------------------
 
     async def status(self, names: Sequence[str] = ()) -> list[Status]:
@@ -435,25 +388,10 @@ class DualWrite:
         return total
 
     async def tidy(self) -> None:
-        """Deletes from the outboxes what every map is done with."""
-        consumers: dict[Side, list[tuple[Position, list[TableName] | None]]] = {side: [] for side in Side}
-        records = await self.registry.maps() if await self.registry.installed() else {}
-        if records and not any(runs(record) for record in records.values()):
+        """Deletes from the outboxes what every map is done with; where no map runs any more, everything."""
+        if not await self._captures.tidy(self.maps):
             await self._leave()
-            return
-        for name, record in records.items():
-            if not runs(record):
-                continue
-            # Of a map whose file is gone, nobody can say which tables it waits for.
-            item = None if self.versions.standing(record) else self.maps.get(name)
-            for side in Side if item is None else item.legs:
-                position = await self.registry.position(name, side)
-                if position is not None:
-                    tables = None if item is None else [source.table for source in item.legs[side].source.sources]
-                    consumers[side].append((position, tables))
-        planes = self._flow.planes
-        if planes[Side.OPERATIONS].database is planes[Side.DATAVERSE].database:
-            consumers = {Side.OPERATIONS: [item for found in consumers.values() for item in found]}
-        for side, found in consumers.items():
-            if found:
-                await planes[side].outbox.tidy(found)
+
+    async def _leave(self) -> None:
+        await self._captures.leave()
+        await self.refresh()
