@@ -15,7 +15,8 @@ from forecourt.integration.dual_write.maps import TableMap
 from forecourt.kernel.journal import Journal
 from forecourt.kernel.relation import TableName
 from forecourt.kernel.steps import Step
-from forecourt.kernel.sync import Capture, Position, Registry, Side
+from forecourt.kernel.sync import Capture, Position, Side
+from forecourt.kernel.sync_ports import Registry
 
 #: What is held, in place of a map, while capture is changed. No map has such a name.
 CAPTURE: Final = "* capture"

@@ -23,7 +23,8 @@ from forecourt.integration.dual_write.flow import Flow, Outcome, key_of, turned
 from forecourt.integration.dual_write.maps import TableMap
 from forecourt.integration.dual_write.tally import Tally, error_of
 from forecourt.integration.dual_write.wire_json import key_from
-from forecourt.kernel.sync import Captured, Leg, Position, Registry, Side, WireRow
+from forecourt.kernel.sync import Captured, Leg, Position, Side, WireRow
+from forecourt.kernel.sync_ports import Registry
 
 Work = Any
 

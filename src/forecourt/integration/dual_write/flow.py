@@ -25,7 +25,8 @@ from forecourt.kernel.errors import Refusal
 from forecourt.kernel.integration_log import Engine, Entry, Operation, Span
 from forecourt.kernel.model import Entity
 from forecourt.kernel.principal import INTEGRATION, Door
-from forecourt.kernel.sync import Captured, Ends, Leg, Outbox, RowError, Side, Unit, Unsent, WireRow
+from forecourt.kernel.sync import Captured, Leg, RowError, Side, Unit, Unsent, WireRow
+from forecourt.kernel.sync_ports import Ends, Outbox
 from forecourt.security.gate import Gate
 from forecourt.security.scope import Scope
 

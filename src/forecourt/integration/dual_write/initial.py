@@ -23,7 +23,8 @@ from forecourt.kernel.bulk import Bulk, Range
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.integration_log import Span
 from forecourt.kernel.steps import Step, unwatched
-from forecourt.kernel.sync import Lease, Leg, Registry, RowError, Side, SyncError, Unsent, WireRow
+from forecourt.kernel.sync import Lease, Leg, RowError, Side, SyncError, Unsent, WireRow
+from forecourt.kernel.sync_ports import Registry
 
 Work = Any
 

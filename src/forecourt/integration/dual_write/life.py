@@ -36,7 +36,8 @@ from forecourt.kernel.document import suggest
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.journal import Journal
 from forecourt.kernel.steps import Step, unwatched
-from forecourt.kernel.sync import Activity, Lease, MapState, Position, Registry, Side
+from forecourt.kernel.sync import Activity, Lease, MapState, Position, Side
+from forecourt.kernel.sync_ports import Registry
 
 #: Tries, a tenth of a second apart, to get hold of a map that a worker is at.
 PATIENCE = 600

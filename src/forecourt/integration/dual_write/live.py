@@ -31,18 +31,8 @@ from forecourt.kernel.journal import FailureKind
 from forecourt.kernel.model import Entity
 from forecourt.kernel.observe import Observer, Synced, nobody
 from forecourt.kernel.relation import TableName
-from forecourt.kernel.sync import (
-    Captured,
-    Leg,
-    LegColumn,
-    MapState,
-    Mode,
-    Registry,
-    RowError,
-    Side,
-    Unit,
-    WireRow,
-)
+from forecourt.kernel.sync import Captured, Leg, LegColumn, MapState, Mode, RowError, Side, Unit, WireRow
+from forecourt.kernel.sync_ports import Registry
 
 Work = Any
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from forecourt.integration.dual_write.active import Versions, runs
 from forecourt.integration.dual_write.flow import Flow
 from forecourt.integration.dual_write.maps import TableMap
-from forecourt.kernel.sync import MapRecord, Registry, Side
+from forecourt.kernel.sync import MapRecord, Side
+from forecourt.kernel.sync_ports import Registry
 
 
 @dataclass(frozen=True)

@@ -32,18 +32,8 @@ from forecourt.integration.dual_write.wire_json import key_from
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.observe import Fault, Observer, Synced, nobody
 from forecourt.kernel.steps import Step, unwatched
-from forecourt.kernel.sync import (
-    Lease,
-    Leg,
-    Outbox,
-    Position,
-    Registry,
-    RowError,
-    Side,
-    SyncError,
-    Unsent,
-    WireRow,
-)
+from forecourt.kernel.sync import Lease, Leg, Position, RowError, Side, SyncError, Unsent, WireRow
+from forecourt.kernel.sync_ports import Outbox, Registry
 
 Work = Any
 

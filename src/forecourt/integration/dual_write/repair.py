@@ -13,7 +13,8 @@ from typing import Any
 from forecourt.integration.dual_write.change_set import BATCH, Line, Repaired, by_leg, stands
 from forecourt.integration.dual_write.flow import Flow, Outcome, key_of
 from forecourt.integration.dual_write.maps import TableMap
-from forecourt.kernel.sync import Leg, Registry, Side, Unsent, WireRow
+from forecourt.kernel.sync import Leg, Side, Unsent, WireRow
+from forecourt.kernel.sync_ports import Registry
 
 Work = Any
 

@@ -24,7 +24,7 @@ from forecourt.integration.dual_write.maps import TableMap
 from forecourt.integration.dual_write.queued import Queue
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.observe import Fault, Observer
-from forecourt.kernel.sync import Outbox, Registry
+from forecourt.kernel.sync_ports import Outbox, Registry
 
 #: Seconds between two looks of a worker that nobody calls, between two signs that it is still at work, and until
 #: something is tried again that could not be finished.

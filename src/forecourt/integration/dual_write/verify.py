@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeVar
 from forecourt.integration.dual_write.flow import Flow, Outcome, key_of
 from forecourt.integration.dual_write.maps import TableMap
 from forecourt.integration.dual_write.queued import Queue
-from forecourt.kernel.sync import Leg, Registry, RowError, Side, Unsent, WireRow
+from forecourt.kernel.sync import Leg, RowError, Side, Unsent, WireRow
+from forecourt.kernel.sync_ports import Registry
 
 Work = Any
 T = TypeVar("T")

@@ -1,6 +1,6 @@
 """The two ends of legs: reading wire rows at the source, reading and writing them at the target, as SQL over sets.
 
-Implements :class:`~forecourt.kernel.sync.Ends`. Every method is a fixed number of statements, however many rows.
+Implements :class:`~forecourt.kernel.sync_ports.Ends`. Every method is a fixed number of statements, however many rows.
 Leaves out bulk amounts (``bulk``) and what an engine does with all this.
 """
 
