@@ -16,11 +16,14 @@ Everything else is a fault of ours and stays an exception.
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Awaitable
+from typing import NoReturn, TypeVar
 
 from asyncpg import exceptions as pg
 
 from forecourt.kernel.errors import Refusal, Unavailable
+
+T = TypeVar("T")
 
 #: How often a statement that lost against a concurrent one is run at most.
 ATTEMPTS = 4
@@ -50,6 +53,14 @@ _GONE = (
 
 #: What the driver says of a connection that it knows to be lost.
 _CLOSED = "connection is closed"
+
+
+async def unless_removed(asking: Awaitable[T], message: str) -> T:
+    """What is asked of tables that may be taken away. Raises Refusal FC4121 with ``message`` where they were."""
+    try:
+        return await asking
+    except REMOVED:
+        raise Refusal("FC4121", message, hint="Try again.") from None
 
 
 def is_gone(error: BaseException) -> bool:

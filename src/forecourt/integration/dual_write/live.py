@@ -71,11 +71,15 @@ class Live:
         self._broken: dict[Side, float] = {}
         #: Names of the maps that are not stopped, as last looked up: where there are none, nothing is asked.
         self.started: frozenset[str] = frozenset()
+        #: By the sides that share a database: the tables that are captured there for them.
+        self._captured: dict[tuple[Side, ...], frozenset[TableName]] = {}
 
     def use(self, maps: Iterable[TableMap], started: frozenset[str]) -> None:
         """The maps that count from now on, parents first, and which of them are not stopped."""
         self._maps = {item.name: item for item in maps}
         self.started = started
+        databases = [tuple(Side)] if self._shared else [(side,) for side in Side]
+        self._captured = {sides: self._tables(sides) for sides in databases}
 
     # -- the partner ----------------------------------------------------------------------------------------------
 
@@ -191,10 +195,10 @@ class Live:
         """One look at what either side has captured. False: nothing is left."""
         found = False
         queued = work.notes.get(_QUEUED, frozenset())
-        for side in (Side.OPERATIONS,) if self._shared else Side:
-            plane, sides = self._flow.planes[side], tuple(Side) if self._shared else (side,)
+        for sides, tables in self._captured.items():
+            plane = self._flow.planes[sides[0]]
             unit = work.units.get(id(plane.database))
-            if unit is None or not unit.stirred(self._tables(sides)):
+            if unit is None or not unit.stirred(tables):
                 continue
             if _STATES not in work.notes and not await plane.outbox.captured(unit):
                 continue

@@ -24,12 +24,15 @@ from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import Capture, Captured, Position, Side, Unit
 from forecourt.store.catalog import Catalog
 from forecourt.store.database import Database
-from forecourt.store.failures import REMOVED
+from forecourt.store.failures import unless_removed
 from forecourt.store.sync.capture import OUTBOX, PREFIX, merged, qualified, relation_of, remembered, statements
 
 #: How often and how long DDL waits for a table's writers, in tries and milliseconds.
 TRIES = 20
 WAIT = 1_000
+
+#: What is said where capture was removed meanwhile.
+STOPPED: Final = "Changes are no longer captured here: the maps have been stopped."
 
 #: Seconds between two looks where nobody wakes the worker, and how many of them may pass without a wake.
 POLL = 1.0
@@ -167,18 +170,12 @@ class Outbox:
 
     async def _system(self, plan: SystemPlan) -> list[asyncpg.Record]:
         """A statement about what is captured. Raises Refusal FC4121 where that was removed meanwhile."""
-        try:
-            return await self._database.system(plan)
-        except REMOVED:
-            raise _stopped() from None
+        return await unless_removed(self._database.system(plan), STOPPED)
 
     @staticmethod
     async def _own(unit: Unit, plan: SystemPlan, writes: bool = True) -> list[asyncpg.Record]:
         """The same about what a unit has captured itself."""
-        try:
-            return list(await unit.system(plan, writes))
-        except REMOVED:
-            raise _stopped() from None
+        return list(await unless_removed(unit.system(plan, writes), STOPPED))
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -309,10 +306,6 @@ class Outbox:
         except (OSError, pg.PostgresError):
             return None
         return connection
-
-
-def _stopped() -> Refusal:
-    return Refusal("FC4121", "Changes are no longer captured here: the maps have been stopped.", hint="Try again.")
 
 
 #: Numbers of a note keep all of their digits.

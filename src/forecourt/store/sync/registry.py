@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import msgspec
@@ -22,7 +22,10 @@ from forecourt.kernel.errors import Refusal
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.sync import Activity, Lease, MapRecord, MapState, Mode, Position, Side, SyncError, Unit, WireRow
 from forecourt.store.database import Database
-from forecourt.store.failures import ATTEMPTS, REMOVED, contended, refuse
+from forecourt.store.failures import ATTEMPTS, contended, refuse, unless_removed
+
+#: What is said where the registry was removed meanwhile.
+STOPPED: Final = "All maps have been stopped meanwhile."
 
 _REGISTRY = """
 create schema if not exists forecourt;
@@ -125,18 +128,12 @@ class Registry:
     @staticmethod
     async def _rows(database: Database, plan: SystemPlan) -> list[asyncpg.Record]:
         """A statement about the registry. Raises Refusal FC4121 where it was removed meanwhile."""
-        try:
-            return await database.system(plan)
-        except REMOVED:
-            raise _stopped() from None
+        return await unless_removed(database.system(plan), STOPPED)
 
     @staticmethod
     async def _own(unit: Unit, plan: SystemPlan, writes: bool = True) -> list[asyncpg.Record]:
         """The same within a unit."""
-        try:
-            return list(await unit.system(plan, writes))
-        except REMOVED:
-            raise _stopped() from None
+        return list(await unless_removed(unit.system(plan, writes), STOPPED))
 
     # -- maps -----------------------------------------------------------------------------------------------------
 
@@ -187,10 +184,8 @@ class Registry:
             await transaction.execute(lock, name)
             sql = """update forecourt.sync_map set state = $2, detail = $3, changed_at = now()
             where name = $1 and ($4::text[] = '{}' or state = any($4)) returning 1"""
-            try:
-                return await transaction.value(sql, name, state, detail, list(expected)) is not None
-            except REMOVED:
-                raise _stopped() from None
+            setting = transaction.value(sql, name, state, detail, list(expected))
+            return await unless_removed(setting, STOPPED) is not None
 
     # -- leases and positions -------------------------------------------------------------------------------------
 
@@ -331,7 +326,3 @@ class Registry:
 def _error(row: Sequence[Any]) -> SyncError:
     number, name, side, operation, key, message, kind, attempts, at = row
     return SyncError(number, name, Side(side), operation, tuple(msgspec.json.decode(key)), message, kind, attempts, at)
-
-
-def _stopped() -> Refusal:
-    return Refusal("FC4121", "All maps have been stopped meanwhile.", hint="Try again.")
