@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import click
 
 from forecourt import __version__
-from forecourt.cli.audit import audit, explain
+from forecourt.cli.audit import audit
 from forecourt.cli.bench import bench
 from forecourt.cli.check import check
+from forecourt.cli.explain import explain
 from forecourt.cli.init import init
 from forecourt.cli.package import package
 from forecourt.cli.schema import schema
