@@ -56,6 +56,25 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Impersonated:
+    """A request is decided as somebody else: ``identity`` asked, ``acting_as`` is whom it asked for."""
+
+    door: str
+    identity: str
+    acting_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Rows of an entity or table have left as a file: an export of a list, a data package."""
+
+    door: str
+    identity: str
+    entity: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlanCompiled:
     """A plan shape was compiled and cached."""
 
@@ -104,7 +123,20 @@ class Alerted:
     notify: tuple[str, ...]
 
 
-Observation = RequestDone | Denied | Fault | SystemWork | SignIn | PlanCompiled | Synced | Alerted | MapSeen | DoubtSeen
+Observation = (
+    RequestDone
+    | Denied
+    | Fault
+    | SystemWork
+    | SignIn
+    | Impersonated
+    | Exported
+    | PlanCompiled
+    | Synced
+    | Alerted
+    | MapSeen
+    | DoubtSeen
+)
 Observer = Callable[[Observation], None]
 
 
