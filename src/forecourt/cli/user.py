@@ -29,7 +29,7 @@ from forecourt.identity.passwords import generate_password
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.principal import OperationsUser
-from forecourt.security.rules import ADMINISTRATORS, PORTAL_USER
+from forecourt.security.rules import NEVER_BEHIND_PORTAL, PORTAL_USER
 
 _CONTACTS = """
 select c.contactid, coalesce(c.fullname, '') as fullname, coalesce(c.emailaddress1, '') as email,
@@ -313,12 +313,12 @@ def unmap(solution: Path, data: Path | None, contact: str) -> None:
 
 def _require_mappable(found: OperationsUser) -> None:
     """Raises ClickException, saying why, for a user that a portal may not act as."""
-    administrators = {role.casefold() for role in ADMINISTRATORS}
-    held = sorted(role for role in found.roles if role.casefold() in administrators)
+    never = {role.casefold() for role in NEVER_BEHIND_PORTAL}
+    held = sorted(role for role in found.roles if role.casefold() in never)
     if held:
         raise click.ClickException(
-            f"{_plain(found.id)} is an administrator ({', '.join(held)}), and policies do not restrain administrators: "
-            "the contact would see every row. Map a user without administrator roles."
+            f"{_plain(found.id)} holds {_plain(', '.join(held))}, and policies do not restrain such a user: "
+            "the contact would see every row. Map a user without these roles."
         )
     if PORTAL_USER not in found.roles:
         raise click.ClickException(

@@ -29,7 +29,7 @@ from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Denied, Observer
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.principal import Contact, OperationsUser, Principal
-from forecourt.security.rules import ADMINISTRATORS, PORTAL_ANONYMOUS, PORTAL_USER
+from forecourt.security.rules import BYPASS, NEVER_BEHIND_PORTAL, PORTAL_ANONYMOUS, PORTAL_USER
 from forecourt.store.database import Database
 
 #: $1 the contact, $2 the column of the mapping that holds the operations user's id. Two mappings tell as much as ten.
@@ -54,7 +54,7 @@ where c.contactid = $1 and c.statecode = 0
 _HIDDEN_COLUMNS = "adx_identity_"
 
 #: In one case: an ERP database may hold role names in any.
-_ADMINISTRATORS = frozenset(role.casefold() for role in ADMINISTRATORS)
+_NEVER = frozenset(role.casefold() for role in NEVER_BEHIND_PORTAL)
 
 _DOOR = "identity"
 
@@ -195,12 +195,14 @@ class Principals:
         if user is None or not user.enabled:
             self._observer(Denied(_DOOR, identity, "FC3002", "the mapped operations user is missing or disabled"))
             return None
-        if any(role.casefold() in _ADMINISTRATORS for role in user.roles):
+        never = {role for role in user.roles if role.casefold() in _NEVER}
+        if never:
+            bypasses = {role.casefold() for role in never} == {BYPASS.casefold()}
             raise self._denied(
                 identity,
                 "FC3003",
-                "The mapped operations user is an administrator.",
-                "Policies do not restrain administrators: map a user without administrator roles.",
+                f"The mapped operations user {'bypasses the policies' if bypasses else 'is an administrator'}.",
+                f"Policies do not restrain such a user: map one without {', '.join(sorted(never))}.",
             )
         if needed not in user.roles:
             raise self._denied(

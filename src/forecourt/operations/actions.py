@@ -37,7 +37,7 @@ from forecourt.odata.signature import Parameter, Signature, ValueType, json_valu
 from forecourt.odata.slots import slot_kind
 from forecourt.operations.hooks import Hook, Hooks
 from forecourt.security.gate import Gate
-from forecourt.security.grants import may_call
+from forecourt.security.grants import Granted, may_call
 from forecourt.security.lowering import unmapped
 from forecourt.security.scope import Scope
 from forecourt.security.services import NO_CONTENT, Answer, Call
@@ -134,8 +134,7 @@ class EntityAction:
         user = scope.principal.operations_user
         if user is None:
             raise unmapped(scope.principal)
-        granted = may_call(self.gate.enforcer.rules.operations, user, self.signature.entity, self.signature.name)
-        if not granted.allowed:
+        if not self._granted(user).allowed:
             entity = self.gate.model.entities[self.signature.entity]
             raise self._denied(f"You have no right to call {self.signature.name} of {entity.public_name}.")
         return user
@@ -152,12 +151,14 @@ class EntityAction:
                 raise not_found(entity.label or entity.public_name)
             values = found
         company = str(values[entity.company]) if entity.company is not None and values else user.company
-        limits = may_call(self.gate.enforcer.rules.operations, user, entity.name, self.signature.name).companies
-        if limits is not None and company.casefold() not in {name.casefold() for name in limits}:
+        if not self._granted(user).counts_in(company):
             raise self._denied(f"You may not call {self.signature.name} in legal entity {company}.")
         own = tuple((name, values[name]) for name in entity.key) if values else ()
         called = Called(entity, own, values, rows, scope.principal, company)
         return await self.hook.run(called, **arguments)
+
+    def _granted(self, user: OperationsUser) -> Granted:
+        return may_call(self.gate.enforcer.rules.operations, user, self.signature.entity, self.signature.name)
 
     def answer(self, call: Call, result: object) -> Answer:
         """The answer with what the function has returned."""

@@ -15,7 +15,7 @@ from forecourt.kernel.predicate import Column, Compare, Const, Match, Param, Pre
 from forecourt.kernel.principal import OperationsUser
 from forecourt.kernel.relation import Output, Select, Source, TableName
 from forecourt.operations.definitions import UserTables
-from forecourt.security.rules import ADMINISTRATORS, EXTERNAL_USER, PORTAL_ANONYMOUS, PORTAL_USER
+from forecourt.security.rules import EXTERNAL_USER, NEVER_BEHIND_PORTAL, PORTAL_ANONYMOUS, PORTAL_USER
 from forecourt.security.scopes import witnessed
 from forecourt.store.catalog import Catalog
 from forecourt.store.compile import compile_select, compile_witness
@@ -155,7 +155,7 @@ def _settled(user: OperationsUser) -> bool:
     administrator, somebody outside without the portal's role) is read anew: no witness would notice a change.
     """
     portal = PORTAL_USER in user.roles or PORTAL_ANONYMOUS in user.roles
-    return user.enabled and not user.roles & ADMINISTRATORS and (portal or not user.external)
+    return user.enabled and not user.roles & NEVER_BEHIND_PORTAL and (portal or not user.external)
 
 
 def _user(rows: Sequence[Mapping[str, object]], mark: str) -> OperationsUser:

@@ -201,7 +201,7 @@ class Auditor:
             if user is None or not user.external:
                 continue
             for entity in self._operations.model.entities.values():
-                grant = granted(rules.operations, user, entity.name, Operation.READ, None)
+                grant = granted(rules.operations, user, entity.name, Operation.READ, None, entity.company is None)
                 if grant.allowed and not constrained(rules.operations, user, entity, Operation.READ):
                     item = found.setdefault(entity.name, _Unconstrained())
                     item.roles |= {role for role, _ in grant.grants}

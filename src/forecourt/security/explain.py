@@ -176,7 +176,7 @@ class Explainer:
     async def _chain(self, subject: Subject, user: OperationsUser, scope: Scope) -> list[Verdict]:
         rules = self._operations.enforcer.rules.operations
         entity = subject.entity
-        grant = granted(rules, user, entity.name, Operation.READ)
+        grant = granted(rules, user, entity.name, Operation.READ, shared=entity.company is None)
         found = []
         if not user.enabled:
             found.append(Verdict("operations user", user.id, False, "is disabled"))

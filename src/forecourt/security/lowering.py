@@ -97,7 +97,10 @@ class Lowering:
         if base is None:
             return Granted(True)
         user = self.scope.principal.operations_user
-        return DENIED if user is None else granted(self.rules.operations, user, base, operation, self.scope.mode)
+        if user is None:
+            return DENIED
+        shared = entity.company is None
+        return granted(self.rules.operations, user, base, operation, self.scope.mode, shared)
 
     def operations_name(self, entity: Entity) -> str | None:
         """The data entity whose security decides, or None for a native Dataverse table."""
@@ -126,9 +129,10 @@ class Lowering:
         names = frozenset(entity.fields)
         if self._in_rule:
             return names
-        if grant.fields is not None:
-            kept = grant.fields | self._always(entity)
-            names = frozenset(n for n in names if (entity.fields[n].base or n) in kept)
+        if grant.fields is not None or grant.hidden:
+            always = self._always(entity)
+            bases = {name: entity.fields[name].base or name for name in names}
+            names = frozenset(n for n, base in bases.items() if grant.opens(base) or base in always)
         opened = self.scope.columns(self.rules, entity.name)
         return names if opened is None else names & (opened | {entity.key[0]})
 
@@ -203,13 +207,12 @@ class Lowering:
         return all_of() if constrained(self.rules.operations, user, entity, operation) else FALSE
 
     def _companies(self, entity: Entity, prefix: str, grant: Granted) -> Predicate:
-        if entity.company is None or grant.companies is None:
+        if entity.company is None:
             return all_of()
         column = self.column(entity, prefix, entity.company)
-        ids = sorted(grant.companies)
-        if len(ids) == 1:
-            return Compare("eq", column, Const(ids[0]))
-        return In(column, tuple(Const(company) for company in ids))
+        if grant.companies is None:
+            return negate(_among(column, grant.closed)) if grant.closed else all_of()
+        return _among(column, grant.companies)
 
     def _policies(self, entity: Entity, source: str, alias: str, operation: Operation) -> Predicate:
         if self.operations_name(entity) is None or self._filters is None:
@@ -348,6 +351,13 @@ class Lowering:
                 return Arith(op, self._operand(left, entity, prefix), self._operand(right, entity, prefix))
             case _:
                 return value
+
+
+def _among(column: Column, companies: frozenset[str]) -> Predicate:
+    ids = sorted(companies)
+    if len(ids) == 1:
+        return Compare("eq", column, Const(ids[0]))
+    return In(column, tuple(Const(company) for company in ids))
 
 
 def unmapped(principal: Principal) -> Refusal:

@@ -14,10 +14,21 @@ from typing import Literal
 from uuid import UUID
 
 from forecourt.kernel.model import NOWHERE, Where
-from forecourt.kernel.predicate import Predicate
+from forecourt.kernel.predicate import (
+    TRUE,
+    Column,
+    Compare,
+    Exists,
+    Operand,
+    Param,
+    Predicate,
+    all_of,
+    map_operands,
+    operands,
+)
 from forecourt.kernel.principal import SYSTEM_ADMIN_ROLE as SYSTEM_ADMIN_ROLE
 from forecourt.kernel.principal import SYSTEM_ADMINISTRATOR as SYSTEM_ADMINISTRATOR
-from forecourt.kernel.relation import Source, TableName
+from forecourt.kernel.relation import Select, Source, TableName
 
 #: Roles with a fixed meaning (operations-and-integration 3.1, 6).
 SECURITY_ADMINISTRATOR = "SysSecSecurityAdministrator"
@@ -25,6 +36,13 @@ EXTERNAL_USER = "SystemExternalUser"
 PORTAL_USER = "CDSVirtualEntityAuthenticatedPortalUser"
 PORTAL_ANONYMOUS = "CDSVirtualEntityAnonymousPortalUser"
 ADMINISTRATORS = frozenset({SYSTEM_ADMINISTRATOR, SECURITY_ADMINISTRATOR})
+
+#: The role whose holders no policy constrains (operations-and-integration 4.3): to find out which policy hides a row.
+#: Nobody outside ever bypasses, and nobody behind the portal may hold it.
+BYPASS = "XDSDataAccessPolicyBypassRole"
+
+#: Roles that nobody may hold who acts for a person of the portal (operations-and-integration 3.1).
+NEVER_BEHIND_PORTAL = ADMINISTRATORS | {BYPASS}
 
 #: The security role that every operations user holds in Dataverse (operations-and-integration 2.13).
 BASIC_USER = "Finance and Operations Basic User"
@@ -52,9 +70,14 @@ ALL_MODES = frozenset(Mode)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One privilege's permission on one data entity. ``read_fields``/``update_fields`` None: every field.
-    ``actions``: names of those that may be called; no operation brings any along. ``modes``: ``/data`` and virtual
-    tables (DataServices), data packages (DataManagement)."""
+    """One privilege's permission on one data entity: what it grants and what it denies. A denial in any role, duty or
+    privilege wins over every grant, in the legal entities in which the role counts (operations-and-integration 6).
+
+    ``read_fields``/``update_fields`` None: every field. ``actions``: names of those that may be called; no operation
+    brings any along. ``modes``: ``/data`` and virtual tables (DataServices), data packages (DataManagement).
+    ``denied``: operations; Read among them stands for all. ``denied_read``/``denied_update``: fields; one that may not
+    be read may not be updated either.
+    """
 
     entity: str
     operations: frozenset[Operation]
@@ -64,17 +87,31 @@ class Grant:
     where: Where = NOWHERE
     actions: frozenset[str] = frozenset()
     modes: frozenset[Mode] = ALL_MODES
+    denied: frozenset[Operation] = frozenset()
+    denied_read: frozenset[str] = frozenset()
+    denied_update: frozenset[str] = frozenset()
+    denied_actions: frozenset[str] = frozenset()
+
+    def denies(self, operation: Operation) -> bool:
+        """Whether an operation is denied: Deny Read implies the rest, each other one stands for itself."""
+        return operation in self.denied or Operation.READ in self.denied
 
 
 @dataclass(frozen=True)
 class Role:
-    """An operations role with the grants of its duties, privileges and sub-roles, flattened."""
+    """An operations role with the grants of its duties, privileges and sub-roles, flattened.
+
+    ``duties``, ``roles``: names of the duties and sub-roles in it, at any depth. A policy that is bound to a sub-role
+    does not constrain who holds only this one (operations-and-integration 4.3).
+    """
 
     name: str
     label: str
     context: str | None
     grants: tuple[Grant, ...]
     where: Where = NOWHERE
+    duties: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
 
     @cached_property
     def by_entity(self) -> Mapping[str, tuple[Grant, ...]]:
@@ -85,8 +122,83 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True)
+class DutyRule:
+    """A rule for the segregation of duties: nobody should have both (operations-and-integration 6).
+
+    ``overrides``: (subject, reason) where somebody accepted the risk: a role's name, or ``user:<id>``.
+    """
+
+    name: str
+    first: str
+    second: str
+    severity: Literal["Low", "Medium", "High"] = "Medium"
+    risk: str = ""
+    overrides: tuple[tuple[str, str], ...] = ()
+    where: Where = NOWHERE
+
+    def concerns(self, duties: frozenset[str]) -> bool:
+        """Whether both duties are among these."""
+        return self.first in duties and self.second in duties
+
+
+class Refresh(StrEnum):
+    """How long the set of a construct counts: as long as what it was made from is as it was, or for one statement."""
+
+    PER_SESSION = "PerSession"
+    PER_INVOCATION = "PerInvocation"
+
+
+#: Params of the moment of a call, in UTC. They are bound call by call, and nothing that rests on them is kept.
+NOW, TODAY = Param("clock.now"), Param("clock.today")
+
+
+@dataclass(frozen=True)
+class Construct:
+    """A set of keys that is the user's own, "mine", which policy queries join (operations-and-integration 4.4).
+
+    ``sources``/``filter``: the query, as of a policy; ``keys``: its columns by name.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    filter: Predicate
+    keys: tuple[tuple[str, Column], ...]
+    refresh: Refresh = Refresh.PER_SESSION
+    label: str = ""
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True)
+class ConstructJoin:
+    """A construct in a policy query. ``on``: pairs (key of the construct, column of a source of the query)."""
+
+    construct: Construct
+    on: tuple[tuple[str, Column], ...]
+
+    @cached_property
+    def condition(self) -> Predicate:
+        """The set has a row of these keys, read in place. The aliases of its sources are ``mine.<construct>.<alias>``,
+        which no other source can have."""
+        found = self.construct
+        names = {source.alias: f"mine.{found.name}.{source.alias}" for source in found.sources}
+
+        def own(operand: Operand) -> Operand:
+            return Column(names[operand.alias], operand.name) if isinstance(operand, Column) else operand
+
+        keys = dict(found.keys)
+        links = [Compare("eq", own(keys[name]), column) for name, column in self.on]
+        sources = tuple(Source(names[s.alias], s.table, s.join, map_operands(s.on, own)) for s in found.sources)
+        return Exists(Select(sources, all_of(*links, map_operands(found.filter, own))))
+
+
+@dataclass(frozen=True, slots=True)
 class Constraint:
-    """A constrained table of a policy. ``relation``: pairs (own column, column of the table above)."""
+    """A constrained table of a policy (operations-and-integration 4.2).
+
+    ``relation``: pairs (own column, column of the table above). ``condition``: what else an expression says, over
+    Columns of this node's alias and of those above it, the primary table's among them. A row belongs to one of the
+    table above where both hold. ``constrained`` False: only passed through.
+    """
 
     table: TableName
     alias: str
@@ -94,6 +206,7 @@ class Constraint:
     constrained: bool = True
     nested: tuple[Constraint, ...] = ()
     where: Where = NOWHERE
+    condition: Predicate = TRUE
 
 
 @dataclass(frozen=True)
@@ -101,7 +214,8 @@ class Policy:
     """An XDS policy (operations-and-integration 4).
 
     ``sources``/``filter``: the policy query; its first source is the primary table, its predicate speaks of the
-    sources' aliases and of ``user.*`` Params. ``operations``: those it applies to. ``context``: (type, value).
+    sources' aliases, of ``user.*`` Params, and of NOW and TODAY. ``constructs``: joins of constructs; the ``condition``
+    of each is part of ``filter``. ``operations``: those it applies to. ``context``: (type, value).
     """
 
     name: str
@@ -116,18 +230,39 @@ class Policy:
     enabled: bool = True
     label: str = ""
     where: Where = NOWHERE
+    constructs: tuple[ConstructJoin, ...] = ()
+    help_text: str = ""
+    obsolete: bool = False
+    tags: tuple[str, ...] = ()
 
     @cached_property
     def tables(self) -> frozenset[TableName]:
         """Every table that the policy constrains."""
         found = {self.primary} if self.constrain_primary else set()
+        return frozenset(found | {node.table for node in self.nodes if node.constrained})
+
+    @cached_property
+    def nodes(self) -> tuple[Constraint, ...]:
+        """Every node of its tree, those that are only passed through included."""
+        found: list[Constraint] = []
         pending = list(self.constraints)
         while pending:
             node = pending.pop()
-            if node.constrained:
-                found.add(node.table)
+            found.append(node)
             pending.extend(node.nested)
-        return frozenset(found)
+        return tuple(found)
+
+    @cached_property
+    def read(self) -> frozenset[TableName]:
+        """Every table that deciding it reads: those of its query, its constructs and its tree."""
+        sources = (*self.sources, *(s for join in self.constructs for s in join.construct.sources))
+        return frozenset({source.table for source in sources} | {node.table for node in self.nodes})
+
+    @cached_property
+    def timed(self) -> bool:
+        """Whether it depends on the moment of the call."""
+        parts = [self.filter, *(join.construct.filter for join in self.constructs)]
+        return any(operand in (NOW, TODAY) for part in parts for operand in operands(part))
 
 
 class Scope(IntEnum):
@@ -219,6 +354,11 @@ class OperationsRules:
     roles: Mapping[str, Role] = field(default_factory=dict)
     policies: tuple[Policy, ...] = ()
     external_users: Literal["policy-required", "open"] = "policy-required"
+    #: Context strings that business logic sets. A policy of context type ContextString with another one is misspelt.
+    strings: frozenset[str] = frozenset()
+    #: The tables beneath each view of the database.
+    views: Mapping[TableName, frozenset[TableName]] = field(default_factory=dict)
+    segregation: tuple[DutyRule, ...] = ()
 
     @cached_property
     def contexts(self) -> frozenset[str]:

@@ -74,7 +74,7 @@ class Writing:
             raise _fixed(entity, name)
         opened = lowering.scope.columns(lowering.rules, entity.name)
         base = wanted.base or name
-        if (grant.fields is not None and base not in grant.fields) or (opened is not None and name not in opened):
+        if not grant.opens(base) or (opened is not None and name not in opened):
             raise Refusal("FC3004", f"Column {name} of {entity.collection} may not be changed by you.", source=name)
 
     def _place(self, entity: Entity, name: str) -> tuple[str, str]:

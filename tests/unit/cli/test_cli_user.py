@@ -198,8 +198,8 @@ async def test_an_inactive_mapping_is_taken_over(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("user", "said"),
     [
-        ("admin", "is an administrator (-SYSADMIN-), and policies do not restrain administrators"),
-        ("security", "is an administrator (SysSecSecurityAdministrator)"),
+        ("admin", "holds -SYSADMIN-, and policies do not restrain such a user"),
+        ("security", "holds SysSecSecurityAdministrator"),
         ("clerk", "lacks the role CDSVirtualEntityAuthenticatedPortalUser"),
         ("gone", "is disabled"),
         ("nobody", "no operations user nobody"),

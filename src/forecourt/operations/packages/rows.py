@@ -51,8 +51,9 @@ def may(gate: Gate, principal: Principal, entity: Entity, *operations: Operation
     """Whether a privilege allows one of the operations to data packages (DataManagement) at all."""
     user = principal.operations_user
     rules = gate.enforcer.rules.operations
+    shared = entity.company is None
     return user is not None and any(
-        granted(rules, user, entity.name, operation, Mode.DATA_MANAGEMENT).allowed for operation in operations
+        granted(rules, user, entity.name, operation, Mode.DATA_MANAGEMENT, shared).allowed for operation in operations
     )
 
 
