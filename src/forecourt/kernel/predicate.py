@@ -7,15 +7,16 @@ logic has three values.
 Operands::
 
     Field    a path over an entity: single-valued relations, then a field          (before securing)
+    Linked   a field of an entity that the plan links to, by the link's alias      (before securing)
     Column   a column of a table source by its alias                               (after securing)
     Slot     the n-th literal of the request; its value is bound at run time
     Const    a value that the solution's author wrote
     Param    a value of the principal, bound at run time: ``user.id``, ``account.accountnumber``
     Arith    ``add sub mul div mod`` of two operands
 
-``Exists`` holds a correlated :class:`~forecourt.kernel.relation.Select` and ``Any`` its counterpart over an entity's
-collection relation; securing turns every ``Any`` and every navigation path into ``Exists`` or a join, with the
-policies of the tables it crosses.
+``Exists`` holds a correlated :class:`~forecourt.kernel.relation.Select`; ``Any`` and ``AnyRow`` are its counterparts
+over an entity's collection relation and over any entity by equal fields. Securing turns them and every navigation path
+into ``Exists`` or a join, with the policies of the tables they cross.
 """
 
 from __future__ import annotations
@@ -30,13 +31,21 @@ if TYPE_CHECKING:
     from forecourt.kernel.relation import Select
 
 CompareOp = Literal["eq", "ne", "lt", "le", "gt", "ge"]
-MatchOp = Literal["contains", "startswith", "endswith", "wildcard"]
+MatchOp = Literal["contains", "startswith", "endswith", "wildcard", "like"]
 ArithOp = Literal["add", "sub", "mul", "div", "mod"]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """``alias``: of a :class:`~forecourt.kernel.plan.Link` of the plan; ``name``: a field of its entity."""
+
+    alias: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,7 @@ class Arith:
     right: Operand
 
 
-Operand = Field | Column | Slot | Const | Param | Arith
+Operand = Field | Linked | Column | Slot | Const | Param | Arith
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,8 @@ class InParam:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Text match, ignoring case; ``wildcard`` takes ``*`` for any run of characters (reference 5.3)."""
+    """Text match, ignoring case. ``wildcard`` takes ``*`` for any run of characters (operations-and-integration 5.3);
+    ``like`` takes ``%`` for any run and ``_`` for any one (pages-and-dataverse B1.8)."""
 
     op: MatchOp
     left: Operand
@@ -139,6 +149,18 @@ class Any:
 
 
 @dataclass(frozen=True, slots=True)
+class AnyRow:
+    """Some row of ``entity`` whose fields equal those of this row satisfies ``where``, whose Fields start at that row.
+
+    ``on``: pairs (own field, field of that entity), never empty.
+    """
+
+    entity: str
+    on: tuple[tuple[str, str], ...]
+    where: Predicate
+
+
+@dataclass(frozen=True, slots=True)
 class Exists:
     """The correlated select has a row; ``select.where`` may name columns of enclosing sources."""
 
@@ -168,7 +190,9 @@ class ChangedSince:
     snapshot: Operand
 
 
-Predicate = Bool | Compare | In | InParam | Match | IsNull | And | Or | Not | Any | Exists | After | ChangedSince
+Predicate = (
+    Bool | Compare | In | InParam | Match | IsNull | And | Or | Not | Any | AnyRow | Exists | After | ChangedSince
+)
 
 TRUE = Bool(True)
 FALSE = Bool(False)
@@ -224,7 +248,7 @@ def negate(item: Predicate) -> Predicate:
 def map_operands(item: Predicate, change: Callable[[Operand], Operand]) -> Predicate:
     """The same predicate with every leaf operand passed through ``change``.
 
-    Does not descend into ``Exists`` (its select has sources of its own); ``Any`` bodies are mapped too.
+    Does not descend into ``Exists`` (its select has sources of its own); bodies of ``Any``, ``AnyRow`` are mapped too.
     """
 
     def operand(value: Operand) -> Operand:
@@ -251,6 +275,8 @@ def map_operands(item: Predicate, change: Callable[[Operand], Operand]) -> Predi
             return Not(map_operands(child, change))
         case Any(path, where):
             return Any(path, map_operands(where, change))
+        case AnyRow(entity, on, where):
+            return AnyRow(entity, on, map_operands(where, change))
         case After(by, values):
             return After(
                 tuple((operand(key), descending, nullable) for key, descending, nullable in by),
@@ -263,7 +289,7 @@ def map_operands(item: Predicate, change: Callable[[Operand], Operand]) -> Predi
 
 
 def operands(item: Predicate) -> Iterator[Operand]:
-    """Every leaf operand of the predicate, ``Any`` bodies included, ``Exists`` left out."""
+    """Every leaf operand of the predicate, bodies of ``Any`` and ``AnyRow`` included, ``Exists`` left out."""
     found: list[Operand] = []
 
     def note(value: Operand) -> Operand:

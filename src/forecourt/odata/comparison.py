@@ -116,7 +116,7 @@ class Comparer:
         if field is None:
             return p.Compare(op, operand, self.slots.set(token.index, number_slot(literal, self.source)))
         slot = self.slots.set(token.index, field_slot(field, literal, enum_type, self.slots.model, self.dialect))
-        _check_order(op, field)
+        check_order(op, field)
         if literal is LiteralKind.WILDCARD and field.kind is Kind.STRING and op in ("eq", "ne"):
             found = p.Match("wildcard", operand, slot)
             return found if op == "eq" else p.Not(found)
@@ -126,7 +126,7 @@ class Comparer:
         assert left.operand is not None and right.operand is not None
         for term in (left, right):
             if term.field is not None:
-                _check_order(op, term.field)
+                check_order(op, term.field)
         if _alike(left, right):
             return p.Compare(op, left.operand, right.operand)
         if right.keyword and left.field is not None:
@@ -163,7 +163,8 @@ class Comparer:
         raise Refusal("FC1003", f"{operator} computes with numbers only.", source=name)
 
 
-def _check_order(op: str, field: EntityField) -> None:
+def check_order(op: str, field: EntityField) -> None:
+    """Refuses (FC1004) an order of values that have none."""
     if op in ("eq", "ne"):
         return
     if field.kind in (Kind.ENUM, Kind.BOOLEAN) or field.record_of is not None:

@@ -22,6 +22,7 @@ from forecourt.kernel.predicate import (
     After,
     And,
     Any,
+    AnyRow,
     Arith,
     ChangedSince,
     Column,
@@ -240,6 +241,12 @@ class Lowering:
                 return negate(self.predicate(child, entity, prefix))
             case Any(path, where):
                 return self._any(path, where, entity, prefix)
+            case AnyRow(other, on, where):
+                target = self.model.entities[other]
+                grant = self.require(target, Operation.READ)
+                self.check_names(entity, [own for own, _ in on])
+                self.check_names(target, [theirs for _, theirs in on])
+                return self._some(target, grant, on, where, entity, prefix)
             case Compare() | In() | InParam() | Match() | IsNull():
                 return self._leaf(item, entity, prefix)
             case After(by, values):
@@ -260,14 +267,25 @@ class Lowering:
         relation = entity.relations[name]
         target = self.model.entities[relation.target]
         grant = self.require(target, Operation.READ)
+        return self._some(target, grant, relation.on, where, entity, prefix, relation.through)
+
+    def _some(
+        self,
+        target: Entity,
+        grant: Granted,
+        on: tuple[tuple[str, str], ...],
+        where: Predicate,
+        entity: Entity,
+        prefix: str,
+        through: Through | None = None,
+    ) -> Predicate:
         self.check_fields(where, target, grant)
         inner = self.fresh("")
         link: list[Predicate] = [
-            Compare("eq", self.column(target, inner, theirs), self.column(entity, prefix, own))
-            for own, theirs in relation.on
+            Compare("eq", self.column(target, inner, theirs), self.column(entity, prefix, own)) for own, theirs in on
         ]
-        if relation.through is not None:
-            link.append(self._paired(relation.through, entity, prefix, target, inner))
+        if through is not None:
+            link.append(self._paired(through, entity, prefix, target, inner))
         condition = all_of(*link, self.rows(target, inner, Operation.READ, grant), self.predicate(where, target, inner))
         return Exists(
             Select(
@@ -286,6 +304,13 @@ class Lowering:
         )
         where = all_of(*(Compare("eq", Column(pair, column), end) for end, column in ends))
         return Exists(Select(sources=(Source(pair, through.table),), where=where))
+
+    def check_names(self, entity: Entity, names: Iterable[str]) -> None:
+        """Refuses fields that are not open to the person."""
+        readable = self.readable(entity, self.grant(entity, Operation.READ))
+        for name in names:
+            if name not in readable:
+                raise hidden(entity, name)
 
     def check_fields(self, where: Predicate, entity: Entity, grant: Granted) -> None:
         """Refuses a predicate that names a field which is not open to the person."""
@@ -383,7 +408,7 @@ def _fields_of(item: Predicate) -> set[str]:
             return set().union(*(_fields_of(child) for child in items))
         case Not(child):
             return _fields_of(child)
-        case Any():
+        case Any() | AnyRow():
             return set()
         case _:
             return {o.path[0] for o in operands(item) if isinstance(o, Field) and len(o.path) == 1}

@@ -19,6 +19,8 @@ from uuid import UUID
 from forecourt.kernel.plan import Witness
 from forecourt.kernel.principal import INTEGRATION, Door, OperationsUser, Principal
 from forecourt.kernel.types import Kind
+from forecourt.odata.fetchxml.clock import PREFIX as CLOCK
+from forecourt.odata.fetchxml.clock import moment_named
 from forecourt.security.grants import usable_behind
 from forecourt.security.rules import BASIC_USER, Operation, Policy, Rules
 from forecourt.security.scope import Scope
@@ -216,10 +218,11 @@ def _person_values(principal: Principal) -> Mapping[str, object]:
 
 
 class _Person(dict[str, object]):
-    """Values of a person; a column that the person's rows do not have is null, which matches nothing."""
+    """Values of a person, and of the clock; a column that the person's rows do not have is null, which matches
+    nothing."""
 
     def __missing__(self, name: str) -> object:
-        return None
+        return moment_named(name, dt.datetime.now(dt.UTC)) if name.startswith(CLOCK) else None
 
 
 _NOBODY = _Person()

@@ -310,6 +310,8 @@ class Expressions:
                 for plain, escaped in (("\\", r"\\"), ("%", r"\%"), ("_", r"\_"), ("*", "%")):
                     pattern = sa.func.replace(pattern, _quoted(plain), _quoted(escaped))
                 return text.like(pattern)
+            case "like":
+                return text.like(sa.func.replace(pattern, _quoted("\\"), _quoted(r"\\")))
 
     def _folded(self, operand: Operand, scope: Scope) -> Expression:
         text = self.operand(operand, scope, Family.TEXT)

@@ -224,6 +224,10 @@ class _Evaluation:
             case "wildcard":
                 parts = (re.escape(part) for part in pattern.split("*"))
                 return re.fullmatch(".*".join(parts), text, re.DOTALL) is not None
+            case "like":
+                marks = {"%": ".*", "_": "."}
+                expression = "".join(marks.get(char) or re.escape(char) for char in pattern)
+                return re.fullmatch(expression, text, re.DOTALL) is not None
 
     def after(self, item: After) -> bool:
         for (operand, descending, _), bound in zip(item.by, item.values, strict=True):
