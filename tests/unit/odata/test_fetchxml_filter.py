@@ -103,14 +103,29 @@ NAME, REVENUE, DAY, MOMENT = (Field((name,)) for name in ("name", "revenue", "fo
         ('attribute="name" operator="not-end-with" value="a"', Not(Match("endswith", NAME, Const("a")))),
         ('attribute="state" operator="eq" value="1"', Compare("eq", Field(("state",)), Const(1))),
         ('attribute="closed" operator="eq" value="1"', Compare("eq", Field(("closed",)), Const(True))),
-        (f'attribute="primarycontactid" operator="eq" value="{{{ID}}}"', Compare("eq", Field(("_primarycontactid_value",)), Const(ID))),
-        ('attribute="founded" operator="on" value="2026-03-01"', And((Compare("ge", DAY, Const(dt.date(2026, 3, 1))), Compare("lt", DAY, Const(dt.date(2026, 3, 2)))))),
-        ('attribute="createdon" operator="on-or-before" value="2026-03-01"', Compare("lt", MOMENT, Const(dt.datetime(2026, 3, 2, tzinfo=dt.UTC)))),
-        ('attribute="createdon" operator="on-or-after" value="2026-03-01T10:00:00Z"', Compare("ge", MOMENT, Const(dt.datetime(2026, 3, 1, tzinfo=dt.UTC)))),
-        ('attribute="primarycontactid" operator="eq-userid"', Compare("eq", Field(("_primarycontactid_value",)), Param("contact.contactid"))),
+        (
+            f'attribute="primarycontactid" operator="eq" value="{{{ID}}}"',
+            Compare("eq", Field(("_primarycontactid_value",)), Const(ID)),
+        ),
+        (
+            'attribute="founded" operator="on" value="2026-03-01"',
+            And((Compare("ge", DAY, Const(dt.date(2026, 3, 1))), Compare("lt", DAY, Const(dt.date(2026, 3, 2))))),
+        ),
+        (
+            'attribute="createdon" operator="on-or-before" value="2026-03-01"',
+            Compare("lt", MOMENT, Const(dt.datetime(2026, 3, 2, tzinfo=dt.UTC))),
+        ),
+        (
+            'attribute="createdon" operator="on-or-after" value="2026-03-01T10:00:00Z"',
+            Compare("ge", MOMENT, Const(dt.datetime(2026, 3, 1, tzinfo=dt.UTC))),
+        ),
+        (
+            'attribute="primarycontactid" operator="eq-userid"',
+            Compare("eq", Field(("_primarycontactid_value",)), Param("contact.contactid")),
+        ),
         ('attribute="revenue" operator="lt" valueof="employees"', Compare("lt", REVENUE, Field(("employees",)))),
     ],
-)  # fmt: skip
+)
 def test_a_condition_is_the_predicate_that_it_says(attributes: str, meant: Predicate) -> None:
     assert one(attributes) == meant
 
