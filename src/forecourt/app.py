@@ -53,7 +53,7 @@ from forecourt.integration.virtual.catalog import virtual_tables
 from forecourt.kernel.change import SidedLogic
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors
 from forecourt.kernel.model import Where
-from forecourt.kernel.observe import Observer, nobody
+from forecourt.kernel.observe import Observer, fan_out, nobody
 from forecourt.kernel.relation import TableName
 from forecourt.kernel.solution import EMBEDDED, SolutionHeader, expand
 from forecourt.kernel.steps import Step, unwatched
@@ -84,11 +84,17 @@ from forecourt.store.folder import Faults, read_file, read_files
 from forecourt.store.integration_log import SCRIPTS as INTEGRATION_LOG
 from forecourt.store.migrate import migrate
 from forecourt.store.recovery import in_doubt
+from forecourt.store.seals import SCRIPTS as SEALS
+from forecourt.store.seals import Seals
+from forecourt.store.security_log import SCRIPTS as SECURITY_LOG
+from forecourt.store.security_log import SecurityLog
 from forecourt.store.sync.bulk import Bulk
 from forecourt.store.sync.ends import Ends
 from forecourt.store.sync.journal import Journal
 from forecourt.store.sync.outbox import Outbox
 from forecourt.store.sync.registry import Registry as SyncRegistry
+from forecourt.store.watched import SCRIPTS as WATCH
+from forecourt.store.watched import watch
 from forecourt.store.work import SCRIPTS as DECISIONS
 from forecourt.store.work import Coordinator
 
@@ -211,12 +217,15 @@ def _start(data: Path) -> EmbeddedServer:
 
 async def prepare(root: Path, databases: Databases) -> None:
     """Brings Forecourt's own schema and the native Dataverse tables up to date."""
-    await migrate(databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG, *PACKAGES))
+    await migrate(
+        databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG, *PACKAGES, *SECURITY_LOG, *SEALS, *WATCH)
+    )
     header, files = read_header(root), read_table_files(root)
     await bring_up(databases.dataverse, files, base_currency(header))
     async with databases.dataverse.transaction("bring the Dataverse tables up to date") as tx:
         await tx.execute("select pg_advisory_xact_lock($1)", PREPARING)
         await settle(tx, root, header.title or header.name, merged(files))
+        await watch(tx)
 
 
 def read_table_files(root: Path) -> list[TableFile]:
@@ -258,6 +267,8 @@ class Forecourt:
     copies: Copies
     packages: Jobs
     observer: Observer
+    security_log: SecurityLog
+    seals: Seals
 
     @property
     def dual_write(self) -> DualWrite:
@@ -283,6 +294,8 @@ async def build(
 
     Raises DefinitionErrors.
     """
+    security_log, seals = SecurityLog(databases.dataverse, observer), Seals(databases.dataverse, observer)
+    observer = fan_out(observer, security_log.observe)
     catalog = await read_catalog(databases.operations)
     native = catalog if databases.shared else await read_catalog(databases.dataverse)
     found = load_definitions(root, catalog)
@@ -379,6 +392,8 @@ async def build(
         copies=copies,
         packages=packages,
         observer=observer,
+        security_log=security_log,
+        seals=seals,
     )
 
 

@@ -73,6 +73,15 @@ class Server:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
+
+        async def settled(message: Any) -> None:
+            """No answer is ahead of the security log."""
+            await self._forecourt.security_log.settle()
+            await send(message)
+
+        await self._answer(scope, receive, settled)
+
+    async def _answer(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         if path.startswith("/data/") or path == "/data":
             await self._data(scope, receive, send)

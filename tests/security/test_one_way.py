@@ -39,6 +39,8 @@ SYSTEM = {
     "store/integration_log.py",
     "store/migrate.py",
     "store/recovery.py",
+    "store/seals.py",
+    "store/security_log.py",
     "store/sync/bulk.py",
     "store/sync/contests.py",
     "store/sync/ends.py",
@@ -47,6 +49,7 @@ SYSTEM = {
     "store/sync/outbox.py",
     "store/sync/registry.py",
     "store/tombstones.py",
+    "store/watched.py",
     "store/work.py",
 }
 

@@ -9,7 +9,19 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from forecourt.kernel.observe import Alerted, Denied, Fault, Observation, Observer, PlanCompiled, RequestDone, SignIn
+from forecourt.kernel.observe import (
+    Alerted,
+    Denied,
+    Exported,
+    Fault,
+    Impersonated,
+    Observation,
+    Observer,
+    PlanCompiled,
+    RequestDone,
+    Sealed,
+    SignIn,
+)
 
 
 def logger(verbose: bool = False) -> Observer:
@@ -32,6 +44,12 @@ def logger(verbose: bool = False) -> Observer:
                 log.warning("denied", door=door, identity=identity, code=code, what=what)
             case SignIn(identity, kind, outcome):
                 log.info("sign-in", identity=identity, kind=kind, outcome=outcome)
+            case Impersonated(door, identity, acting_as):
+                log.info("impersonation", door=door, identity=identity, acting_as=acting_as)
+            case Exported(door, identity, entity, rows):
+                log.info("export", door=door, identity=identity, entity=entity, rows=rows)
+            case Sealed(anchor, entries):
+                log.info("sealed", anchor=anchor, entries=entries)
             case Fault(correlation, error):
                 log.error("fault", correlation=correlation, exc_info=error)
             case Alerted(name, alert, count, action, notify):

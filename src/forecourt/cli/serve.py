@@ -18,6 +18,7 @@ from forecourt.cli.copy_metrics import copy_metrics
 from forecourt.cli.copying import start_untouched
 from forecourt.cli.credentials import APPLICATIONS, FILE, read_credentials
 from forecourt.cli.observers import logger, metrics
+from forecourt.cli.rule_files import rule_digests
 from forecourt.cli.sync_work import copying, transport_of
 from forecourt.cli.workspace import data_folder, example, opened, solution_argument
 from forecourt.kernel.errors import Refusal, Unavailable
@@ -109,6 +110,8 @@ async def _run(
             # uvicorn raises what it caught once more when it is done; what is open here must be closed after that.
             signal.signal(number, lambda *_: None)
         tasks = [asyncio.create_task(_upkeep(forecourt)), asyncio.create_task(watch(forecourt.coordinator))]
+        await forecourt.security_log.note_rules(rule_digests(root))
+        tasks += [asyncio.create_task(_log(forecourt)), asyncio.create_task(_seal(forecourt))]
         tasks += [asyncio.create_task(_packages(forecourt)), asyncio.create_task(_schedule(forecourt))]
         if forecourt.dual_write.maps:
             works = copying(forecourt, transport, relay=True, at_once=0)
@@ -133,6 +136,23 @@ async def _upkeep(forecourt: Forecourt) -> None:
             await forecourt.packages.purge()
         except (Refusal, Unavailable) as error:
             forecourt.observer(Fault("upkeep", error))
+
+
+async def _log(forecourt: Forecourt) -> None:
+    """Writes what no answer waits for: denials."""
+    while True:
+        await asyncio.sleep(1)
+        await forecourt.security_log.flush()
+
+
+async def _seal(forecourt: Forecourt) -> None:
+    """Seals the logs."""
+    while True:
+        await asyncio.sleep(5)
+        try:
+            await forecourt.seals.seal()
+        except (Refusal, Unavailable) as error:
+            forecourt.observer(Fault("seals", error))
 
 
 async def _packages(forecourt: Forecourt) -> None:

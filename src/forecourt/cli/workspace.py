@@ -91,7 +91,10 @@ async def opened(
             people = _module(root, header.sample.generator).people()
             await ensure_credentials(forecourt, people, folder)
         await ensure_applications(forecourt, root, folder)
-        yield forecourt
+        try:
+            yield forecourt
+        finally:
+            await forecourt.security_log.flush()
     finally:
         await databases.close()
 

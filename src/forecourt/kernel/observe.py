@@ -75,6 +75,14 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """Entries of a log are under a seal. ``anchor``: ``log:number:hash``, to be kept where the database is not."""
+
+    anchor: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlanCompiled:
     """A plan shape was compiled and cached."""
 
@@ -131,6 +139,7 @@ Observation = (
     | SignIn
     | Impersonated
     | Exported
+    | Sealed
     | PlanCompiled
     | Synced
     | Alerted

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from forecourt.kernel.errors import Refusal, Unavailable
-from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone
+from forecourt.kernel.observe import Denied, Fault, Impersonated, Observer, RequestDone
 from forecourt.kernel.principal import Principal
 from forecourt.odata.batch import MAX_BYTES
 from forecourt.odata.errors import render
@@ -74,6 +74,7 @@ class ODataDoor:
             if self._acting is not None:
                 acting = await self._acting(principal, headers)
                 if acting is not principal:
+                    self._observer(Impersonated(self._requests.door.value, identity, acting.label))
                     identity, principal = f"{identity} as {acting.label}", acting
             answer = await self._answer(principal, method, scope, headers, receive)
         except Exception as error:

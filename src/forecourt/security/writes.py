@@ -25,6 +25,7 @@ from forecourt.odata.slots import slot_kind
 from forecourt.security.scope import Scope
 from forecourt.store.compile_write import compile_write
 from forecourt.store.statements import WriteStatement
+from forecourt.store.watched import notes
 from forecourt.store.work import Contended, Work
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ class Writer:
             await self.logic.prepare(draft)
         if self._stamp is not None:
             await self._stamp(draft)
+        if notes(entity.root.table, operation, draft.values):
+            await unit.acting(work.caused_by or scope.principal.label)
         bound = self._bound(entity, draft, operation, write)
         after = await unit.apply(self._statement(scope, bound.plan), found, bound.slots, values)
         draft.after = None if after is None else _fields(entity, after)

@@ -18,6 +18,8 @@ been done, except where the database says that it was not.
 from __future__ import annotations
 
 import asyncio
+import getpass
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -129,12 +131,13 @@ class Database:
         """
         limit = str(int(statement_timeout * 1000))
         read = {"default_transaction_read_only": "on", "statement_timeout": limit}
+        ours = {"forecourt.acting": f"{getpass.getuser()}@{socket.gethostname()}"}
         lanes = {
             "key": _lane(url, read | {"plan_cache_mode": "auto"}, lane_size, patience),
             "list": _lane(url, read | {"plan_cache_mode": "force_custom_plan"}, lane_size, patience),
-            "write": _lane(url, {"statement_timeout": limit}, max(2, lane_size // 2), patience),
+            "write": _lane(url, ours | {"statement_timeout": limit}, max(2, lane_size // 2), patience),
             "finish": _lane(url, {"synchronous_commit": "off"}, max(2, lane_size // 2), patience),
-            "work": _lane(url, {"statement_timeout": "0"}, max(2, lane_size // 2), patience),
+            "work": _lane(url, ours | {"statement_timeout": "0"}, max(2, lane_size // 2), patience),
         }
         database = cls(lanes, observer, url=url)
         version = (await database._fetch(database._work, "select current_setting('server_version_num')::int", ()))[0][0]

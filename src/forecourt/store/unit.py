@@ -20,6 +20,7 @@ from forecourt.store.database import Database, ReadResult
 from forecourt.store.failures import contended, refuse
 from forecourt.store.lanes import Connection, Record
 from forecourt.store.statements import ReadStatement, TableStatement, WriteStatement
+from forecourt.store.watched import acting
 
 #: Chunks of a copy that may wait for their reader.
 AHEAD = 8
@@ -117,6 +118,10 @@ class Unit:
         self.wrote = self.wrote or writes
         self.database.observer(SystemWork(plan.reason))
         return await self._fetch(plan.sql, plan.args)
+
+    async def acting(self, label: str) -> None:
+        """Says whose doing the changes of this transaction are, to tables that are watched."""
+        await self.system(acting(label))
 
     async def script(self, reason: str, sql: str) -> None:
         """Several statements, separated by semicolons."""
