@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
 from forecourt.dataverse.rows import Query
 from forecourt.kernel.errors import Refusal
+from forecourt.security.standing import id_of
+from forecourt.store.embedded import EmbeddedServer
 from support import contoso as sample
-from support.server import Case, Installation, Known, Person, table_rows, url
+from support.server import Case, Installation, Known, Person, installed, table_rows, url
+from support.small_erp import small_erp
 
 DOORS = ("data", "web", "api", "rows", "page", "expand", "count")
 
@@ -177,6 +181,59 @@ async def test_revocation_in_dataverse_counts_at_the_next_request(contoso: Insta
             assert refusal.code == "FC2001", "the contact is not active"
             continue
         assert nothing(found), (door, what, found)
+
+
+@pytest.fixture(scope="module")
+async def second(contoso: Installation) -> AsyncIterator[Installation]:
+    """Another server of the same solution over the same databases, which shares nothing else with the first."""
+    entries = list(contoso.credentials.values())
+    async with installed(contoso.root, contoso.url, contoso.dataverse_url, entries) as site:
+        yield site
+
+
+TAKEN = {what: (take, DOORS) for what, (take, _) in CHANGES.items()} | PORTAL_CHANGES
+
+
+@pytest.mark.parametrize("what", TAKEN)
+async def test_what_is_taken_is_gone_at_the_next_request_of_every_process(
+    contoso: Installation, second: Installation, what: str
+) -> None:
+    take, doors = TAKEN[what]
+    for first in (doors[0], doors[-1]):
+        here = await sample.fresh_vendor(contoso)
+        there = replace(here, site=second)
+        places = ((sample.case(second), there), (sample.case(contoso), here))
+        for case, person in places:
+            await warm(case, person)
+        await take(contoso, here)
+        for door in (first, *doors):
+            for case, person in places:
+                try:
+                    found = await seen(case, person, door)
+                except Refusal as refusal:
+                    assert refusal.code == "FC2001", "the contact is not active"
+                    continue
+                assert nothing(found), (what, door, found)
+
+
+async def test_a_security_role_that_is_taken_is_gone_at_the_next_request_of_every_process(
+    postgres: EmbeddedServer,
+) -> None:
+    accounts = "/api/data/v9.2/accounts"
+    async with small_erp(postgres) as site, installed(site.root, site.url, site.dataverse_url) as other:
+        here = await site.operations_user("reader")
+        there = replace(here, site=other)
+        assert (await here.get("/api/data/v9.2/WhoAmI")).status == 200
+        user = id_of("systemuser", "user/reader")
+        await site.dataverse(
+            "insert into dataverse.systemuserroles (systemuserid, roleid) "
+            "select $1, roleid from dataverse.role where name = 'System Administrator'",
+            user,
+        )
+        await site.dataverse("insert into dataverse.account (accountid, name) values (gen_random_uuid(), 'A')")
+        assert [len((await person.get(accounts)).rows) for person in (here, there)] == [1, 1]
+        await site.dataverse("delete from dataverse.systemuserroles where systemuserid = $1", user)
+        assert [(await person.get(accounts)).rows for person in (there, here)] == [[], []]
 
 
 async def test_revocation_counts_for_a_write_as_well(contoso: Installation) -> None:
