@@ -137,12 +137,14 @@ def test_the_store_compiles_requests_for_the_gate_alone() -> None:
 
 
 def test_a_select_of_the_systems_own_is_compiled_where_nobody_asks_for_rows() -> None:
-    """Audit and explain look through the gate; users and umbrellas are what decisions rest on."""
+    """Explain looks through the gate, audit at cohorts of people; users and umbrellas are what decisions rest on."""
     compilers = {"compile_select", "compile_witness"}
     users = {module for module in modules() if not module.startswith("store/") and compilers & imported(module)}
     assert users == {"operations/users.py", "security/gate.py", "security/scopes.py", "security/standing.py"}
     lookers = {module for module in modules() if "look" in {called for called, _ in calls(module)}}
-    assert lookers <= {"security/audit.py", "security/explain.py"}
+    assert lookers <= {"security/explain.py"}
+    cohorts = {module for module in modules() if "cohort" in {called for called, _ in calls(module)}}
+    assert cohorts <= {"security/audit/auditor.py"}
 
 
 def test_the_systems_own_statements_are_made_where_they_are_listed() -> None:

@@ -167,7 +167,7 @@ async def test_as_shipped_the_few_are_as_clean_and_check_finds_nothing(copy: Cop
 
 
 async def test_the_attached_solution_as_shipped_is_clean(adventureworks: Installation) -> None:
-    from forecourt.cli.audit import identities
+    from forecourt.cli.auditing.people import identities
     from forecourt.security.audit import Auditor
 
     forecourt = adventureworks.forecourt
@@ -356,11 +356,13 @@ async def test_a_table_permission_that_is_missing_is_named(copy: Copy) -> None:
     code, findings = await copy.audit()
     assert code == 1
     named = [f for f in findings if f["entity"] == "PurchPurchaseOrderHeaderV2Entity"]
-    assert {str(f["code"]) for f in named} == {"FC7001"}
+    assert {str(f["code"]) for f in named} == {"FC7001", "FC7007"}
+    hidden = [f for f in named if f["code"] == "FC7001"]
     assert all(
-        "no table permission on mserp_purchpurchaseorderheaderv2entity for web roles" in str(f["rule"]) for f in named
+        "no table permission on mserp_purchpurchaseorderheaderv2entity for web roles" in str(f["rule"]) for f in hidden
     )
-    assert all("Vendors" in str(f["rule"]) for f in named)
+    assert all("Vendors" in str(f["rule"]) for f in hidden)
+    assert all("can be changed at /data" in str(f["message"]) for f in named if f["code"] == "FC7007")
 
 
 async def test_a_table_permission_that_is_too_narrow_is_named_with_its_file(copy: Copy) -> None:
@@ -383,8 +385,15 @@ async def test_a_table_permission_that_admits_everything_shows_no_more_than_the_
     async with copy.opened() as site:
         case, person = vendor(site)
         assert (await everywhere(case, person))["api"] == {order.key for order in await case.own(person)}
-    code, _ = await copy.audit()
-    assert code == 0
+    code, findings = await copy.audit()
+    assert code == 1
+    wide = [f for f in findings if f["entity"] == "PurchPurchaseOrderHeaderV2Entity"]
+    assert {(str(f["code"]), str(f["severity"])) for f in wide} == {("FC7006", "warning")}
+    assert all(path in str(f["where"]) for f in wide), "the source alone hides them, and the rule is named"
+    everything = await copy.site.value("select count(*) from erp.purchtable")
+    assert all(0 < int(str(f["rows"])) < everything for f in wide)
+    said = await run("audit", copy.root, "--data", copy.data, "--fail-on", "error")
+    assert said.code == 0
 
 
 async def test_audit_without_a_portal_mapping_still_sees_external_users_grants(copy: Copy) -> None:

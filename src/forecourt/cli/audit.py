@@ -4,27 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
-import msgspec
 from rich.progress import Progress
 
-from forecourt.app import Forecourt
+from forecourt.cli.auditing import document, text
+from forecourt.cli.auditing.people import identities
 from forecourt.cli.workspace import console, opened, solution_argument
-from forecourt.kernel.errors import Refusal
-from forecourt.kernel.principal import Principal
-from forecourt.security.audit import Auditor, Finding, Identity, Report
+from forecourt.security.audit import Auditor, Report, Severity
 
-#: Findings of one kind on one entity that are printed in full.
-SHOWN = 3
+FORMATS: dict[str, Callable[[Report], str]] = {
+    "text": lambda report: "\n".join(text.lines(report)),
+    "json": document.as_json,
+}
+
+SEVERITIES = {severity.word: severity for severity in Severity}
 
 
 @click.command()
 @solution_argument
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def audit(solution: Path, data: Path | None, as_json: bool) -> None:
-    """Compares what every external identity reads at each door of SOLUTION.
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file.")
+@click.option(
+    "--baseline",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A JSON report of an earlier run: only what is new counts.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(list(SEVERITIES)),
+    default="note",
+    show_default=True,
+    help="The least severity that ends with 1. 'unknown' is what could not be compared.",
+)
+def audit(
+    solution: Path,
+    data: Path | None,
+    form: str,
+    as_json: bool,
+    output: Path | None,
+    baseline: Path | None,
+    fail_on: str,
+) -> None:
+    """Compares what every external identity reaches at each door of SOLUTION.
 
     Exit code 1 when there is a finding: rows that one door shows and another hides, a grant that no active policy
     constrains, an administrator behind a portal contact, a policy that can never be active. Exit code 2 when there is
@@ -33,19 +58,19 @@ def audit(solution: Path, data: Path | None, as_json: bool) -> None:
     \b
     Examples:
       forecourt audit examples/contoso
-      forecourt audit my-solution --json > audit.json
+      forecourt audit my-solution --format json --output audit.json
+      forecourt audit my-solution --baseline audit.json --fail-on warning
     """
+    known = document.baseline(baseline) if baseline is not None else None
     report = asyncio.run(_audit(solution, data))
-    if as_json:
-        document = {
-            "identities": report.identities,
-            "comparisons": report.comparisons,
-            "findings": [msgspec.to_builtins(finding) for finding in report.findings],
-        }
-        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+    if known is not None:
+        report = document.compared(report, known)
+    shown = FORMATS["json" if as_json else form](report)
+    if output is not None:
+        output.write_text(shown + "\n", "utf-8")
     else:
-        _print(report)
-    if report.findings:
+        click.echo(shown)
+    if any(finding.severity >= SEVERITIES[fail_on] for finding in report.findings):
         raise click.exceptions.Exit(1)
     if not report.identities:
         raise click.exceptions.Exit(2)
@@ -53,65 +78,11 @@ def audit(solution: Path, data: Path | None, as_json: bool) -> None:
 
 async def _audit(solution: Path, data: Path | None) -> Report:
     async with opened(solution, data) as forecourt:
-        people = await identities(forecourt)
         with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
-            task = progress.add_task("Comparing doors", total=len(people))
-            auditor = Auditor(forecourt.operations_gate, forecourt.dataverse_gate, lambda: progress.advance(task))
+            task = progress.add_task("Looking people up", total=None)
+            people = await identities(forecourt)
+            progress.update(task, description="Comparing doors", total=len(people))
+            auditor = Auditor(
+                forecourt.operations_gate, forecourt.dataverse_gate, lambda done: progress.advance(task, done)
+            )
             return await auditor.run(people, forecourt.definitions.findings)
-
-
-async def identities(forecourt: Forecourt) -> list[Identity]:
-    """Every external identity: mapped contacts, external users without a contact, and anonymous visitors."""
-    found: list[Identity] = []
-    mapped: set[str] = set()
-    for contact_id, user_id in await forecourt.contacts.mapped():
-        mapped.add(user_id)
-        try:
-            portal = await forecourt.principals.for_contact(contact_id)
-        except Refusal as refusal:
-            found.append(Identity(f"{user_id} (contact {contact_id})", fault=refusal))
-            continue
-        user = portal.operations_user
-        direct = Principal(operations_user=user) if user is not None else None
-        found.append(Identity(f"{portal.label} ({user_id})", direct, portal))
-    for user in await forecourt.users.external():
-        if user.id not in mapped:
-            found.append(Identity(user.id, Principal(operations_user=user)))
-    try:
-        visitor = await forecourt.principals.anonymous()
-    except Refusal as refusal:
-        found.append(Identity("anonymous visitors", fault=refusal))
-    else:
-        user = visitor.operations_user
-        if user is not None:
-            found.append(Identity("anonymous visitors", Principal(operations_user=user), visitor))
-    return found
-
-
-def _print(report: Report) -> None:
-    groups: dict[tuple[str, str], list[Finding]] = {}
-    for finding in report.findings:
-        groups.setdefault((finding.code, finding.entity), []).append(finding)
-    for group in groups.values():
-        for finding in group[:SHOWN]:
-            click.echo(_line(finding))
-        if len(group) > SHOWN:
-            click.echo(f"  … and the same for {len(group) - SHOWN} more identities (all of them with --json)")
-    if not report.identities:
-        click.echo("Nothing was compared: there is no mapped contact and no external user.")
-        return
-    verdict = f"{len(report.findings)} findings" if report.findings else "no finding"
-    click.echo(f"{report.identities} identities, {report.comparisons} comparisons of doors: {verdict}.")
-
-
-def _line(finding: Finding) -> str:
-    parts = [f"{finding.code} {finding.message.rstrip('.')}"]
-    if finding.identity:
-        parts.append(f"identity {finding.identity}")
-    if finding.example:
-        parts.append(f"for example {finding.example}")
-    if finding.rule:
-        parts.append(finding.rule if finding.code == "FC7005" else f"missing: {finding.rule}")
-    if finding.where:
-        parts.append(f"see {finding.where}")
-    return "; ".join(parts)

@@ -59,11 +59,21 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC6003": (0, "Two definitions contradict each other."),
     "FC6004": (0, "A definition does not fit the database."),
     "FC6005": (0, "A security policy can have no effect, or not the intended one."),
+    "FC7000": (0, "Something could not be compared: whether it is safe is not known."),
     "FC7001": (0, "Rows can be read directly that the portal hides."),
     "FC7002": (0, "The portal shows rows that the source hides from the same identity."),
     "FC7003": (0, "An external identity holds a grant on an entity that no active policy constrains."),
     "FC7004": (0, "An administrator is the target of a portal mapping."),
     "FC7005": (0, "A policy whose context no role carries is never active."),
+    "FC7006": (0, "Table permissions by themselves reach rows that the source hides from the same identity."),
+    "FC7007": (0, "Rows can be changed directly that the portal does not let be changed."),
+    "FC7008": (0, "A column can be read at one door that another hides."),
+    "FC7009": (0, "A copy shows or takes a column that its source hides from the same identity."),
+    "FC7010": (0, "A dual-written copy can be read or changed more widely than its source."),
+    "FC7011": (0, "Visitors, or everybody who registers, reach every row of a table."),
+    "FC7012": (0, "A rule has no effect."),
+    "FC7013": (0, "An external user holds a role that policies do not restrain."),
+    "FC7014": (0, "People may change a value that decides what they reach."),
 }
 
 

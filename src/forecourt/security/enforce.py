@@ -344,15 +344,22 @@ def _shown(outputs: Iterable[Output]) -> set[str]:
     return found
 
 
-def admitted(enforcer: Enforcer, scope: Scope, entity: Entity, prefix: str = "") -> Predicate:
-    """The rows of an entity that the scope may read, as a predicate over its tables; FALSE where it may read none.
+def admitted(
+    enforcer: Enforcer, scope: Scope, entity: Entity, prefix: str = "", operation: Operation = Operation.READ
+) -> Predicate:
+    """The rows of an entity that the scope may read (or change), as a predicate over its tables; FALSE where none.
 
-    For audit and explain, which compare doors row by row: the same lowering that requests go through.
+    For audit and explain, which compare doors row by row: the same lowering that requests go through. A row that is
+    changed has to be readable at the source as well. Of a create: the rows that may come into being.
     """
     lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
     try:
-        enforcer._permitted(entity, scope, Right.READ)
-        grant = lowering.require(entity, Operation.READ)
+        enforcer._permitted(entity, scope, RIGHTS[operation])
+        grant = lowering.require(entity, operation)
+        reading = grant if operation is Operation.READ else lowering.require(entity, Operation.READ)
     except Refusal:
         return FALSE
-    return lowering.rows(entity, prefix, Operation.READ, grant)
+    found = lowering.rows(entity, prefix, operation, grant)
+    if operation is Operation.READ:
+        return found
+    return all_of(found, lowering.rows(entity, prefix, Operation.READ, reading, permissions=False))

@@ -194,6 +194,12 @@ async def witnessed(
     return sorted(set(rows), key=lambda row: tuple(value or "" for value in row)), fingerprint(rows)
 
 
+def values_of(principal: Principal) -> Mapping[str, object]:
+    """What predicates may compare with, of a person and its operations user; umbrellas and standing left out."""
+    user = principal.operations_user
+    return _Person({**_person_values(principal), **(_user_values(user) if user is not None else {})})
+
+
 def _user_values(user: OperationsUser) -> Mapping[str, object]:
     return {
         "user.id": user.id,

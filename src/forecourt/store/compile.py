@@ -146,7 +146,7 @@ class Statement:
         scope, source = self.sources(select, None)
         columns = [
             cast(column, Family.TEXT).label(f"w{place}")
-            for place, column in enumerate(self._shown(output, scope) for output in select.outputs)
+            for place, column in enumerate(self.output(output, scope) for output in select.outputs)
         ]
         return sa.select(*columns).select_from(source).where(self.expressions.predicate(select.where, scope))
 
@@ -215,15 +215,16 @@ class Statement:
     def _looked(self, select: Select, outer: Scope) -> Expression:
         scope, source = self.sources(select, outer)
         where = self.expressions.predicate(select.where, scope)
-        row: Query = sa.select(self._shown(select.outputs[0], scope)).select_from(source).where(where)
+        row: Query = sa.select(self.output(select.outputs[0], scope)).select_from(source).where(where)
         return row.correlate(*outer.sources()).scalar_subquery()
 
     # --------------------------------------------------------------------------------------------------- parts
 
     def _columns(self, outputs: Sequence[Output], scope: Scope) -> list[Expression]:
-        return [self._shown(output, scope).label(quoted_name(output.name, True)) for output in outputs]
+        return [self.output(output, scope).label(quoted_name(output.name, True)) for output in outputs]
 
-    def _shown(self, output: Output, scope: Scope) -> Expression:
+    def output(self, output: Output, scope: Scope) -> Expression:
+        """A column of the answer."""
         operand = output.operand
         if isinstance(operand, Looked):
             return self._looked(operand.select, scope)

@@ -1,0 +1,149 @@
+"""Audit: does any door show an identity more than another, or than was meant?
+
+Identities are grouped into classes of one rule shape. For each class, table and pair of doors the two predicates that
+requests run under become one statement over all people of the class: rows that one admits and the other does not. Each
+difference is a finding with its count, an example key and the rule that is missing. What cannot be compared is a
+finding of its own (FC7000), never fine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from forecourt.kernel.errors import DefinitionError, Refusal
+from forecourt.security.audit.doors import Check, Doors
+from forecourt.security.audit.findings import Finding, Report, in_order
+from forecourt.security.audit.grants import unconstrained
+from forecourt.security.audit.identities import Class, Identity, classes
+from forecourt.security.audit.planes import Planes
+from forecourt.security.audit.questions import Question, ask, lifted
+from forecourt.security.gate import Gate, Plane
+from forecourt.store.cohort.attributes import Attributes
+from forecourt.store.cohort.session import Count, Unanswered, cohort
+
+#: Identities of a class that a cohort holds at most.
+AT_ONCE = 20_000
+
+#: Identities with a finding of their own, of one class, table and pair of doors; the others are counted.
+LISTED = 1_000
+
+#: Classes under way at once, and seconds for one question.
+CONCURRENCY = 2
+PATIENCE = 600.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an audit may take. ``patience``: seconds for one question."""
+
+    at_once: int = AT_ONCE
+    listed: int = LISTED
+    concurrency: int = CONCURRENCY
+    patience: float = PATIENCE
+
+
+class Auditor:
+    """Compares doors over the gates that serve them. ``progress`` hears of each identity that is done."""
+
+    def __init__(
+        self,
+        operations: Gate,
+        dataverse: Gate,
+        progress: Callable[[int], None] = lambda done: None,
+        limits: Limits = Limits(),
+    ) -> None:
+        self._planes = Planes(operations, dataverse)
+        self._doors = Doors(self._planes)
+        self._progress = progress
+        self._limits = limits
+        self._comparisons = 0
+
+    async def run(self, identities: Sequence[Identity], checks: Iterable[DefinitionError] = ()) -> Report:
+        """Everything that is found, worst first."""
+        self._comparisons = 0
+        groups = list(classes(identities, self._limits.at_once))
+        turn = asyncio.Semaphore(self._limits.concurrency)
+
+        async def one(group: Class) -> list[Finding]:
+            async with turn:
+                found = [item async for item in self.differences(group, list(self._doors.checks(group)))]
+                self._progress(len(group.members))
+                return found
+
+        found = [item for part in await asyncio.gather(*(one(group) for group in groups)) for item in part]
+        found += [item for identity in identities for item in _faults(identity)]
+        found += unconstrained(self._planes, identities)
+        found += [
+            Finding("FC7005", error.message, error.hint, where=f"{error.file}:{error.line}", subject=error.message)
+            for error in checks
+        ]
+        people = [identity for identity in identities if identity.sort != "registered"]
+        return Report(tuple(sorted(found, key=in_order)), len(people), self._comparisons, len(groups))
+
+    async def differences(self, group: Class, checks: Sequence[Check]) -> AsyncIterator[Finding]:
+        """What the questions about one class bring to light."""
+        asking = [check for check in checks if check.asked.way != "contained"]
+        self._comparisons += len(checks)
+        by_plane: dict[int, tuple[Plane, list[Check]]] = {}
+        for check in asking:
+            plane = check.gate.plane_of(check.asked.entity)
+            by_plane.setdefault(id(plane.database), (plane, []))[1].append(check)
+        for plane, waiting in by_plane.values():
+            attributes = Attributes(plane.catalog)
+            ready: list[tuple[Check, Question]] = []
+            for check in waiting:
+                try:
+                    ready.append((check, lifted(check.asked, attributes)))
+                except Refusal as refusal:
+                    yield _unknown(check, group, refusal.message)
+            async with cohort(plane.database, self._limits.patience) as session:
+                await session.fill(attributes, [member.values for member in group.members])
+                for check, asked in ready:
+                    try:
+                        answer = await ask(session, asked, attributes, len(group.members), self._limits.listed)
+                    except Unanswered as reason:
+                        yield _unknown(check, group, reason.reason)
+                        continue
+                    for finding in self._told(check, group, answer):
+                        yield finding
+
+    def _told(self, check: Check, group: Class, answer: Mapping[int, Count]) -> list[Finding]:
+        """A finding for each identity, up to a limit; the last one says how many more there are."""
+        worst = sorted(answer.values(), key=lambda count: (-count.rows, count.person))
+        shown = worst[: self._limits.listed]
+        key = check.asked.entity.key
+        found = [
+            check.told(
+                group.members[count.person],
+                count.rows,
+                ",".join(f"{name}={value}" for name, value in zip(key, count.key, strict=False)),
+            )
+            for count in shown
+        ]
+        if len(worst) > len(shown):
+            found[-1] = replace(found[-1], others=len(worst) - len(shown))
+        return found
+
+
+def _faults(identity: Identity) -> list[Finding]:
+    fault = identity.fault
+    if fault is None:
+        return []
+    code = "FC7004" if fault.code == "FC3003" else "FC7000"
+    return [Finding(code, fault.message, fault.hint, identity=identity.label, subject=fault.message)]
+
+
+def _unknown(check: Check, group: Class, reason: str) -> Finding:
+    told = check.told(group.first, 0, "")
+    return Finding(
+        "FC7000",
+        f"{check.asked.entity.collection} could not be compared for {len(group.members)} identities: {reason}",
+        f"what could not be asked is whether {told.code} holds: {told.title[0].lower()}{told.title[1:]}",
+        check.asked.entity.name,
+        group.first.label,
+        where=told.where,
+        subject=f"{told.code} {told.subject}",
+        others=len(group.members) - 1,
+    )
