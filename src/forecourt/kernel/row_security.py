@@ -1,0 +1,105 @@
+"""What a database has to know to decide by itself: rules for rows, openings of entities, and who the users are.
+
+The shapes between ``security`` (which makes them from the same policies and grants that decide requests) and the store
+(which writes them as row security, views and grants). They name roles, tables and predicates; nothing here decides.
+
+Predicates speak of the columns of a rule's own table under the table's own name as alias, and of ``user.*`` Params.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from forecourt.kernel.model import NOWHERE, Entity, Where
+from forecourt.kernel.plan import WriteOperation
+from forecourt.kernel.predicate import FALSE, Predicate
+from forecourt.kernel.principal import OperationsUser
+from forecourt.kernel.relation import Select, TableName
+
+#: An operation on rows, by the word that grants and policies use.
+RowOperation = WriteOperation | str
+
+
+@dataclass(frozen=True, slots=True)
+class RowRule:
+    """What one policy asks of a table's rows in some operations, of whoever holds one of ``roles`` (None: of everybody).
+    System administrators pass every rule. ``operations``: ``read``, ``create``, ``update``, ``delete``."""
+
+    policy: str
+    table: TableName
+    operations: tuple[str, ...]
+    roles: frozenset[str] | None
+    condition: Predicate
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Who may do one thing with an entity. ``granting``: roles of which one is needed, and in whose legal entities it
+    counts. ``constrained``: roles of which somebody outside needs one, so that a policy constrains the root table;
+    None where the solution asks for none."""
+
+    granting: frozenset[str]
+    constrained: frozenset[str] | None
+
+
+@dataclass(frozen=True)
+class EntityRule:
+    """An entity as the database may show it. ``fields``: those that not every reader sees, with the roles that show
+    them. ``external``: the role that marks somebody outside."""
+
+    entity: Entity
+    read: Opening
+    fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    external: str = ""
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Where users are found. ``select``: rows (role, legal entity) of the user ``user.id`` in the ERP's own tables, with
+    its other outputs named as those of ``OperationsUser``; None without such tables. ``declared`` users win.
+    ``off``: values of ``enabled`` that mean no."""
+
+    select: Select | None
+    declared: tuple[OperationsUser, ...] = ()
+    off: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A database role with which somebody signs in, and the columns of entities that its user may name:
+    pairs (entity, fields)."""
+
+    role: str
+    user: str
+    columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unexpressed:
+    """A rule that the database cannot decide by itself: its table stays closed there."""
+
+    what: str
+    why: str
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True)
+class Protection:
+    """Everything that a database has to enforce. ``administrator``: the role that passes every check."""
+
+    rows: tuple[RowRule, ...]
+    entities: tuple[EntityRule, ...]
+    directory: Directory
+    administrator: str
+    unexpressed: tuple[Unexpressed, ...] = ()
+
+    @property
+    def ruled(self) -> Sequence[TableName]:
+        """Tables whose rows are constrained, in the order of their first rule."""
+        return tuple(dict.fromkeys(rule.table for rule in self.rows))
+
+
+#: The condition of a rule that cannot be expressed.
+CLOSED = FALSE
