@@ -14,6 +14,7 @@ from forecourt.cli.check import check
 from forecourt.cli.explain import explain
 from forecourt.cli.init import init
 from forecourt.cli.log import log
+from forecourt.cli.native import native
 from forecourt.cli.package import package
 from forecourt.cli.schema import schema
 from forecourt.cli.serve import demo, serve
@@ -43,7 +44,7 @@ def forecourt() -> None:
     """
 
 
-for command in (demo, serve, check, audit, explain, init, user, log, schema, sync, package, tables, bench):
+for command in (demo, serve, check, audit, explain, init, user, log, schema, sync, package, tables, native, bench):
     forecourt.add_command(command)
 sync.add_command(sync_audit)
 sync.add_command(sync_verify)

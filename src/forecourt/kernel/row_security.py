@@ -12,19 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from forecourt.kernel.model import NOWHERE, Entity, Where
-from forecourt.kernel.plan import WriteOperation
 from forecourt.kernel.predicate import FALSE, Predicate
 from forecourt.kernel.principal import OperationsUser
 from forecourt.kernel.relation import Select, TableName
 
-#: An operation on rows, by the word that grants and policies use.
-RowOperation = WriteOperation | str
-
 
 @dataclass(frozen=True, slots=True)
 class RowRule:
-    """What one policy asks of a table's rows in some operations, of whoever holds one of ``roles`` (None: of everybody).
-    System administrators pass every rule. ``operations``: ``read``, ``create``, ``update``, ``delete``."""
+    """What one policy asks of a table's rows in some operations, of whoever holds one of ``roles``; None: of everybody.
+    ``operations``: ``read``, ``create``, ``update``, ``delete``."""
 
     policy: str
     table: TableName
@@ -36,29 +32,37 @@ class RowRule:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Who may do one thing with an entity. ``granting``: roles of which one is needed, and in whose legal entities it
-    counts. ``constrained``: roles of which somebody outside needs one, so that a policy constrains the root table;
-    None where the solution asks for none."""
+    """Who may do one thing with an entity. ``granting``, ``denying``: roles that do, each in the legal entities where
+    it counts; a denial wins. ``constrained``: roles of which somebody outside needs one, so that a policy holds of the
+    root table; None where the solution asks for none."""
 
     granting: frozenset[str]
+    denying: frozenset[str]
     constrained: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """Roles that show a field, and roles that hide it. It is shown where, in every legal entity that is open, one shows
+    it and none hides it."""
+
+    showing: frozenset[str]
+    hiding: frozenset[str]
 
 
 @dataclass(frozen=True)
 class EntityRule:
-    """An entity as the database may show it. ``fields``: those that not every reader sees, with the roles that show
-    them. ``external``: the role that marks somebody outside."""
+    """An entity as the database may show it. ``fields``: rules of those that not every reader sees."""
 
     entity: Entity
     read: Opening
-    fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    external: str = ""
+    fields: Mapping[str, FieldRule] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Directory:
-    """Where users are found. ``select``: rows (role, legal entity) of the user ``user.id`` in the ERP's own tables, with
-    its other outputs named as those of ``OperationsUser``; None without such tables. ``declared`` users win.
+    """Where users are found. ``select``: rows (role, legal entity) of the user ``user.id`` in the ERP's own tables; its
+    other outputs have the names that ``OperationsUser`` has; None without such tables. ``declared`` users win.
     ``off``: values of ``enabled`` that mean no."""
 
     select: Select | None
@@ -87,12 +91,16 @@ class Unexpressed:
 
 @dataclass(frozen=True)
 class Protection:
-    """Everything that a database has to enforce. ``administrator``: the role that passes every check."""
+    """Everything that a database has to enforce. ``administrator``: the role that passes every check; ``external``: the
+    one that marks somebody outside; ``bypass``: the one whose holders no rule for rows constrains, unless they are
+    outside, or ''."""
 
     rows: tuple[RowRule, ...]
     entities: tuple[EntityRule, ...]
     directory: Directory
     administrator: str
+    external: str
+    bypass: str = ""
     unexpressed: tuple[Unexpressed, ...] = ()
 
     @property

@@ -17,9 +17,11 @@ from collections.abc import Iterator, Mapping
 
 from forecourt.kernel.model import Entity, Model
 from forecourt.kernel.predicate import (
+    TRUE,
     After,
     And,
     Any,
+    AnyRow,
     ChangedSince,
     Exists,
     InParam,
@@ -32,15 +34,37 @@ from forecourt.kernel.predicate import (
 )
 from forecourt.kernel.principal import Door, OperationsUser, Principal
 from forecourt.kernel.relation import TableName
-from forecourt.kernel.row_security import CLOSED, Directory, EntityRule, Login, Opening, Protection, RowRule, Unexpressed
-from forecourt.security.grants import granted
+from forecourt.kernel.row_security import (
+    CLOSED,
+    Directory,
+    EntityRule,
+    FieldRule,
+    Login,
+    Opening,
+    Protection,
+    RowRule,
+    Unexpressed,
+)
+from forecourt.security.grants import Granted, union
 from forecourt.security.lowering import Lowering
-from forecourt.security.rules import EXTERNAL_USER, SYSTEM_ADMINISTRATOR, Operation, OperationsRules, Policy, Rules
+from forecourt.security.rules import (
+    BYPASS,
+    EXTERNAL_USER,
+    NOW,
+    SYSTEM_ADMINISTRATOR,
+    TODAY,
+    Grant,
+    Mode,
+    Operation,
+    OperationsRules,
+    Policy,
+    Rules,
+)
 from forecourt.security.scope import Scope
-from forecourt.security.xds import Filter, KeyOf, broken, constrained, holds
+from forecourt.security.xds import Filter, Fresh, KeyOf, broken, constrained, holds
 
-#: Values of a user that a database knows; those of declared users' attributes come on top.
-KNOWN = ("user.id", "user.email", "user.company")
+#: Values that a database knows, of the user and of the moment; those of declared users' attributes come on top.
+KNOWN = ("user.id", "user.email", "user.company", NOW.name, TODAY.name)
 
 
 def protection(rules: OperationsRules, model: Model, directory: Directory, key_of: KeyOf) -> Protection:
@@ -55,16 +79,25 @@ def protection(rules: OperationsRules, model: Model, directory: Directory, key_o
                 if missing:
                     unexpressed.append(Unexpressed(f"policy {policy.name} on {rule.table}", missing, policy.where))
     entities = tuple(_entity_rule(rules, model, entity, key_of) for entity in model.entities.values())
-    return Protection(tuple(rows), entities, directory, SYSTEM_ADMINISTRATOR, tuple(dict.fromkeys(unexpressed)))
+    return Protection(
+        tuple(rows),
+        entities,
+        directory,
+        SYSTEM_ADMINISTRATOR,
+        EXTERNAL_USER,
+        _bypass(rules, key_of),
+        tuple(dict.fromkeys(unexpressed)),
+    )
 
 
 def login(rules: OperationsRules, model: Model, user: OperationsUser, role: str, key_of: KeyOf) -> Login:
     """The columns of entities that a user may name, for the database role under which it signs in."""
     columns = []
     for entity in model.entities.values():
-        grant = granted(rules, user, entity.name, Operation.READ)
+        lowering = _lowering(rules, model, user, key_of)
+        grant = lowering.grant(entity, Operation.READ)
         if grant.allowed:
-            shown = _lowering(rules, model, user, key_of).readable(entity, grant)
+            shown = lowering.readable(entity, grant)
             columns.append((entity.name, tuple(name for name in entity.fields if name in shown)))
     return Login(role, user.id, tuple(columns))
 
@@ -78,13 +111,13 @@ def _lowering(rules: OperationsRules, model: Model, user: OperationsUser, key_of
     return Lowering(Rules(operations=rules), model, Scope(Principal(operations_user=user), Door.OPERATIONS), key_of)
 
 
-def _row_rules(
-    rules: OperationsRules, policy: Policy, known: set[str], key_of: KeyOf
-) -> Iterator[tuple[RowRule, str]]:
+def _row_rules(rules: OperationsRules, policy: Policy, known: set[str], key_of: KeyOf) -> Iterator[tuple[RowRule, str]]:
     """The rules of one policy, each with what cannot be expressed about it."""
     alone = dataclasses.replace(rules, policies=(policy,))
     everybody = broken(rules, policy)
-    roles = frozenset(name for name in rules.roles if name != SYSTEM_ADMINISTRATOR and holds(rules, holder(name), policy))
+    roles = frozenset(
+        name for name in rules.roles if name != SYSTEM_ADMINISTRATOR and holds(rules, holder(name), policy)
+    )
     if not everybody and not roles:
         return
     asking = holder(*sorted(roles)[:1])
@@ -93,8 +126,7 @@ def _row_rules(
         alike: dict[Predicate, list[str]] = {}
         for operation in Operation:
             if operation in policy.operations:
-                number = itertools.count(1)
-                filters = Filter(alone, asking, {}, key_of, lambda name, number=number: f"n{next(number)}_{name}")  # type: ignore[misc]
+                filters = Filter(alone, asking, {}, key_of, _fresh(table))
                 alike.setdefault(filters.on(table, table.name, operation), []).append(operation.value)
         for condition, operations in alike.items():
             why = missing or _missing(condition, known)
@@ -109,10 +141,16 @@ def _row_rules(
             yield found, why
 
 
+def _fresh(table: TableName) -> Fresh:
+    """Makes aliases, none of which is the table's own name."""
+    number, first = itertools.count(1), "m" if table.name.startswith("n") else "n"
+    return lambda name: f"{first}{next(number)}_{name}"
+
+
 def _missing(condition: Predicate, known: set[str]) -> str:
     """What a database does not know of a condition; '' where it can decide."""
     for item in _leaves(condition):
-        if isinstance(item, InParam | After | ChangedSince | Any):
+        if isinstance(item, InParam | After | ChangedSince | Any | AnyRow):
             return "it speaks of values that only a request has"
         for operand in operands(item):
             if isinstance(operand, Slot) or (isinstance(operand, Param) and operand.name not in known):
@@ -136,29 +174,44 @@ def _leaves(item: Predicate) -> Iterator[Predicate]:
             yield item
 
 
+def _bypass(rules: OperationsRules, key_of: KeyOf) -> str:
+    """The role whose holders no policy constrains, '' where it is constrained as all are."""
+    for policy in rules.policies:
+        for table in policy.tables if policy.enabled and not broken(rules, policy) else ():
+            alone = dataclasses.replace(rules, policies=(policy,))
+            for name in rules.roles:
+                if name in (BYPASS, SYSTEM_ADMINISTRATOR) or not holds(rules, holder(name), policy):
+                    continue
+                operation = min(policy.operations)
+                filters = Filter(alone, holder(name, BYPASS), {}, key_of, lambda alias: alias)
+                return BYPASS if filters.on(table, "", operation) == TRUE else ""
+    return ""
+
+
 def _entity_rule(rules: OperationsRules, model: Model, entity: Entity, key_of: KeyOf) -> EntityRule:
-    shown: dict[str, frozenset[str]] = {}
-    fields: dict[str, set[str]] = {name: set() for name in entity.fields}
-    granting = set()
-    for name in rules.roles:
-        if name == SYSTEM_ADMINISTRATOR:
-            continue
-        grant = granted(rules, holder(name), entity.name, Operation.READ)
-        if grant.allowed:
-            granting.add(name)
-            for each in _lowering(rules, model, holder(name), key_of).readable(entity, grant):
-                fields[each].add(name)
-    for each, roles in fields.items():
-        if roles != granting:
-            shown[each] = frozenset(roles)
-    return EntityRule(entity, _opening(rules, entity, Operation.READ, frozenset(granting)), shown, EXTERNAL_USER)
+    held = {
+        name: tuple(grant for grant in role.by_entity.get(entity.name, ()) if Mode.DATA_SERVICES in grant.modes)
+        for name, role in rules.roles.items()
+        if name != SYSTEM_ADMINISTRATOR
+    }
+    granting = {name: found for name, grants in held.items() if (found := tuple(filter(_reads, grants)))}
+    denying = frozenset(name for name, grants in held.items() if any(grant.denies(Operation.READ) for grant in grants))
+    opened = {name: union(grant.read_fields for grant in grants) for name, grants in granting.items()}
+    always = _lowering(rules, model, holder(), key_of).readable(entity, Granted(True, fields=frozenset()))
+    fields = {}
+    for each in entity.fields:
+        showing = frozenset(name for name, names in opened.items() if names is None or each in names)
+        hiding = frozenset(name for name, grants in held.items() if any(each in grant.denied_read for grant in grants))
+        if each not in always and (hiding or showing != frozenset(granting)):
+            fields[each] = FieldRule(showing, hiding)
+    needed = None
+    if rules.external_users != "open":
+        needed = frozenset(name for name in rules.roles if constrained(rules, holder(name), entity, Operation.READ))
+    return EntityRule(entity, Opening(frozenset(granting), denying, needed), fields)
 
 
-def _opening(rules: OperationsRules, entity: Entity, operation: Operation, granting: frozenset[str]) -> Opening:
-    if rules.external_users == "open":
-        return Opening(granting, None)
-    roles = frozenset(name for name in rules.roles if constrained(rules, holder(name), entity, operation))
-    return Opening(granting, roles)
+def _reads(grant: Grant) -> bool:
+    return Operation.READ in grant.operations
 
 
 def tables_of(protection: Protection) -> Mapping[TableName, frozenset[str]]:

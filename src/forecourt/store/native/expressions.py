@@ -11,6 +11,10 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import cast
+
+import sqlalchemy as sa
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.predicate import (
@@ -29,11 +33,17 @@ from forecourt.kernel.relation import Select, TableName
 from forecourt.store.catalog import Catalog
 from forecourt.store.compile import Statement
 from forecourt.store.expressions import Scope
-from forecourt.store.native.pieces import HELPERS, fitted, text
+from forecourt.store.native.pieces import HELPERS, fitted, quoted, text
 from forecourt.store.statements import ReadStatement
 
 #: A quoted name, a quoted text, or a placeholder: only the last is replaced.
 _TOKEN = re.compile(r'"(?:[^"]|"")*"|\'(?:[^\']|\'\')*\'|\$(\d+)')
+
+#: Params of the moment of a query.
+MOMENTS = {
+    "clock.now": "(select pg_catalog.now())",
+    "clock.today": "(select (pg_catalog.now() at time zone 'UTC')::date)",
+}
 
 
 def helper_view(table: TableName) -> TableName:
@@ -69,7 +79,9 @@ def literal(value: object) -> str:
 
 
 def of_the_user(param: Param) -> str:
-    """A value of whoever is signed in, looked up once per statement."""
+    """A value of whoever is signed in, looked up once per statement; of the moment, that of the transaction."""
+    if param.name in MOMENTS:
+        return MOMENTS[param.name]
     return f"(select {HELPERS}.user_value({text(param.name.removeprefix('user.'))}))"
 
 
@@ -78,9 +90,22 @@ def condition(predicate: Predicate, table: TableName, catalog: Catalog) -> str:
     if isinstance(predicate, Bool):
         return "true" if predicate.value else "false"
     statement = Statement(looking_through(catalog, tables_in(predicate)))
-    nullable = nullables(catalog, {table.name: table})
-    scope = Scope({table.name: (table, statement.table(table).alias(table.name))}, nullable)
+    scope = _RowScope({table.name: (table, _row(table, catalog))}, nullables(catalog, {table.name: table}))
     return written_out(statement.condition(through_helpers(predicate, catalog), scope), of_the_user)
+
+
+class _RowScope(Scope):
+    """The scope of a policy: the row that it is about stands there already, and is no source of any select."""
+
+    def sources(self) -> list[sa.FromClause]:
+        return []
+
+
+def _row(table: TableName, catalog: Catalog) -> sa.FromClause:
+    """The row's columns, as a policy names them."""
+    names = catalog.tables[table].columns
+    columns: dict[str, object] = {name: sa.literal_column(f"{quoted(table.name)}.{quoted(name)}") for name in names}
+    return cast(sa.FromClause, SimpleNamespace(c=columns))
 
 
 def nullables(catalog: Catalog, tables: dict[str, TableName]) -> frozenset[tuple[str, str]]:
@@ -116,7 +141,9 @@ def through_helpers(predicate: Predicate, catalog: Catalog) -> Predicate:
 
 def looking_through(catalog: Catalog, tables: dict[TableName, frozenset[str]]) -> Catalog:
     """The catalogue with the helper views of tables in it."""
-    views = {helper_view(table): dataclasses.replace(catalog.tables[table], name=helper_view(table)) for table in tables}
+    views = {
+        helper_view(table): dataclasses.replace(catalog.tables[table], name=helper_view(table)) for table in tables
+    }
     return dataclasses.replace(catalog, tables={**catalog.tables, **views})
 
 
@@ -161,5 +188,3 @@ def _every_operand(predicate: Predicate) -> Iterator[object]:
             return
         case _:
             yield from operands(predicate)
-
-

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 
 from forecourt.kernel.predicate import Param
-from forecourt.kernel.row_security import Directory
+from forecourt.kernel.row_security import Directory, Protection
 from forecourt.store.catalog import Catalog
 from forecourt.store.compile import Statement
 from forecourt.store.native.expressions import written_out
@@ -23,42 +23,50 @@ from forecourt.store.native.pieces import HELPERS, Names, Piece, text, texts
 _PERSON = "id text, email text, company text, attributes jsonb, role text, legal_entity text"
 
 
-def identity_pieces(names: Names, directory: Directory, administrator: str, catalog: Catalog) -> list[Piece]:
+def identity_pieces(names: Names, protection: Protection, catalog: Catalog) -> list[Piece]:
     """The functions, and the view of declared users."""
-    declared = _declared(directory)
-    free = f"exists (select from {HELPERS}.person() p where p.role = {text(administrator)})"
+    administrator, external = text(protection.administrator), text(protection.external)
+    free = _holds(f"array[{administrator}]")
+    passes = free
+    if protection.bypass:
+        passes += f"\n    or {_holds(f'array[{text(protection.bypass)}]')} and not {_holds(f'array[{external}]')}"
+    counting = "(shared or p.legal_entity is null or p.legal_entity = c.id)"
+
+    def some(roles: str) -> str:
+        return f"exists (select from p where p.role = any ({roles}) and {counting})"
+
     return [
-        declared,
-        _function(names, "person", "", f"table ({_PERSON})", _person(directory, catalog), callable_=False),
+        _declared(protection.directory),
+        _function(names, "person", "", f"table ({_PERSON})", _person(protection.directory, catalog), callable_=False),
         _function(names, "is_administrator", "", "boolean", f"select {free}"),
-        _function(
-            names,
-            "holds",
-            "roles text[]",
-            "boolean",
-            f"select exists (select from {HELPERS}.person() p where p.role = any (roles))",
-        ),
+        _function(names, "passes", "", "boolean", f"select {passes}"),
+        _function(names, "holds", "roles text[]", "boolean", f"select {_holds('roles')}"),
         _function(
             names,
             "opens",
-            "granting text[], marked text, needed text[]",
+            "granting text[], denying text[], needed text[]",
             "boolean",
-            f"select coalesce(bool_or(p.role = {text(administrator)}), false)\n"
-            "    or (coalesce(bool_or(p.role = any (granting)), false)\n"
-            "        and (needed is null or not coalesce(bool_or(p.role = marked), false)\n"
-            "            or coalesce(bool_or(p.role = any (needed)), false)))\n"
-            f"from {HELPERS}.person() p",
+            f"select {free}\n    or ({_holds('granting')} and not {_holds('denying')}\n"
+            f"        and (needed is null or not {_holds(f'array[{external}]')} or {_holds('needed')}))",
         ),
         _function(
             names,
             "legal_entities",
-            "granting text[]",
+            "roles text[]",
             "text[]",
-            f"select case when {free} or bool_or(limited.ids is null) then null\n"
-            "    else coalesce(array_agg(distinct each.id) filter (where each.id is not null), '{}') end\n"
-            "from (select p.role, array_agg(p.legal_entity) filter (where p.legal_entity is not null) as ids\n"
-            f"      from {HELPERS}.person() p where p.role = any (granting) group by p.role) limited\n"
-            "    left join lateral unnest(limited.ids) as each(id) on true",
+            "select case when bool_or(p.legal_entity is null) then null\n"
+            "    else coalesce(array_agg(distinct p.legal_entity), '{}') end\n"
+            f"from {HELPERS}.person() p where p.role = any (roles)",
+        ),
+        _function(
+            names,
+            "shows",
+            "granting text[], denying text[], showing text[], hiding text[], shared boolean",
+            "boolean",
+            f"with p as (select * from {HELPERS}.person())\n"
+            f"select {free} or coalesce(bool_and({some('showing')} and not {some('hiding')}), false)\n"
+            "from (select distinct p.legal_entity as id from p union select null) c\n"
+            f"where {some('granting')} and not {some('denying')}",
         ),
         _function(
             names,
@@ -71,15 +79,21 @@ def identity_pieces(names: Names, directory: Directory, administrator: str, cata
     ]
 
 
+def _holds(roles: str) -> str:
+    return f"exists (select from {HELPERS}.person() h where h.role = any ({roles}))"
+
+
 def _declared(directory: Directory) -> Piece:
     rows = []
     for user in directory.declared:
         limits = dict(user.companies)
-        for role in sorted(user.roles) or [None]:
-            for company in sorted(limits.get(role or "") or ()) or [None]:
-                values = (user.id, user.email, user.company, json.dumps(dict(user.attributes)), role, company)
-                shown = ", ".join("null" if value is None else text(value) for value in values)
-                rows.append(f"({shown}, {'true' if user.enabled else 'false'})")
+        own = [text(item) for item in (user.id, user.email, user.company, json.dumps(dict(user.attributes)))]
+        enabled = "true" if user.enabled else "false"
+        for role in sorted(user.roles):
+            companies = [text(company) for company in sorted(limits.get(role) or ())] or ["null"]
+            rows += [f"({', '.join((*own, text(role), company, enabled))})" for company in companies]
+        if not user.roles:
+            rows.append(f"({', '.join((*own, 'null', 'null', enabled))})")
     listed = ",\n    ".join(rows or ["(null, null, null, null, null, null, false)"])
     name = f"{HELPERS}.declared_user"
     create = (
@@ -116,18 +130,20 @@ def _person(directory: Directory, catalog: Catalog) -> str:
     if "enabled" in outputs:
         off = ", ".join(text(value) for value in directory.off)
         enabled = f"\n    and t.enabled is not null and lower(t.enabled) not in ({off})"
+    limited = "where found.legal_entity is not null or found.limits = 0" if "legal_entity" in outputs else ""
+    limits = "count(t.legal_entity) over (partition by t.role)" if "legal_entity" in outputs else "0"
     return (
         body + "\nunion all\n"
-        f"select t.id, coalesce({column('email')}, ''), coalesce({column('company')}, ''), '{{}}', {column('role')},"
-        f" {column('legal_entity')}\n"
+        "select found.id, found.email, found.company, found.attributes, found.role, found.legal_entity from (\n"
+        f"select t.id, coalesce({column('email')}, '') as email, coalesce({column('company')}, '') as company,\n"
+        f"    '{{}}'::jsonb as attributes, {column('role')} as role, {column('legal_entity')}::text as legal_entity,\n"
+        f"    {limits} as limits\n"
         f"from me cross join lateral (\n{written_out(query, me)}\n) as t({', '.join(outputs)})\n"
-        f"where not exists (select from {HELPERS}.declared_user d where d.id = me.id){enabled}"
+        f"where not exists (select from {HELPERS}.declared_user d where d.id = me.id){enabled}\n) found {limited}"
     )
 
 
-def _function(
-    names: Names, name: str, arguments: str, returns: str, body: str, *, callable_: bool = True
-) -> Piece:
+def _function(names: Names, name: str, arguments: str, returns: str, body: str, *, callable_: bool = True) -> Piece:
     types = ", ".join(part.strip().rpartition(" ")[2] for part in arguments.split(",")) if arguments else ""
     signature = f"{HELPERS}.{name}({types})"
     make = (
@@ -146,4 +162,5 @@ def roles_held(roles: frozenset[str]) -> str:
     return f"(select {HELPERS}.holds({texts(tuple(roles))}))"
 
 
-ADMINISTRATOR = f"(select {HELPERS}.is_administrator())"
+#: The conditions that the user passes every check, and that no rule for rows constrains the user.
+ADMINISTRATOR, PASSES = f"(select {HELPERS}.is_administrator())", f"(select {HELPERS}.passes())"

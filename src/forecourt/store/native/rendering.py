@@ -19,7 +19,7 @@ from forecourt.kernel.relation import TableName
 from forecourt.kernel.row_security import EntityRule, Login, Protection, RowRule
 from forecourt.store.catalog import Catalog
 from forecourt.store.native.expressions import condition, helper_view, tables_in
-from forecourt.store.native.identity import ADMINISTRATOR, identity_pieces, roles_held
+from forecourt.store.native.identity import ADMINISTRATOR, PASSES, identity_pieces, roles_held
 from forecourt.store.native.pieces import ENTITIES, HELPERS, Names, Piece, fitted, quoted, text, texts
 from forecourt.store.storage import TEXTS, family_of_type
 
@@ -57,7 +57,7 @@ def pieces(
     rules = [rule for rule in protection.rows if rule.table in ruled]
     return [
         *_roles(names),
-        *identity_pieces(names, protection.directory, protection.administrator, catalog),
+        *identity_pieces(names, protection, catalog),
         *_helpers(rules, catalog, names),
         *(_columns(table, beneath[table], names) for table in beneath),
         *(piece for table in ruled for piece in _table(table, rules, catalog, names, table in secured)),
@@ -148,13 +148,15 @@ def _table(
 def _policy(table: TableName, name: str, body: str, needs: frozenset[str] = frozenset()) -> Piece:
     found = fitted(name)
     create = f"create policy {quoted(found)} on {qualified(table)} {body}"
-    return Piece("policy", f"{table}.{found}", (create,), (f"drop policy {quoted(found)} on {qualified(table)}",), (), needs)
+    return Piece(
+        "policy", f"{table}.{found}", (create,), (f"drop policy {quoted(found)} on {qualified(table)}",), (), needs
+    )
 
 
 def _rule(rule: RowRule, catalog: Catalog) -> str:
     asked = condition(rule.condition, rule.table, catalog)
     constrains = [] if rule.roles is None else [f"not {roles_held(rule.roles)}"]
-    return "\n    or ".join([ADMINISTRATOR, *constrains, f"({asked})"])
+    return "\n    or ".join([PASSES, *constrains, f"({asked})"])
 
 
 def _entity(rule: EntityRule, catalog: Catalog, names: Names) -> Piece:
@@ -186,29 +188,41 @@ def _entity(rule: EntityRule, catalog: Catalog, names: Names) -> Piece:
 
 def _column(item: EntityField, rule: EntityRule) -> str:
     column = f"{quoted(item.source)}.{quoted(item.column)}"
-    roles = rule.fields.get(item.name)
-    if roles is None:
+    found = rule.fields.get(item.name)
+    if found is None:
         return column
-    return f"case when {ADMINISTRATOR} or {roles_held(roles)} then {column} end"
+    roles = (rule.read.granting, rule.read.denying, found.showing, found.hiding)
+    shared = "true" if rule.entity.company is None else "false"
+    return f"case when (select {HELPERS}.shows({', '.join(map(_roles_of, roles))}, {shared})) then {column} end"
+
+
+def _roles_of(roles: frozenset[str]) -> str:
+    return texts(tuple(roles))
 
 
 def _opened(rule: EntityRule, catalog: Catalog) -> Iterator[str]:
-    opening = rule.read
-    granting = texts(tuple(opening.granting))
-    needed = "null" if opening.constrained is None else texts(tuple(opening.constrained))
-    yield f"(select {HELPERS}.opens({granting}, {text(rule.external)}, {needed}))"
-    entity = rule.entity
-    if entity.company is not None:
-        found = entity.fields[entity.company]
-        table = next(source.table for source in entity.sources if source.alias == found.source)
-        column = f"{quoted(found.source)}.{quoted(found.column)}"
-        known = catalog.column(table, found.column)
-        kept = f"(select {HELPERS}.legal_entities({granting}))"
-        if known is not None and family_of_type(known.type) not in TEXTS:
-            column = f"{column}::text"
-        elif known is not None and known.type == "bpchar":
-            kept = f"{kept}::bpchar[]"
-        yield f"({kept} is null or {column} = any ({kept if '::' in kept else kept + '::text[]'}))"
+    """The conditions under which the user sees rows of the entity at all, and those of its legal entities."""
+    entity, opening = rule.entity, rule.read
+    granting, denying = _roles_of(opening.granting), _roles_of(opening.denying)
+    needed = "null" if opening.constrained is None else _roles_of(opening.constrained)
+    wholly = denying if entity.company is None else texts(())
+    yield f"(select {HELPERS}.opens({granting}, {wholly}, {needed}))"
+    if entity.company is None:
+        return
+    found = entity.fields[entity.company]
+    table = next(source.table for source in entity.sources if source.alias == found.source)
+    column, listed = f"{quoted(found.source)}.{quoted(found.column)}", "text[]"
+    known = catalog.column(table, found.column)
+    if known is not None and known.type == "bpchar":
+        listed = "bpchar[]"
+    elif known is not None and family_of_type(known.type) not in TEXTS:
+        column = f"{column}::text"
+    kept = f"(select {HELPERS}.legal_entities({granting}))"
+    inside = f"{kept} is null or {column} = any ({kept}::{listed})"
+    if opening.denying:
+        closed = f"(select {HELPERS}.legal_entities({denying}))"
+        inside = f"({inside}) and {closed} is not null and ({column} = any ({closed}::{listed})) is not true"
+    yield f"({ADMINISTRATOR} or {inside})"
 
 
 def _logins(protection: Protection, names: Names, logins: Sequence[Login]) -> Iterator[Piece]:

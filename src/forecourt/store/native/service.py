@@ -39,8 +39,8 @@ select case
     when r.rolcreaterole then 'it may make roles, and give itself their rights'
     when r.rolreplication then 'it may replicate, and so read everything'
     when pg_has_role(r.oid, $2::name, 'member') then 'it is a member of the owner of the views'
-    when exists (select from pg_roles p where p.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_database_owner',
-        'pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files', 'pg_maintain')
+    when exists (select from pg_roles p where p.rolname in ('pg_read_all_data', 'pg_write_all_data', 'pg_maintain',
+        'pg_database_owner', 'pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')
         and pg_has_role(r.oid, p.oid, 'member')) then 'a role that it is a member of reads or writes everything'
     when exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
         join unnest($3::text[], $4::text[]) as t(schema, name) on t.schema = n.nspname and t.name = c.relname
@@ -55,7 +55,8 @@ select r.rolname::text, n.nspname || '.' || c.relname
 from pg_roles r cross join unnest($2::text[], $3::text[]) as t(schema, name)
     join pg_namespace n on n.nspname = t.schema join pg_class c on c.relnamespace = n.oid and c.relname = t.name
 where r.rolname = any ($1) and has_schema_privilege(r.oid, n.oid, 'usage')
-    and (has_any_column_privilege(r.oid, c.oid, 'select, insert, update') or has_table_privilege(r.oid, c.oid, 'delete'))
+    and (has_any_column_privilege(r.oid, c.oid, 'select, insert, update')
+        or has_table_privilege(r.oid, c.oid, 'delete'))
 order by 1, 2
 """
 
@@ -138,7 +139,7 @@ class Native:
             return await self._carry_out(tx, logins)
 
     async def unmap(self, role: str, logins: Sequence[Login]) -> Plan:
-        """Takes a role's user and rights away. ``logins``: those that stay. Raises Refusal FC6006 for one not mapped."""
+        """Takes a role's user and rights away. ``logins``: those that stay. Raises Refusal FC6006 if not mapped."""
         async with self.database.transaction("unmap a database role") as tx:
             await self._begin(tx)
             gone = await tx.fetch(
@@ -198,7 +199,9 @@ class Native:
     async def _notices(self, tx: Transaction, state: State) -> list[str]:
         tables = list(self.beneath)
         schemas, names = [table.schema for table in tables], [table.name for table in tables]
-        found = [f"{item.what}: {item.why}; the table is closed ({item.where})." for item in self.protection.unexpressed]
+        found = [
+            f"{item.what}: {item.why}; the table is closed ({item.where})." for item in self.protection.unexpressed
+        ]
         beside = await tx.fetch(_BESIDE, [role for role, _ in state.logins], schemas, names)
         found += [f"Role {role} has rights on {table} by other grants." for role, table in beside]
         ruled = [table for table in self.protection.ruled if table in self.beneath]

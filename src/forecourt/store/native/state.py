@@ -48,7 +48,8 @@ found(kind, name, shown) as (
         pg_get_viewdef(c.oid))::text
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind = 'v' and c.relnamespace in (select oid from ours)
-    union all select 'function', n.nspname || '.' || p.proname, row(p.proowner, p.proacl, pg_get_functiondef(p.oid))::text
+    union all select 'function', n.nspname || '.' || p.proname,
+        row(p.proowner, p.proacl, pg_get_functiondef(p.oid))::text
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = '{HELPERS}'
     union all select 'row security', n.nspname || '.' || c.relname, row(c.relforcerowsecurity)::text
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relrowsecurity
@@ -132,8 +133,8 @@ async def read_state(tx: Transaction) -> State:
             else:
                 logins.append((role, user))
     tables = await tx.fetch(
-        "select n.nspname, c.relname, c.relforcerowsecurity from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-        " where c.relrowsecurity"
+        "select n.nspname, c.relname, c.relforcerowsecurity"
+        " from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relrowsecurity"
     )
     return State(
         names,

@@ -11,6 +11,7 @@ from forecourt.store.native.state import Recorded, State
 
 Verb = Literal["make", "change", "restore", "remake", "remove"]
 
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One change of one piece. ``restore``: somebody changed it by hand; ``remake``: a piece that it names changes."""
