@@ -70,9 +70,10 @@ from forecourt.pages.application import Portal
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.site.loader import load_site
 from forecourt.pages.site.site import Site, WebRoles
+from forecourt.security.columns import opened, profiled
 from forecourt.security.gate import Gate, Plane
-from forecourt.security.permissions import faults as permission_faults
-from forecourt.security.permissions import opened
+from forecourt.security.permission_checks import faults as permission_faults
+from forecourt.security.permission_checks import findings as permission_findings
 from forecourt.security.rules import PortalRules, Rules
 from forecourt.security.scopes import Scopes
 from forecourt.security.standing import USERS, Standings
@@ -119,7 +120,11 @@ class Definitions:
     @property
     def findings(self) -> tuple[DefinitionError, ...]:
         """Well-formed rules that cannot mean what their author meant."""
-        return self.operations.findings
+        if self.site is None:
+            return self.operations.findings
+        roles = self.site.web_roles
+        permissions = permission_findings(self.rules.portal, self.tables.model, roles.anonymous, roles.authenticated)
+        return (*self.operations.findings, *permissions, *self.site.findings)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -161,7 +166,8 @@ def load_definitions(root: Path, catalog: Catalog | None = None) -> Definitions:
                 faults.add(item)
     portal = PortalRules()
     if site is not None:
-        portal = PortalRules(site.permissions, people, opened(site.web_api_columns, tables.model))
+        columns = opened(site.web_api_columns, tables.model)
+        portal = PortalRules(site.permissions, people, columns, profiled(site.column_profiles, tables.model))
     for fault in permission_faults(portal, tables.model):
         faults.add(fault)
     faults.raise_any()

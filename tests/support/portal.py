@@ -44,13 +44,15 @@ def row_id(table: str, number: int) -> UUID:
 
 
 class MemoryRows:
-    """Rows by table. ``refused``: tables that nobody may read; ``denied``: tables that nobody may write."""
+    """Rows by table. ``refused``: tables that nobody may read; ``denied``: tables that nobody may write; ``closed``:
+    columns that nobody may read or write, by (table, right)."""
 
     def __init__(self, tables: Tables, rows: Mapping[str, list[Row]]) -> None:
         self.tables = tables
         self.rows = {name: list(items) for name, items in rows.items()}
         self.refused: set[str] = set()
         self.denied: set[str] = set()
+        self.closed: dict[tuple[str, str], frozenset[str]] = {}
         self.fails: Exception | None = None
         self.refuses: Refusal | None = None
 
@@ -101,6 +103,12 @@ class MemoryRows:
         rows = self.rows[table]
         at = next(index for index, row in enumerate(rows) if row.id == row_id)
         rows[at] = Row(row_id, {**rows[at].values, **changes}, str(int(rows[at].version) + 1))
+
+    def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
+        return frozenset(self.tables.by_name[table].entity.fields) - self.closed.get((table, right), frozenset())
+
+    def hidden(self, principal: Principal, table: str) -> frozenset[str]:
+        return self.closed.get((table, "read"), frozenset())
 
     def may(self, principal: Principal, table: str, right: str) -> bool:
         return principal.contact is not None and table not in (self.refused if right == "read" else self.denied)

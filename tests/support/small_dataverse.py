@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 
@@ -276,9 +276,9 @@ class SmallDataverse:
         return await self.gate.change(scope, write)
 
     async def create(self, principal: Principal, table: str, **values: object) -> UUID:
-        key = MODEL.entities[table].key[0]
-        row = uuid4()
-        await self.write(principal, Write(table, "create", values=((key, row), *values.items())))
+        written = await self.write(principal, Write(table, "create", values=tuple(values.items())))
+        row = (written.after or {})[MODEL.entities[table].key[0]]
+        assert isinstance(row, UUID)
         return row
 
     async def update(self, principal: Principal, table: str, row: UUID, **values: object) -> Written:

@@ -80,6 +80,14 @@ class Rows(Protocol):
         """Changes columns of one row; ``changes`` are Dataverse values (choice numbers, dates, text, None)."""
         ...
 
+    def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
+        """The columns of a table that are open to the person for a right (``read``, ``write``)."""
+        ...
+
+    def hidden(self, principal: Principal, table: str) -> frozenset[str]:
+        """Logical names of the columns that column permissions hide from the person, whatever rows they may read."""
+        ...
+
     def may(self, principal: Principal, table: str, right: str) -> bool:
         """Whether any rule grants the right (``read``, ``write``) on the table at all: to show or hide controls."""
         ...

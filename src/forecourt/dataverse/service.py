@@ -29,9 +29,11 @@ from forecourt.odata.paging import Position, read_token, token_of, with_key
 from forecourt.odata.query import plan
 from forecourt.odata.request import analyse
 from forecourt.odata.slots import position_slot, slot_kind
+from forecourt.security.columns import permitted
 from forecourt.security.gate import Gate, Window
 from forecourt.security.permissions import nodes
-from forecourt.security.rules import Right, Rules
+from forecourt.security.rules import Operation, Right, Rules
+from forecourt.security.scope import Scope
 from forecourt.store.statements import ReadStatement
 
 
@@ -163,6 +165,24 @@ class TableRows:
         if found is None or (found.virtual and principal.operations_user is None):
             return False
         return bool(nodes(self._rules.portal, table, Right(right), principal.web_roles))
+
+    def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
+        """The columns of a table that grants and column permissions open to the person at the portal's pages."""
+        entity = self._table(table).entity
+        operation = Operation.UPDATE if right == "write" else Operation.READ
+        return self._gate.enforcer.readable(entity, Scope(principal, Door.PORTAL), operation)
+
+    def hidden(self, principal: Principal, table: str) -> frozenset[str]:
+        """Logical names of the columns that column permissions hide from the person, whatever rows they may read."""
+        found = self.tables.by_name.get(table)
+        if found is None:
+            return frozenset()
+        left = permitted(self._rules.portal, found.entity, Operation.READ, principal.web_roles)
+        return (
+            frozenset()
+            if left is None
+            else frozenset(field.column for field in found.entity.fields.values() if field.name not in left)
+        )
 
     def view_filter(self, table: Table, text: str) -> tuple[Predicate, tuple[object, ...]]:
         """A view's filter (OData over the table's columns) as a predicate and the values of its slots."""

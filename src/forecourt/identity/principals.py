@@ -46,7 +46,8 @@ select to_jsonb(c)::text as contact, to_jsonb(a)::text as account,
         where m.msdyn_contactid = c.contactid and (to_jsonb(m) ->> 'statecode') is distinct from '1'
         limit 2
     ) as mappings
-from dataverse.contact c left join dataverse.account a on a.accountid = c.parentcustomerid
+from dataverse.contact c left join dataverse.account a
+    on a.accountid = c.parentcustomerid and (to_jsonb(c) ->> 'parentcustomerid_type') is distinct from 'contact'
 where c.contactid = $1 and c.statecode = 0
 """
 

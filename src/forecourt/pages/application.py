@@ -66,7 +66,7 @@ class Portal:
         self._principals = principals
         self._observer = observer
         self._assets = Assets({"theme.css": theme.stylesheet(site.setting("Theme/Accent"))})
-        renderer = Renderer(site, self._assets, self._options)
+        renderer = Renderer(site, self._assets, self._options, rows.hidden)
         filters = view_filters(tables)
         pages = SitePages(site, Lists(tables, rows, filters), Forms(tables, rows, filters), rows, renderer)
         self._pages = pages

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from forecourt.dataverse.definitions import Form, Subgrid
@@ -79,10 +79,29 @@ class Forms:
         except ValueError:
             raise not_found() from None
 
+    def sections(self, principal: Principal, table: Table, form: Form) -> tuple[Section, ...]:
+        """The form's sections with the columns that the person may read; those that they may not set are read-only."""
+        readable = self.rows.columns(principal, table.name, "read")
+        settable = self.rows.columns(principal, table.name, "write")
+        return tuple(
+            replace(section, fields=fields)
+            for section in sections_of(table, form, self.tables.enums)
+            if (
+                fields := tuple(
+                    field if field.name in settable else replace(field, read_only=True)
+                    for field in section.fields
+                    if field.name in readable
+                )
+            )
+        )
+
     async def row(self, principal: Principal, table: Table, row_id: UUID, sections: tuple[Section, ...]) -> Row:
         """The row with the columns of the form. Raises Refusal FC4041, FC3001."""
         columns = [field.column for section in sections for field in section.fields]
-        names = dict.fromkeys([*lists.needed(columns), table.primary_name])
+        readable = self.rows.columns(principal, table.name, "read")
+        names = dict.fromkeys([*lists.needed(columns, readable), table.primary_name])
+        if table.primary_name not in readable:
+            del names[table.primary_name]
         return await self.rows.row(principal, table.name, row_id, tuple(names))
 
     async def details(
@@ -97,7 +116,7 @@ class Forms:
     ) -> Details:
         """What the details page shows. ``pages``: details page by table, for the rows beneath."""
         table, form = self.form(definition)
-        sections = sections_of(table, form, self.tables.enums)
+        sections = self.sections(principal, table, form)
         row = await self.row(principal, table, row_id, sections)
         shown = []
         status: Cell | None = None
@@ -151,14 +170,15 @@ class Forms:
         if target is None or view is None:
             return None
         label = subgrid.label or target.entity.label_plural or view.name
-        columns = lists.view_columns(target, view)
+        readable = self.rows.columns(principal, target.name, "read")
+        columns = lists.view_columns(target, view, readable)
         where, slots = self.view_filter(target, view.filter)
         query = Query(
             target.name,
-            lists.needed([column for column, _ in columns]),
+            lists.needed([column for column, _ in columns], readable),
             where,
             slots,
-            lists.view_order(view),
+            lists.view_order(view, readable),
             size=SUBGRID_SIZE,
             cursor=asked.get(key) or None,
             total=True,

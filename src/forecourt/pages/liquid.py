@@ -7,7 +7,7 @@ request`` (pages-and-dataverse A4.2). No tag reads rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -15,6 +15,8 @@ from liquid import BoundTemplate, DictLoader, Environment
 from liquid.exceptions import LiquidError
 from markupsafe import Markup
 
+from forecourt.kernel.principal import Principal
+from forecourt.pages import page_rules
 from forecourt.pages.liquid_filters import FILTERS
 from forecourt.pages.site import Page, Site
 from forecourt.pages.visit import Visit
@@ -100,10 +102,14 @@ def _kind(error: LiquidError) -> str:
     }.get(name, "a limit is reached" if name.endswith("LimitError") else "a value does not fit its use")
 
 
-def objects(site: Site, visit: Visit, page: Page, title: str) -> Mapping[str, object]:
+#: The columns of a table (contact, account) that the person may not read, by logical name.
+Hidden = Callable[[Principal, str], frozenset[str]]
+
+
+def objects(site: Site, visit: Visit, page: Page, title: str, hidden: Hidden) -> Mapping[str, object]:
     """What a page's text may speak of."""
     return {
-        "user": _user(visit),
+        "user": _user(visit, hidden),
         "page": {
             **page.columns,
             "title": title,
@@ -117,7 +123,7 @@ def objects(site: Site, visit: Visit, page: Page, title: str) -> Mapping[str, ob
             "children": [
                 {"title": site.content(item, visit.languages).title, "url": item.path}
                 for item in site.children(page)
-                if item.in_sitemap and item.visible and item.active
+                if item.in_sitemap and page_rules.may_read(site, item, visit.principal.web_roles)
             ],
         },
         "website": {
@@ -151,16 +157,18 @@ def objects(site: Site, visit: Visit, page: Page, title: str) -> Mapping[str, ob
     }
 
 
-def _user(visit: Visit) -> Mapping[str, object] | None:
-    """The signed-in contact's columns and roles; None for a visitor."""
+def _user(visit: Visit, hidden: Hidden) -> Mapping[str, object] | None:
+    """The signed-in contact's columns and roles, as far as column permissions go; None for a visitor."""
     contact = visit.principal.contact
     if contact is None:
         return None
-    return {
+    own, above = hidden(visit.principal, "contact"), hidden(visit.principal, "account")
+    account = {name: value for name, value in contact.account_columns if name not in above}
+    columns = {
         **dict(contact.columns),
-        "id": str(contact.id),
         "fullname": contact.name,
         "emailaddress1": contact.email,
-        "roles": sorted(visit.principal.web_roles),
-        "parentcustomerid": dict(contact.account_columns) or None,
+        "parentcustomerid": account or None,
     }
+    shown = {name: value for name, value in columns.items() if name not in own}
+    return {**shown, "id": str(contact.id), "roles": sorted(visit.principal.web_roles)}

@@ -11,7 +11,7 @@ widen what is shown: columns and filter are the view's, rows are those that the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -86,24 +86,26 @@ class ListPage:
     notices: tuple[str, ...]
 
 
-def view_columns(table: Table, view: View) -> tuple[tuple[EntityField, str], ...]:
-    """The columns of a view that the table has, with their labels."""
+def view_columns(table: Table, view: View, readable: Collection[str]) -> tuple[tuple[EntityField, str], ...]:
+    """The columns of a view that the table has and the person may read, with their labels."""
     found = []
     for item in view.columns:
         name, label = (item.column, item.label) if isinstance(item, ViewColumn) else (item, "")
         column = table.column(name)
-        if column is not None:
+        if column is not None and column.name in readable:
             found.append((column, label or column.label or column.name))
     return tuple(found)
 
 
-def needed(columns: Sequence[EntityField]) -> tuple[str, ...]:
+def needed(columns: Sequence[EntityField], readable: Collection[str]) -> tuple[str, ...]:
     """The columns to ask for: those shown and the currencies beside their amounts."""
-    return tuple(dict.fromkeys([column.name for column in columns] + list(formatting.currencies(columns))))
+    beside = [name for name in formatting.currencies(columns) if name in readable]
+    return tuple(dict.fromkeys([column.name for column in columns] + beside))
 
 
-def view_order(view: View) -> tuple[OrderBy, ...]:
-    return tuple(OrderBy((item.column,), item.descending) for item in view.order)
+def view_order(view: View, readable: Collection[str]) -> tuple[OrderBy, ...]:
+    """The order of a view, columns that the person may not read left out: it would tell what they hold."""
+    return tuple(OrderBy((item.column,), item.descending) for item in view.order if item.column in readable)
 
 
 def cells_of(
@@ -183,8 +185,9 @@ class Lists:
             notices.append("That view does not exist here; this is the first one.")
             chosen = keys[0]
         view, label = views[keys.index(chosen)]
-        columns = view_columns(table, view)
-        order, sort = _order(view, columns, asked.get("sort", ""), notices)
+        readable = self.rows.columns(principal, table.name, "read")
+        columns = view_columns(table, view, readable)
+        order, sort = _order(view, columns, asked.get("sort", ""), notices, readable)
         search = " ".join(asked.get("search", "").split())[:MAX_SEARCH] if definition.search else ""
         text_columns = [(column, name) for column, name in columns if _is_text(column)]
         where, slots = self._filter(table, view)
@@ -194,7 +197,7 @@ class Lists:
             where, slots = all_of(where, any_of(*found)), (*slots, search)
         query = Query(
             table.name,
-            needed([column for column, _ in columns]),
+            needed([column for column, _ in columns], readable),
             where,
             slots,
             order,
@@ -281,15 +284,19 @@ def _tab_state(key: str, keys: Sequence[str], search: str) -> dict[str, str]:
 
 
 def _order(
-    view: View, columns: Sequence[tuple[EntityField, str]], asked: str, notices: list[str]
+    view: View,
+    columns: Sequence[tuple[EntityField, str]],
+    asked: str,
+    notices: list[str],
+    readable: Collection[str],
 ) -> tuple[tuple[OrderBy, ...], str]:
     """The order to read in, and what of it the URL keeps."""
     if not asked:
-        return view_order(view), ""
+        return view_order(view, readable), ""
     name = asked.removeprefix("-")
     if name not in {column.name for column, _ in columns}:
         notices.append("The list cannot be sorted by that; it is in its own order.")
-        return view_order(view), ""
+        return view_order(view, readable), ""
     return (OrderBy((name,), asked.startswith("-")),), asked
 
 

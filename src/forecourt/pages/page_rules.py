@@ -1,18 +1,20 @@
-"""Page permissions: whether a person may open a page or a file of the site (pages-and-dataverse A1.6).
+"""Page permissions: whether a person may open a page or a file of the site (pages-and-dataverse A1.6, A1.7).
 
 In this order::
 
     Access Denied, Page Not Found   readable by everybody
     an inactive page in the chain   (the page and its ancestors) nothing is allowed
-    Grant Change                    a rule anywhere in the chain that names one of the person's roles: all is allowed
+    Grant Change                    a rule anywhere in the chain that names one of the person's roles: all is allowed.
+                                    Rules for the page's own publishing state, where there are any, stand in for the
+                                    others
     Restrict Read                   at EACH level of the chain that has such rules, the person must hold a role of one
                                     of them: levels AND together, roles within a level OR
     otherwise                       read is allowed, change is not
 
-A rule is a matter of pages alone: what rows a page shows is decided by table permissions. A web file is decided by
-the chain of the page that it lies under, Restrict Read rules of that page with 'exclude files' left out. (The
-portal's last open release looks at that one page only, so that a file beneath a restricted area is open to all;
-ours is the narrower meaning.)
+What is not published is seen by who may preview it. A rule is a matter of pages alone: what rows a page
+shows is decided by table permissions. A web file is decided by the chain of the page that it lies under, Restrict Read
+rules of that page with 'exclude files' left out. (The portal's last open release looks at that one page only, so that
+a file beneath a restricted area is open to all; ours is the narrower meaning.)
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from forecourt.pages.site import Page, PageRight, PageRule, RuleScope, Site, WebFile
+from forecourt.pages.site import Page, PageRight, PageRule, RuleScope, Site, WebFile, WebsiteRight
 
 #: Site markers of pages that everybody may read.
 ALWAYS_READABLE = ("Access Denied", "Page Not Found")
@@ -47,13 +49,22 @@ def read_file(site: Site, file: WebFile, roles: Collection[str]) -> Decision:
     return _decide(site, site.pages[file.parent], frozenset(roles), leave_out_file_rules=True)
 
 
+def served(site: Site, page: Page, roles: Collection[str]) -> bool:
+    """Whether the page and those above it are active, and published or open to the person's preview. A page that is
+    not served is as one that does not exist."""
+    chain = site.chain(page)
+    if not all(item.active for item in chain):
+        return False
+    return all(item.visible for item in chain) or site.may(WebsiteRight.PREVIEW_UNPUBLISHED, roles)
+
+
 def may_read(site: Site, page: Page, roles: Collection[str]) -> bool:
-    """:func:`read`, and every page of the chain is published."""
-    return read(site, page, roles).allowed and all(item.visible for item in site.chain(page))
+    """:func:`read`, of a page that is served to the person."""
+    return read(site, page, roles).allowed and served(site, page, roles)
 
 
 def may_read_file(site: Site, file: WebFile, roles: Collection[str]) -> bool:
-    return read_file(site, file, roles).allowed and all(item.visible for item in site.chain(site.pages[file.parent]))
+    return read_file(site, file, roles).allowed and served(site, site.pages[file.parent], roles)
 
 
 def may_change(site: Site, page: Page, roles: Collection[str]) -> bool:
@@ -67,11 +78,11 @@ def _rules(site: Site, page: Page, right: PageRight) -> tuple[PageRule, ...]:
 
 
 def _granting(site: Site, chain: tuple[Page, ...], roles: frozenset[str]) -> PageRule | None:
-    for page in chain:
-        for rule in _rules(site, page, PageRight.GRANT_CHANGE):
-            if rule.roles & roles:
-                return rule
-    return None
+    """The first rule that grants change. ``chain``: the page first; its publishing state is the one that counts."""
+    found = [rule for page in chain for rule in _rules(site, page, PageRight.GRANT_CHANGE)]
+    own = [rule for rule in found if chain[0].state in rule.states]
+    counting = own or [rule for rule in found if not rule.states]
+    return next((rule for rule in counting if rule.roles & roles), None)
 
 
 def _decide(site: Site, page: Page, roles: frozenset[str], *, leave_out_file_rules: bool) -> Decision:

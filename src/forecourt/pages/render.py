@@ -64,10 +64,11 @@ class Person:
 
 
 class Renderer:
-    """Makes answers from templates."""
+    """Makes answers from templates. ``hidden``: the columns of a person's own rows that texts may not show them."""
 
-    def __init__(self, site: Site, assets: Assets, options: PortalOptions) -> None:
+    def __init__(self, site: Site, assets: Assets, options: PortalOptions, hidden: liquid.Hidden) -> None:
         self._site = site
+        self._hidden = hidden
         self._options = options
         self.title = options.title or site.name
         self._templates = Environment(
@@ -154,14 +155,17 @@ class Renderer:
         content = self._site.content(page, visit.languages)
         if not content.copy.strip():
             return liquid.Fragment()
-        return liquid.render(content.copy, page.name, liquid.objects(self._site, visit, page, content.title))
+        return liquid.render(content.copy, page.name, self._objects(visit, page, content.title))
+
+    def _objects(self, visit: Visit, page: Page, title: str) -> Mapping[str, object]:
+        return liquid.objects(self._site, visit, page, title, self._hidden)
 
     def _footer(self, visit: Visit) -> liquid.Fragment:
         source = self._site.snippet("Footer", visit.languages)
         home = self._site.home
         if not source or home is None:
             return liquid.Fragment()
-        found = liquid.render(source, "Footer", liquid.objects(self._site, visit, home, self.title))
+        found = liquid.render(source, "Footer", self._objects(visit, home, self.title))
         return liquid.Fragment() if found.fault else found
 
 

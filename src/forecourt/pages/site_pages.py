@@ -16,7 +16,6 @@ from forecourt.kernel.errors import Refusal
 from forecourt.pages import page_rules, site_map
 from forecourt.pages.details import Forms, heading_of
 from forecourt.pages.editing import VERSION, Editor, Filled
-from forecourt.pages.inputs import sections_of
 from forecourt.pages.lists import Lists
 from forecourt.pages.render import NOTICES, Renderer, finish
 from forecourt.pages.site import FormDefinition, FormMode, Page, Site, WebFile
@@ -46,7 +45,7 @@ class SitePages:
     def page_for(self, visit: Visit, path: str) -> Page:
         """The page at ``path``. Raises Refusal FC4042 when there is none, FC3001 when the person may not read it."""
         page = self._site.page_at(path)
-        if page is None or not all(item.visible and item.active for item in self._site.chain(page)):
+        if page is None or not page_rules.served(self._site, page, visit.principal.web_roles):
             raise Refusal("FC4042", "The page does not exist.")
         if visit.trouble is not None and page.path != "/":
             raise visit.trouble
@@ -176,8 +175,8 @@ class SitePages:
 
     def _editor(self, visit: Visit, definition: FormDefinition) -> tuple[Table, Editor]:
         table, form = self._forms.form(definition)
-        enums = self._forms.tables.enums
-        return table, Editor(table, sections_of(table, form, enums), enums, visit.locales)
+        sections = self._forms.sections(visit.principal, table, form)
+        return table, Editor(table, sections, self._forms.tables.enums, visit.locales)
 
     def _row_url(self, page: Page, row_id: object, **more: str) -> str:
         definition = self._site.form_of(page)

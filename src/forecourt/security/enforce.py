@@ -42,16 +42,15 @@ from forecourt.kernel.predicate import (
 from forecourt.kernel.relation import ROW_VERSION, Looked, Output, Select, Sort, Source, aliases_of
 from forecourt.odata.paging import effective_order
 from forecourt.security import appending, ownership
+from forecourt.security.appending import MISSING
 from forecourt.security.grants import Granted
 from forecourt.security.lowering import RIGHTS, Lowering, hidden
 from forecourt.security.naming import beside
 from forecourt.security.permissions import nodes
 from forecourt.security.rules import Operation, Right, Rules
 from forecourt.security.scope import Scope
-from forecourt.security.writing import Writing, no_columns
+from forecourt.security.writing import OPERATIONS, Writing, no_columns
 from forecourt.security.xds import KeyOf
-
-OPERATIONS = {"create": Operation.CREATE, "update": Operation.UPDATE, "delete": Operation.DELETE}
 
 #: Bound at run time: the rows to fetch (one more than a page) and to skip.
 LIMIT = Param("page.limit")
@@ -179,14 +178,35 @@ class Enforcer:
         sources = lowering.sources(entity, "", operation, aliases_of(where) | _shown(outputs))
         return Select(sources, where, outputs, nullable=lowering.nullable(entity, ""))
 
+    def readable(self, entity: Entity, scope: Scope, operation: Operation = Operation.READ) -> frozenset[str]:
+        """The fields that the person may read, or set by another ``operation``; none where they may not do that."""
+        lowering = Lowering(self.rules, self.model, scope, self.key_of)
+        try:
+            self._permitted(entity, scope, RIGHTS[operation])
+            grant = lowering.require(entity, operation)
+        except Refusal:
+            return frozenset()
+        if operation is Operation.READ:
+            return lowering.readable(entity, grant)
+        return frozenset(
+            name for name in entity.fields if self.writing.open_to(lowering, entity, name, grant, operation)
+        )
+
+    def reads_all(self, entity: Entity, scope: Scope) -> bool:
+        """Whether the person reads every row of a table, whatever rows it has."""
+        return admitted(self, scope, entity) == TRUE
+
     # -- steps ---------------------------------------------------------------------------------------------------
 
     def _permitted(self, entity: Entity, scope: Scope, right: Right) -> None:
-        if scope.portal_door and not nodes(self.rules.portal, entity.name, right, scope.principal.web_roles):
+        if not scope.portal_door or (entity.pairs and right in (Right.CREATE, Right.DELETE)):
+            return  # a pair is made and removed by who may append its two rows
+        if not nodes(self.rules.portal, entity.name, right, scope.principal.web_roles):
             raise Refusal(
                 "FC3001",
                 f"You have no permission to {right.value} {entity.label or entity.name}.",
                 source=entity.name,
+                surface=MISSING[right],
             )
 
     def _selected(

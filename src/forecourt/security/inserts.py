@@ -56,11 +56,11 @@ class Inserts:
         values: tuple[tuple[str, object], ...],
         version: str | None = None,
     ) -> Written:
-        """Writes one row; a taken key is named in the refusal."""
+        """Writes one row. A taken key is named in the refusal to who reads every row: the key may be a hidden one's."""
         try:
             return await self._gate.write(work, scope, Write(entity.name, operation, key, values, version))
         except Refusal as refusal:
-            if refusal.code == "FC4092":
+            if refusal.code == "FC4092" and self._gate.enforcer.reads_all(entity, scope):
                 raise _taken(refusal, entity, {*dict(values), *dict(key)}) from refusal
             raise
 

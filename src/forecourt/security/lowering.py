@@ -47,7 +47,8 @@ from forecourt.kernel.predicate import (
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.relation import Select, Source, aliases_of
 from forecourt.kernel.types import EMPTY_DATE, Kind
-from forecourt.security import ownership
+from forecourt.security import appending, ownership
+from forecourt.security.columns import open_columns
 from forecourt.security.grants import DENIED, Granted, granted
 from forecourt.security.permissions import admits
 from forecourt.security.rules import SYSTEM_ADMINISTRATOR, Operation, Right, Rules
@@ -113,7 +114,8 @@ class Lowering:
         if entity.virtual_of is not None and user is None:
             raise unmapped(self.scope.principal)
         opened = self.rules.portal.columns
-        if self.scope.door is Door.PORTAL_API and not self._in_rule and entity.name not in opened:
+        closed = entity.name not in opened and not entity.pairs  # who opens both rows opens the pair
+        if self.scope.door is Door.PORTAL_API and not self._in_rule and closed:
             raise Refusal("FC4042", f"Resource not found for the segment '{entity.collection}'.", source=entity.name)
         ownership.require(self, entity, ownership.PRIVILEGES[operation])
         found = self.grant(entity, operation)
@@ -134,7 +136,7 @@ class Lowering:
             always = self._always(entity)
             bases = {name: entity.fields[name].base or name for name in names}
             names = frozenset(n for n, base in bases.items() if grant.opens(base) or base in always)
-        opened = self.scope.columns(self.rules, entity.name)
+        opened = open_columns(self.rules.portal, self.scope, entity, Operation.READ)
         return names if opened is None else names & (opened | {entity.key[0]})
 
     def _always(self, entity: Entity) -> frozenset[str]:
@@ -191,6 +193,8 @@ class Lowering:
 
     def permitted(self, entity: Entity, prefix: str, right: Right) -> Predicate:
         """The rows that the asker's table permissions reach with a right."""
+        if entity.pairs and right in (Right.CREATE, Right.DELETE):
+            return appending.pair(self, entity, prefix)
         allowed = admits(self.rules.portal, self.model, entity.name, right, self.scope.principal.web_roles)
         self._in_rule = True
         try:

@@ -1,21 +1,28 @@
 """Table permissions: the forest of the portal's grants, as one predicate per table, right and set of web roles.
 
 The algorithm is the one of the portal's last open release (pages-and-dataverse A1.3): roots carry the web roles, a
-child inherits its root's; a table's rights are the OR over all its nodes; Global admits every row; Contact and
-Account compare with the person's contact and account row; Self is the contact's own row; Parent admits the rows whose
-parent row the parent permission's chain admits, whatever rights that permission itself has. No node means no.
+child inherits its root's, and a root that no role of the person names takes its whole tree with it. A table's rights
+are the OR over all its nodes, row by row. No node means no. What a node reaches:
 
-Ours is safer in one point: an unknown relationship is an error when the solution is loaded, never at a request.
+=======  ==============================================================================================
+Global   every row
+Contact  the rows that a relationship ties to the person's own contact: many to one, one to many, many to many
+Account  the same with the account that the person's contact belongs to
+Self     the contact's own row
+Parent   the rows tied to a row that the parent permission's chain reaches, whatever rights that one has itself
+Custom   the rows that the filter of its FetchXML admits
+=======  ==============================================================================================
+
+An unknown relationship reaches nothing; the solution that names it is refused (``permission_checks``). A visitor has
+neither contact nor account: null, which ties to no row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from uuid import UUID
 
-from forecourt.kernel.document import suggest
-from forecourt.kernel.errors import DefinitionError
-from forecourt.kernel.model import Entity, Model, Where
+from forecourt.kernel.model import Entity, Model, Relation
 from forecourt.kernel.predicate import (
     FALSE,
     TRUE,
@@ -31,16 +38,18 @@ from forecourt.security.rules import PortalRules, Right, Scope, TablePermission
 
 CONTACT_TABLE = "contact"
 
+#: Whose row a scope starts from: the table, which also begins the names of the person's values.
+PERSONS = {Scope.CONTACT: CONTACT_TABLE, Scope.ACCOUNT: "account"}
+
 
 def nodes(rules: PortalRules, table: str, right: Right, web_roles: frozenset[str]) -> tuple[TablePermission, ...]:
     """The permissions for ``table`` that grant ``right`` and whose root is open to one of ``web_roles``."""
-    by_id = {permission.id: permission for permission in rules.permissions}
     return tuple(
         permission
         for permission in rules.permissions
         if permission.table == table
         and right in permission.rights
-        and (root := root_of(permission, by_id)) is not None
+        and (root := root_of(permission, rules.by_id)) is not None
         and root.web_roles & web_roles
     )
 
@@ -63,9 +72,9 @@ def admits(rules: PortalRules, model: Model, table: str, right: Right, web_roles
 
 
 def node_predicate(rules: PortalRules, model: Model, permission: TablePermission) -> Predicate:
-    """The rows that one permission reaches."""
+    """The rows that one permission reaches. A circle of parents reaches nothing."""
     entity = model.entities.get(permission.table)
-    if entity is None:
+    if entity is None or root_of(permission, rules.by_id) is None:
         return FALSE
     match permission.scope:
         case Scope.GLOBAL:
@@ -75,74 +84,54 @@ def node_predicate(rules: PortalRules, model: Model, permission: TablePermission
                 return FALSE
             return Compare("eq", Field((entity.key[0],)), Param("contact.contactid"))
         case Scope.CONTACT | Scope.ACCOUNT:
-            person = "contact" if permission.scope is Scope.CONTACT else "account"
-            link = rules.relationships.get((permission.table, permission.relationship or ""))
-            if link is None or link.target != person or not link.match:
-                return FALSE
-            return all_of(*(Compare("eq", Field((own,)), Param(f"{person}.{theirs}")) for own, theirs in link.match))
+            return _of_person(rules, model, entity, PERSONS[permission.scope], permission.relationship or "")
         case Scope.PARENT:
             return _under_parent(rules, model, entity, permission)
+        case Scope.CUSTOM:
+            return permission.condition
     return FALSE
 
 
+def _of_person(rules: PortalRules, model: Model, entity: Entity, person: str, name: str) -> Predicate:
+    """The rows that a relationship ties to the person's row: by values, or through a table of pairs."""
+    link = rules.relationships.get((entity.name, name))
+    if link is not None:
+        if link.target != person or not link.match:
+            return FALSE
+        return all_of(*(Compare("eq", Field((own,)), Param(f"{person}.{theirs}")) for own, theirs in link.match))
+    relation = entity.relations.get(name)
+    if relation is None or relation.through is None or relation.target != person:
+        return FALSE
+    key = model.entities[person].key[0]
+    return Any((name,), Compare("eq", Field((key,)), Param(f"{person}.{key}")))
+
+
 def _under_parent(rules: PortalRules, model: Model, entity: Entity, permission: TablePermission) -> Predicate:
-    parent = next((p for p in rules.permissions if p.id == permission.parent), None)
-    relation = entity.relations.get(permission.relationship or "")
-    if parent is None or relation is None or relation.target != parent.table:
+    parent = rules.by_id.get(permission.parent) if permission.parent is not None else None
+    if parent is None:
+        return FALSE
+    relation = parent_relation(model, entity, permission.relationship or "", parent.table)
+    if relation is None:
         return FALSE
     above = node_predicate(rules, model, parent)
-    if above == FALSE:
-        return FALSE
-    return Any((relation.name,), above)
+    return FALSE if above == FALSE else Any((relation.name,), above)
 
 
-def opened(columns: Mapping[str, frozenset[str]], model: Model) -> Mapping[str, frozenset[str]]:
-    """``Webapi/<table>/fields`` as names of fields: a lookup is listed by its logical name (``customerid``) or by that
-    of its value (``_customerid_value``), which is what requests name."""
-    found = {}
-    for table, listed in columns.items():
-        entity = model.entities.get(table)
-        fields = entity.fields.values() if entity is not None and entity.virtual_of is None else ()
-        found[table] = listed | {field.name for field in fields if field.column in listed}
-    return found
+def parent_relation(model: Model, entity: Entity, name: str, parent: str) -> Relation | None:
+    """The relation of a table that leads to its parents: by its own name, or by the schema name of the relationship.
 
-
-def faults(rules: PortalRules, model: Model) -> Iterator[DefinitionError]:
-    """What permissions and ``Webapi/`` settings name that does not exist. An unknown name admits nobody, silently."""
-    by_id = {permission.id: permission for permission in rules.permissions}
-    for permission in rules.permissions:
-        where, name = permission.where, permission.relationship or ""
-        entity = model.entities.get(permission.table)
-        if entity is None:
-            hint = suggest(permission.table, model.entities)
-            yield _fault(where, f"permission '{permission.name}' names table '{permission.table}'", hint)
-            continue
-        if permission.scope in (Scope.CONTACT, Scope.ACCOUNT):
-            person = "contact" if permission.scope is Scope.CONTACT else "account"
-            known = [
-                n for (table, n), link in rules.relationships.items() if table == entity.name and link.target == person
-            ]
-            if name not in known:
-                yield _fault(
-                    where,
-                    f"permission '{permission.name}' names the relationship '{name}' of {entity.name} to {person}",
-                    suggest(name, known) or "Define it under 'relationships' in the table's file.",
-                )
-        elif permission.scope is Scope.PARENT:
-            parent = by_id.get(permission.parent) if permission.parent is not None else None
-            if parent is None or root_of(permission, by_id) is None:
-                yield _fault(where, f"permission '{permission.name}' names a parent permission")
-                continue
-            known = [n for n, found in entity.relations.items() if found.target == parent.table]
-            if name not in known:
-                yield _fault(
-                    where,
-                    f"permission '{permission.name}' names the relationship '{name}' to {parent.table}",
-                    suggest(name, known),
-                )
-
-
-def _fault(where: Where, what: str, hint: str = "") -> DefinitionError:
-    return DefinitionError(
-        where.file, where.line, f"{what}, which does not exist: it would admit nobody.", hint, "FC6002"
-    )
+    A relationship of a table to itself, whose schema name stands for both directions, leads up: from the row that
+    holds the lookup to the one that it names.
+    """
+    own = entity.relations.get(name)
+    if own is not None and own.target == parent and not (own.many and own.through is None and parent == entity.name):
+        return own
+    above = model.entities.get(parent)
+    back = above.relations.get(name) if above is not None else None
+    if back is None or back.target != entity.name or not back.many or back.through is not None:
+        return None
+    mirrored = {(theirs, mine) for mine, theirs in back.on}
+    for found in entity.relations.values():
+        if found.target == parent and not found.many and set(found.on) == mirrored:
+            return found
+    return None

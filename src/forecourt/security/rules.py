@@ -15,6 +15,7 @@ from uuid import UUID
 
 from forecourt.kernel.model import NOWHERE, Where
 from forecourt.kernel.predicate import (
+    FALSE,
     TRUE,
     Column,
     Compare,
@@ -273,6 +274,7 @@ class Scope(IntEnum):
     ACCOUNT = 756150002
     PARENT = 756150003
     SELF = 756150004
+    CUSTOM = 756150005
 
 
 class Right(StrEnum):
@@ -288,7 +290,10 @@ class Right(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TablePermission:
-    """A node of the permission forest. ``web_roles``: names; a child's are ignored, its root's count."""
+    """A node of the permission forest. ``web_roles``: names; a child's are ignored, its root's count.
+
+    ``fetch``: of access type Custom, the FetchXML as it is written; ``condition``: its filter over the table's fields.
+    """
 
     id: UUID
     name: str
@@ -298,6 +303,31 @@ class TablePermission:
     web_roles: frozenset[str] = frozenset()
     relationship: str | None = None
     parent: UUID | None = None
+    where: Where = NOWHERE
+    fetch: str = ""
+    condition: Predicate = FALSE
+
+
+class ColumnRight(IntEnum):
+    """A column permission's privilege (pages-and-dataverse A1.5)."""
+
+    CREATE = 746610000
+    READ = 746610001
+    UPDATE = 746610002
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """A column permission profile: for holders of its web roles, what each column of a table allows.
+
+    ``columns``: by logical name; ``others``: what every column allows that is not listed.
+    """
+
+    name: str
+    table: str
+    web_roles: frozenset[str]
+    others: frozenset[ColumnRight] = frozenset()
+    columns: Mapping[str, frozenset[ColumnRight]] = field(default_factory=dict)
     where: Where = NOWHERE
 
 
@@ -368,11 +398,17 @@ class OperationsRules:
 
 @dataclass(frozen=True)
 class PortalRules:
-    """``columns``: what ``Webapi/<table>/fields`` opens to ``/_api``, by table; a table not in it is not enabled."""
+    """``columns``: what ``Webapi/<table>/fields`` opens to ``/_api``, by table; a table not in it is not enabled.
+    ``profiles``: column permissions, which hold at every door of the portal."""
 
     permissions: tuple[TablePermission, ...] = ()
     relationships: Mapping[tuple[str, str], PersonRelationship] = field(default_factory=dict)
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    profiles: tuple[ColumnProfile, ...] = ()
+
+    @cached_property
+    def by_id(self) -> Mapping[UUID, TablePermission]:
+        return {permission.id: permission for permission in self.permissions}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from functools import cached_property
 
 from forecourt.kernel.plan import Witness
 from forecourt.kernel.principal import Door, Principal
-from forecourt.security.rules import Mode, Rules
+from forecourt.security.rules import Mode
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,3 @@ class Scope:
         if user is not None:
             decided = (user.roles, user.companies, user.external, user.enabled, user.company, bool(user.fingerprint))
         return (self.door, decided, self.principal.web_roles, self.principal.security_roles, self.sizes)
-
-    def columns(self, rules: Rules, table: str) -> frozenset[str] | None:
-        """The columns that this door opens, None for all. Only ``/_api`` limits them (reference A2.2)."""
-        if self.door is not Door.PORTAL_API:
-            return None
-        return rules.portal.columns.get(table, frozenset())

@@ -22,9 +22,13 @@ from forecourt.kernel.predicate import Compare, Field, IsNull, Predicate, Slot, 
 from forecourt.kernel.principal import INTEGRATION, SYSTEM_ADMIN_ROLE, Door, Principal
 from forecourt.kernel.types import Kind
 from forecourt.odata.slots import slot_kind
+from forecourt.security import binding
+from forecourt.security.appending import MISSING
+from forecourt.security.rules import Right
 from forecourt.security.scope import Scope
 from forecourt.store.compile_write import compile_write
 from forecourt.store.statements import WriteStatement
+from forecourt.store.unit import Unit
 from forecourt.store.watched import notes
 from forecourt.store.work import Contended, Work
 
@@ -72,6 +76,8 @@ class Writer:
         if found is not None:
             return found
         await self._refuse_readable(work, scope, entity, write)
+        if self._hides_ids(scope, entity) and any(name in entity.key for name, _ in write.key):
+            raise not_found(entity.label or entity.public_name)
         keyed = {name: value for name, value in write.key if value is not None}
         values = tuple({**keyed, **dict(write.values)}.items())
         fresh = replace(write, operation="create", key=(), values=values, version=None)
@@ -101,12 +107,19 @@ class Writer:
     ) -> Written | None:
         """One create, update or delete; None where no row of the key is within reach."""
         gate = self._gate
+        given = {**dict(write.values), **dict(write.computed)}
+        supplied = frozenset(name for name, _ in write.values)
+        if operation == "create":
+            rules = gate.enforcer.rules.portal
+            given = {**given, **binding.of_its_maker(rules, gate.model, scope, entity, given)}
+            if supplied.intersection(entity.key):
+                binding.refuse_chosen_id(entity, supplied, not self._hides_ids(scope, entity))
         draft = Draft(
             entity=entity,
             operation=operation,
             principal=scope.principal,
-            values={**dict(write.values), **dict(write.computed)},
-            supplied=frozenset(name for name, _ in write.values),
+            values=given,
+            supplied=supplied,
             rows=SystemRows(self._rows_gate(entity), work, depth + 1),
             work=work,
             depth=depth,
@@ -132,7 +145,7 @@ class Writer:
         if notes(entity.root.table, operation, draft.values):
             await unit.acting(work.caused_by or scope.principal.label)
         bound = self._bound(entity, draft, operation, write)
-        after = await unit.apply(self._statement(scope, bound.plan), found, bound.slots, values)
+        after = await self._apply(unit, scope, bound, found, values)
         draft.after = None if after is None else _fields(entity, after)
         if watched:
             await self.logic.finish(draft)
@@ -143,21 +156,41 @@ class Writer:
         identity = tuple(after[f"@id.{root}.{place}"] for place in places)
         return Written(entity.name, operation, draft.before, draft.after, str(after["@version"]), identity)
 
+    async def _apply(
+        self, unit: Unit, scope: Scope, bound: _Bound, found: Record | None, values: Mapping[str, object]
+    ) -> Record | None:
+        try:
+            return await unit.apply(self._statement(scope, bound.plan), found, bound.slots, values)
+        except Refusal as refusal:
+            if refusal.code == "FC3005" and bound.plan.operation == "create":
+                message = "The new row would be out of your reach."
+                raise Refusal("FC3005", message, surface=MISSING[Right.CREATE]) from None
+            raise
+
+    def _hides_ids(self, scope: Scope, entity: Entity) -> bool:
+        """Whether a native table may have rows that the asker does not read, so that an id that is taken would tell."""
+        return entity.virtual_of is None and not self._gate.direct and not self._gate.enforcer.reads_all(entity, scope)
+
     async def _refuse_readable(self, work: Work, scope: Scope, entity: Entity, write: Write) -> None:
         """Raises Refusal FC3006 for a row that the asker reads and may not change: hiding it would hide nothing.
 
-        For native tables at Dataverse's door, whose depths differ by privilege (pages-and-dataverse B4); elsewhere such
-        a row does not exist.
+        For native tables, whose depths and table permissions differ by privilege (pages-and-dataverse A1.3, B4);
+        elsewhere such a row does not exist.
         """
-        if scope.door is not Door.DATAVERSE or entity.virtual_of is not None:
+        if entity.virtual_of is not None or not (scope.portal_door or scope.door is Door.DATAVERSE):
             return
-        if SYSTEM_ADMIN_ROLE in scope.principal.security_roles or any(value is None for _, value in write.key):
+        if scope.portal_door and not self._gate.enforcer.readable(entity, scope):
+            return
+        administers = scope.door is Door.DATAVERSE and SYSTEM_ADMIN_ROLE in scope.principal.security_roles
+        if administers or any(value is None for _, value in write.key):
             return
         key = tuple((name, Slot(n, slot_kind(entity.fields[name]))) for n, (name, _) in enumerate(write.key))
         plan = ReadPlan(entity.name, key=key, cross_company=True)
         if await self._gate.read_in(work, scope, plan, [value for _, value in write.key]):
-            what = "delete" if write.operation == "delete" else "change"
-            raise Refusal("FC3006", f"You may read this {entity.label or entity.public_name} but not {what} it.")
+            what, right = ("delete", Right.DELETE) if write.operation == "delete" else ("change", Right.WRITE)
+            surface = MISSING[right] if scope.portal_door else ""
+            message = f"You may read this {entity.label or entity.public_name} but not {what} it."
+            raise Refusal("FC3006", message, surface=surface)
 
     async def _current(self, work: Work, scope: Scope) -> Scope:
         """The asker's scope, resolved anew once in a unit of work: a write rests on rights as they are now."""

@@ -20,9 +20,13 @@ from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import DataSource, Entity
 from forecourt.kernel.plan import TableChange, WriteOperation, WritePlan
 from forecourt.kernel.predicate import Slot
+from forecourt.security.columns import open_columns
 from forecourt.security.grants import Granted
 from forecourt.security.lowering import Lowering
+from forecourt.security.rules import Operation
 from forecourt.security.xds import KeyOf
+
+OPERATIONS = {"create": Operation.CREATE, "update": Operation.UPDATE, "delete": Operation.DELETE}
 
 #: Alias -> column -> value.
 Assignments = Mapping[str, Mapping[str, Slot | None]]
@@ -67,14 +71,19 @@ class Writing:
             found.setdefault(source, {})[column] = value
         return found
 
+    def open_to(self, lowering: Lowering, entity: Entity, name: str, grant: Granted, operation: Operation) -> bool:
+        """Whether grants, the door and column permissions let the asker set a field."""
+        if not grant.opens(entity.fields[name].base or name):
+            return False
+        opened = open_columns(lowering.rules.portal, lowering.scope, entity, operation)
+        return opened is None or name in opened or bool(entity.pairs)
+
     def _permit(self, lowering: Lowering, entity: Entity, name: str, grant: Granted, operation: WriteOperation) -> None:
         wanted = entity.fields[name]
         allowed = wanted.creatable if operation == "create" else wanted.editable and name not in entity.key
         if entity.read_only or not allowed:
             raise _fixed(entity, name)
-        opened = lowering.scope.columns(lowering.rules, entity.name)
-        base = wanted.base or name
-        if not grant.opens(base) or (opened is not None and name not in opened):
+        if not self.open_to(lowering, entity, name, grant, OPERATIONS[operation]):
             raise Refusal("FC3004", f"Column {name} of {entity.collection} may not be changed by you.", source=name)
 
     def _place(self, entity: Entity, name: str) -> tuple[str, str]:

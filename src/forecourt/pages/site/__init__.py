@@ -14,6 +14,8 @@ from forecourt.pages.site.definitions import (
     WebFile,
     WebLink,
     WebRole,
+    WebsiteAccess,
+    WebsiteRight,
 )
 from forecourt.pages.site.loader import load_site
 from forecourt.pages.site.site import Site, WebRoles
@@ -34,5 +36,7 @@ __all__ = [
     "WebLink",
     "WebRole",
     "WebRoles",
+    "WebsiteAccess",
+    "WebsiteRight",
     "load_site",
 ]

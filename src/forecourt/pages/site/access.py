@@ -1,4 +1,7 @@
-"""Who may do what on a site, from its files: web roles, page rules, table permissions, Web API columns."""
+"""Who may do what on a site, from its files: web roles, page rules, table and column permissions, Web API columns.
+
+Inactive rows count for nothing, and so does what hangs on them; ids of roles that are not the site's grant nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,18 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from forecourt.kernel.model import Where
-from forecourt.pages.site.definitions import Page, PageRight, PageRule, RuleScope, WebRole
+from forecourt.pages.site.definitions import (
+    Page,
+    PageRight,
+    PageRule,
+    RuleScope,
+    WebRole,
+    WebsiteAccess,
+    WebsiteRight,
+)
 from forecourt.pages.site.record import Folder, Record
 from forecourt.pages.site.site import WebRoles
-from forecourt.security.rules import Right, Scope, TablePermission
+from forecourt.security.rules import ColumnProfile, ColumnRight, Right, Scope, TablePermission
 
 _RIGHTS = {
     "adx_read": Right.READ,
@@ -20,6 +31,9 @@ _RIGHTS = {
     "adx_appendto": Right.APPEND_TO,
 }
 
+#: The column with the FetchXML of access type Custom. (The name is ours: the product's is not documented.)
+FETCH = "adx_fetchxml"
+
 #: The column that names the relationship of a scope.
 _LINKS = {
     Scope.CONTACT: "adx_contactrelationship",
@@ -28,8 +42,8 @@ _LINKS = {
 }
 
 
-def read_roles(folder: Folder) -> WebRoles:
-    """``webrole.yml``: active roles."""
+def read_roles(folder: Folder, website: UUID) -> WebRoles:
+    """``webrole.yml``: active roles of the site; a row that names another website is not one of them."""
     return WebRoles(
         tuple(
             WebRole(
@@ -39,7 +53,7 @@ def read_roles(folder: Folder) -> WebRoles:
                 record.flag("adx_anonymoususersrole"),
             )
             for record in folder.rows("webrole.yml")
-            if record.active
+            if record.active and record.uuid("adx_websiteid") in (None, website)
         )
     )
 
@@ -80,6 +94,13 @@ def read_permissions(folder: Folder, roles: WebRoles, notices: list[str]) -> tup
                     "adx_scope",
                     f"Write {_LINKS[scope]}: and the relationship's schema name.",
                 )
+        fetch = record.text(FETCH) if scope is Scope.CUSTOM else ""
+        if scope is Scope.CUSTOM and not fetch:
+            record.fault(
+                f"the permission '{name}' has access type Custom but no filter.",
+                "adx_scope",
+                f"Write {FETCH}: and a FetchXML query; its filter counts.",
+            )
         parent = record.uuid("adx_parententitypermission") if scope is Scope.PARENT else None
         if scope is Scope.PARENT and parent is None:
             record.fault(
@@ -107,6 +128,7 @@ def read_permissions(folder: Folder, roles: WebRoles, notices: list[str]) -> tup
             relationship,
             parent,
             record.where(),
+            fetch,
         )
     for record, parent in parents:
         if parent not in found and parent not in inactive:
@@ -132,7 +154,49 @@ def read_rules(folder: Folder, roles: WebRoles, pages: Mapping[UUID, Page], noti
         if right is None or scope is None:
             continue
         names = _names(record, "adx_webpageaccesscontrolrule_webrole", roles, notices)
-        found.append(PageRule(name, page, right, scope, names, record.where()))
+        states = frozenset(record.uuids("adx_accesscontrolrule_publishingstate"))
+        found.append(PageRule(name, page, right, scope, names, record.where(), states))
+    return tuple(found)
+
+
+def read_website_access(folder: Folder, roles: WebRoles, notices: list[str]) -> tuple[WebsiteAccess, ...]:
+    """``websiteaccess.yml``: active website access permissions (A1.7)."""
+    return tuple(
+        WebsiteAccess(
+            record.text("adx_name", "(no name)"),
+            frozenset(right for right in WebsiteRight if record.flag(right.value)),
+            _names(record, "adx_websiteaccess_webrole", roles, notices),
+            record.where(),
+        )
+        for record in folder.rows("websiteaccess.yml")
+        if record.active
+    )
+
+
+def read_column_profiles(folder: Folder, roles: WebRoles, notices: list[str]) -> tuple[ColumnProfile, ...]:
+    """``column-permission-profiles/``: active profiles, with the lines that lie beside each (A1.5)."""
+    lines: dict[UUID, dict[str, frozenset[ColumnRight]]] = {}
+    for record in folder.each("column-permission-profiles/**/*", [".columnpermissionprofile.columnpermission.yml"]):
+        profile, column = record.uuid("adx_columnpermissionprofileid"), record.need("adx_columnname")
+        if record.active and profile is not None and column:
+            rights = frozenset(record.choices("adx_permissions", ColumnRight))
+            columns = lines.setdefault(profile, {})
+            columns[column] = columns.get(column, frozenset()) | rights
+    found = []
+    for record in folder.each("column-permission-profiles/**/*", [".columnpermissionprofile.yml"]):
+        if not record.active:
+            continue
+        table = record.need("adx_tablename")
+        found.append(
+            ColumnProfile(
+                record.text("adx_profilename") or table,
+                table,
+                _names(record, "adx_columnpermissionprofile_webrole", roles, notices),
+                frozenset(record.choices("adx_allcolumnpermissions", ColumnRight)),
+                lines.get(record.id("adx_columnpermissionprofileid"), {}),
+                record.where(),
+            )
+        )
     return tuple(found)
 
 

@@ -33,11 +33,22 @@ def _label(texts: object) -> str:
     return next((str(item["Value"]) for item in texts if isinstance(item, dict) and item.get("Value")), "")
 
 
-def read_lists(folder: Folder) -> Mapping[UUID, ListDefinition]:
+#: The switch by which the real product once left table permissions out.
+_SWITCH = "adx_entitypermissionsenabled"
+
+
+def _switched_off(record: Record, what: str, notices: list[str]) -> None:
+    if _SWITCH in record.data and not record.flag(_SWITCH):
+        name = record.text("adx_name")
+        notices.append(f"{record.where(_SWITCH)}: table permissions hold for the {what} '{name}' all the same.")
+
+
+def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefinition]:
     """``lists/``: ``adx_view`` holds the ids of views, ``adx_views`` their labels."""
     found: dict[UUID, ListDefinition] = {}
     for record in folder.each("lists/**/*", [".list.yml"]):
         list_id = record.id("adx_entitylistid")
+        _switched_off(record, "list", notices)
         table = record.need("adx_entityname")
         metadata = _json(record, "adx_views")
         labels = {}
@@ -88,11 +99,12 @@ def _details(settings: object) -> UUID | None:
     return None
 
 
-def read_forms(folder: Folder) -> Mapping[UUID, FormDefinition]:
+def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefinition]:
     """``basic-forms/``."""
     found: dict[UUID, FormDefinition] = {}
     for record in folder.each("basic-forms/**/*", [".basicform.yml"]):
         form_id = record.id("adx_entityformid")
+        _switched_off(record, "form", notices)
         mode = record.choice("adx_mode", FormMode)
         source = record.choice("adx_entitysourcetype", FormSource, FormSource.QUERY_STRING)
         table = record.need("adx_entityname")

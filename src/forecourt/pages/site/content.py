@@ -127,6 +127,7 @@ def _page(record: Record, language: str, states: Mapping[UUID, bool]) -> Page:
         in_sitemap=not record.flag("adx_hiddenfromsitemap"),
         columns=record.columns,
         where=record.where(),
+        state=state,
     )
 
 

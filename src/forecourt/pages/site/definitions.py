@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from uuid import UUID
 
@@ -27,6 +27,15 @@ class RuleScope(IntEnum):
 
     ALL_CONTENT = 1
     EXCLUDE_FILES = 2
+
+
+class WebsiteRight(StrEnum):
+    """What a website access permission grants (A1.7), by its column."""
+
+    MANAGE_CONTENT_SNIPPETS = "adx_managecontentsnippets"
+    MANAGE_SITE_MARKERS = "adx_managesitemarkers"
+    MANAGE_WEB_LINK_SETS = "adx_manageweblinksets"
+    PREVIEW_UNPUBLISHED = "adx_previewunpublishedentities"
 
 
 class FormMode(IntEnum):
@@ -73,7 +82,7 @@ class PageContent:
 class Page:
     """A page of the tree. ``path`` is absolute and ends with '/'. ``contents``: by language code (``en-US``).
 
-    ``visible``: its publishing state is one that is served. ``active``: its row is.
+    ``visible``: its publishing state is one that is served; ``state``: that state's id. ``active``: its row is.
     """
 
     id: UUID
@@ -89,16 +98,29 @@ class Page:
     in_sitemap: bool = True
     columns: Mapping[str, str] = field(default_factory=dict)
     where: Where = NOWHERE
+    state: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PageRule:
-    """``roles``: names; ids that are no role of this site are left out, which can only narrow."""
+    """``roles``: names; ids that are no role of this site are left out, which can only narrow. ``states``: publishing
+    states that the rule is for; () for all."""
 
     name: str
     page: UUID
     right: PageRight
     scope: RuleScope
+    roles: frozenset[str]
+    where: Where = NOWHERE
+    states: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class WebsiteAccess:
+    """A website access permission: who may change what of the site, or see what is not published yet."""
+
+    name: str
+    rights: frozenset[WebsiteRight]
     roles: frozenset[str]
     where: Where = NOWHERE
 

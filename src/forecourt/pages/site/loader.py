@@ -9,7 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors
-from forecourt.pages.site.access import read_permissions, read_roles, read_rules, read_settings, web_api_columns
+from forecourt.pages.site.access import (
+    read_column_profiles,
+    read_permissions,
+    read_roles,
+    read_rules,
+    read_settings,
+    read_website_access,
+    web_api_columns,
+)
+from forecourt.pages.site.access_checks import findings
 from forecourt.pages.site.components import read_forms, read_lists
 from forecourt.pages.site.content import (
     read_files,
@@ -68,12 +77,14 @@ def load_site(root: Path) -> Site:
     language = codes.get(default, "") if default else ""
     language = language or LANGUAGES.get(website.number("adx_website_language", 1033), "en-US")
 
-    roles = read_roles(folder)
+    roles = read_roles(folder, site_id)
     settings, setting_records = read_settings(folder)
     columns = web_api_columns(settings, setting_records)
     permissions = read_permissions(folder, roles, notices)
-    lists = read_lists(folder)
-    forms = read_forms(folder)
+    profiles = read_column_profiles(folder, roles, notices)
+    access = read_website_access(folder, roles, notices)
+    lists = read_lists(folder, notices)
+    forms = read_forms(folder, notices)
     pages = read_pages(folder, language, lists, forms, notices)
     rules = read_rules(folder, roles, pages, notices)
     markers = read_markers(folder, pages)
@@ -114,4 +125,7 @@ def load_site(root: Path) -> Site:
         snippets=snippets,
         files=files,
         notices=tuple(notices),
+        column_profiles=profiles,
+        website_access=access,
+        findings=tuple(findings(pages, rules, access, roles)),
     )

@@ -88,6 +88,20 @@ class Record:
             self.fault(f"'{key}' is '{value}', which is not known.", key, f"Known values are: {known}.")
             return None
 
+    def choices(self, key: str, kinds: type[E]) -> tuple[E, ...]:
+        """Members of ``kinds`` by their numbers: a list, or text with commas."""
+        value = self.data.get(key)
+        items = value if isinstance(value, list) else str(value or "").split(",")
+        found = []
+        for item in (str(item).strip() for item in items):
+            try:
+                if item:
+                    found.append(kinds(int(item)))
+            except ValueError:
+                known = ", ".join(f"{member.value} ({member.name.replace('_', ' ').title()})" for member in kinds)
+                self.fault(f"'{key}' holds '{item}', which is not known.", key, f"Known values are: {known}.")
+        return tuple(found)
+
     def uuid(self, key: str) -> UUID | None:
         value = self.text(key)
         if not value:

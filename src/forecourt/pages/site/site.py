@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
 
+from forecourt.kernel.errors import DefinitionError
 from forecourt.pages.site.definitions import (
     FormDefinition,
     ListDefinition,
@@ -18,8 +19,10 @@ from forecourt.pages.site.definitions import (
     WebFile,
     WebLink,
     WebRole,
+    WebsiteAccess,
+    WebsiteRight,
 )
-from forecourt.security.rules import TablePermission
+from forecourt.security.rules import ColumnProfile, TablePermission
 
 #: Settings that hold secrets: never shown by a template (pages-and-dataverse C1).
 _SECRET = re.compile(r"(secret|password|passphrase|privatekey|private_key|connectionstring|/key$|smtp|storage)", re.I)
@@ -62,7 +65,8 @@ class WebRoles:
 class Site:
     """``language``: code of the default language. ``snippets``, ``links``: by language code, then name.
 
-    ``notices``: what is odd in the files but harmless, as ``file:line: text``.
+    ``notices``: what is odd in the files but harmless, as ``file:line: text``; ``findings``: rules that cannot mean
+    what their author meant.
     """
 
     id: UUID
@@ -81,6 +85,13 @@ class Site:
     snippets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     files: Mapping[str, WebFile] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    column_profiles: tuple[ColumnProfile, ...] = ()
+    website_access: tuple[WebsiteAccess, ...] = ()
+    findings: tuple[DefinitionError, ...] = ()
+
+    def may(self, right: WebsiteRight, roles: Collection[str]) -> bool:
+        """Whether a website access permission of one of the web roles ``roles`` gives the right (A1.7)."""
+        return any(right in item.rights and not item.roles.isdisjoint(roles) for item in self.website_access)
 
     @cached_property
     def by_path(self) -> Mapping[str, Page]:
