@@ -89,6 +89,7 @@ from forecourt.store.seals import SCRIPTS as SEALS
 from forecourt.store.seals import Seals
 from forecourt.store.security_log import SCRIPTS as SECURITY_LOG
 from forecourt.store.security_log import SecurityLog
+from forecourt.store.servers import SCRIPTS as SERVERS
 from forecourt.store.sync.bulk import Bulk
 from forecourt.store.sync.ends import Ends
 from forecourt.store.sync.journal import Journal
@@ -223,9 +224,8 @@ def _start(data: Path) -> EmbeddedServer:
 
 async def prepare(root: Path, databases: Databases) -> None:
     """Brings Forecourt's own schema and the native Dataverse tables up to date."""
-    await migrate(
-        databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG, *PACKAGES, *SECURITY_LOG, *SEALS, *WATCH)
-    )
+    logs = (*SECURITY_LOG, *SEALS, *WATCH)
+    await migrate(databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG, *PACKAGES, *logs, *SERVERS))
     header, files = read_header(root), read_table_files(root)
     await bring_up(databases.dataverse, files, base_currency(header))
     async with databases.dataverse.transaction("bring the Dataverse tables up to date") as tx:

@@ -41,6 +41,7 @@ SYSTEM = {
     "store/recovery.py",
     "store/seals.py",
     "store/security_log.py",
+    "store/servers.py",
     "store/sync/bulk.py",
     "store/sync/contests.py",
     "store/sync/ends.py",

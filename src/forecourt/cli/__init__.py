@@ -16,6 +16,7 @@ from forecourt.cli.init import init
 from forecourt.cli.log import log
 from forecourt.cli.native import native
 from forecourt.cli.package import package
+from forecourt.cli.reload import reload
 from forecourt.cli.schema import schema
 from forecourt.cli.serve import demo, serve
 from forecourt.cli.sync import sync
@@ -44,7 +45,11 @@ def forecourt() -> None:
     """
 
 
-for command in (demo, serve, check, audit, explain, init, user, log, schema, sync, package, tables, native, bench):
+COMMANDS = (
+    *(demo, serve, reload, check, audit, explain, init, user, log),
+    *(schema, sync, package, tables, native, bench),
+)
+for command in COMMANDS:
     forecourt.add_command(command)
 sync.add_command(sync_audit)
 sync.add_command(sync_verify)

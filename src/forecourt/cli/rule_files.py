@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -39,3 +39,9 @@ def rule_digests(root: Path) -> dict[str, str]:
     return {
         path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in rule_files(root)
     }
+
+
+def digest_of(digests: Mapping[str, str]) -> str:
+    """One digest of them all."""
+    text = "".join(f"{path}\n{digest}\n" for path, digest in sorted(digests.items()))
+    return hashlib.sha256(text.encode()).hexdigest()

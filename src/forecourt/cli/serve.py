@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import signal
 import socket
@@ -18,15 +17,11 @@ from forecourt.cli.copy_metrics import copy_metrics
 from forecourt.cli.copying import start_untouched
 from forecourt.cli.credentials import APPLICATIONS, FILE, read_credentials
 from forecourt.cli.observers import logger, metrics
-from forecourt.cli.rule_files import rule_digests
-from forecourt.cli.sync_work import copying, transport_of
+from forecourt.cli.serving import Serving
 from forecourt.cli.workspace import data_folder, example, opened, solution_argument
-from forecourt.kernel.errors import Refusal, Unavailable
-from forecourt.kernel.observe import Fault, fan_out
-from forecourt.operations.packages.queues import Queues
-from forecourt.server import Server
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.observe import fan_out
 from forecourt.settings import Settings, from_environment
-from forecourt.store.recovery import watch
 
 #: Seconds for which requests that are running may go on after a stop.
 GRACE = 10
@@ -80,13 +75,14 @@ async def _run(
     _require_free(settings)
     registry = CollectorRegistry()
     observer = fan_out(logger(verbose), metrics(registry), copy_metrics(registry))
-    async with opened(root, data, settings, observer, scale) as forecourt, transport_of(forecourt) as transport:
+    async with opened(root, data, settings, observer, scale) as forecourt:
         for finding in (*forecourt.definitions.findings, *forecourt.definitions.notices):
             click.echo(f"warning: {finding}", err=True)
         if show_sign_ins:
             await _start_copies(forecourt)
+        serving = Serving(root, forecourt, registry, observer)
         config = uvicorn.Config(
-            Server(forecourt, registry),
+            serving,
             host=settings.host,
             port=settings.port,
             http="httptools",
@@ -109,82 +105,8 @@ async def _run(
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn raises what it caught once more when it is done; what is open here must be closed after that.
             signal.signal(number, lambda *_: None)
-        tasks = [asyncio.create_task(_upkeep(forecourt)), asyncio.create_task(watch(forecourt.coordinator))]
-        await forecourt.security_log.note_rules(rule_digests(root))
-        tasks += [asyncio.create_task(_log(forecourt)), asyncio.create_task(_seal(forecourt))]
-        tasks += [asyncio.create_task(_packages(forecourt)), asyncio.create_task(_schedule(forecourt))]
-        if forecourt.dual_write.maps:
-            works = copying(forecourt, transport, relay=True, at_once=0)
-            tasks += [asyncio.create_task(work) for work in (*works, _copies(forecourt))]
-            tasks.append(asyncio.create_task(forecourt.copies.jobs.run()))
-        try:
+        async with serving:
             await server.serve()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _upkeep(forecourt: Forecourt) -> None:
-    """What a server does now and then: follow key rotation, drop what has expired."""
-    while True:
-        await asyncio.sleep(60)
-        try:
-            await forecourt.tokens.refresh()
-            await forecourt.sessions.purge()
-            await forecourt.throttle.purge()
-            await forecourt.packages.purge()
-        except (Refusal, Unavailable) as error:
-            forecourt.observer(Fault("upkeep", error))
-
-
-async def _log(forecourt: Forecourt) -> None:
-    """Writes what no answer waits for: denials."""
-    while True:
-        await asyncio.sleep(1)
-        await forecourt.security_log.flush()
-
-
-async def _seal(forecourt: Forecourt) -> None:
-    """Seals the logs."""
-    while True:
-        await asyncio.sleep(5)
-        try:
-            await forecourt.seals.seal()
-        except (Refusal, Unavailable) as error:
-            forecourt.observer(Fault("seals", error))
-
-
-async def _packages(forecourt: Forecourt) -> None:
-    """Runs data package jobs, one at a time, whichever process they were entered in."""
-    while True:
-        try:
-            await forecourt.packages.run_due()
-        except (Refusal, Unavailable) as error:
-            forecourt.observer(Fault("packages", error))
-        await forecourt.packages.wait(2)
-
-
-async def _schedule(forecourt: Forecourt) -> None:
-    """Starts the runs of recurring jobs."""
-    queues = Queues(forecourt.packages)
-    while True:
-        try:
-            await queues.tick()
-        except (Refusal, Unavailable) as error:
-            forecourt.observer(Fault("recurring jobs", error))
-        await asyncio.sleep(5)
-
-
-async def _copies(forecourt: Forecourt) -> None:
-    """Follows which maps are started, by whichever process, and tidies the outboxes."""
-    while True:
-        try:
-            await forecourt.dual_write.refresh()
-            await forecourt.dual_write.tidy()
-        except (Refusal, Unavailable) as error:
-            forecourt.observer(Fault("copies", error))
-        await asyncio.sleep(2)
 
 
 def _require_free(settings: Settings) -> None:
