@@ -12,6 +12,7 @@ from forecourt.kernel.principal import Door, Principal
 from forecourt.odata.dialect import DATAVERSE, PORTAL
 from forecourt.odata.signature import Signature
 from forecourt.security.changes import Changes
+from forecourt.security.fetches import Fetches
 from forecourt.security.gate import Gate
 from forecourt.security.requests import Headers, Requests
 from forecourt.security.services import Service
@@ -33,7 +34,7 @@ def web_api_requests(
         Door.DATAVERSE,
         ROOT,
         services={"WhoAmI": WhoAmI(organization), "BulkDelete": bulk_delete, **(services or {})},
-        readers=(ChangeTracking(gate, ROOT),),
+        readers=(Fetches(gate, DATAVERSE, Door.DATAVERSE, ROOT), ChangeTracking(gate, ROOT)),
         actions=actions,
     )
 
@@ -42,7 +43,8 @@ class PortalRequests:
     """The requests of ``/_api``: only the tables and columns that ``Webapi/`` settings open."""
 
     def __init__(self, gate: Gate) -> None:
-        self._requests = Requests(gate, PORTAL, Door.PORTAL_API, "/_api")
+        fetches = Fetches(gate, PORTAL, Door.PORTAL_API, "/_api")
+        self._requests = Requests(gate, PORTAL, Door.PORTAL_API, "/_api", readers=(fetches,))
         self._changes = Changes(self._requests)
 
     async def get(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from forecourt.kernel.predicate import Operand, Predicate, Slot
-from forecourt.kernel.relation import Select, TableName
+from forecourt.kernel.relation import AggregateFunction, DateUnit, Select, TableName
 
 WriteOperation = Literal["create", "update", "delete"]
 
@@ -40,6 +40,49 @@ class Expand:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Rows of another entity beside those of the one above: ``on`` pairs (field of the entity above, own field).
+
+    ``required``: a row above without one is left out. ``filter`` decides which rows are linked, so it takes no row
+    above away unless they are required. ``relation``: of the entity above, where the link follows one; '' where the
+    request names the fields. ``links``: to the rows of this one; a required one there belongs to what is linked here.
+    """
+
+    alias: str
+    entity: str
+    on: tuple[tuple[str, str], ...]
+    required: bool = True
+    filter: Predicate | None = None
+    links: tuple[Link, ...] = ()
+    relation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeColumn:
+    """A column of a shaped answer. ``alias``: of the link whose field it is, '' for the entity's own; ``field`` ''
+    where rows are counted. Names that begin with ``@`` are not shown."""
+
+    name: str
+    alias: str
+    field: str
+    function: AggregateFunction | None = None
+    part: DateUnit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Rows that are more, or less, than those of one entity: linked, grouped, each once.
+
+    ``grouped``: one row for each combination of the columns without a function.
+    """
+
+    columns: tuple[ShapeColumn, ...]
+    links: tuple[Link, ...] = ()
+    grouped: bool = False
+    distinct: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ReadPlan:
     """A read of one entity.
 
@@ -48,6 +91,9 @@ class ReadPlan:
     user, else its default one. ``after``: slots (or None for null) of the keyset position a page continues from, one
     per effective sort key. ``page_size``: rows per page at most, plus one is fetched to know whether more follow.
     ``beside``: annotations that need more than the row, by qualified name: the names of the rows that lookups name.
+
+    ``shape``: the rows are of that shape. ``select`` and ``expand`` are empty then; ``order`` names columns of the
+    shape and is complete, so that no two rows are tied (``odata/shapes``).
     """
 
     entity: str
@@ -63,6 +109,7 @@ class ReadPlan:
     after: tuple[Slot | None, ...] | None = None
     page_size: int | None = None
     beside: frozenset[str] = frozenset()
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +239,14 @@ class SystemPlan:
 
 __all__ = [
     "Expand",
+    "Link",
     "OrderBy",
     "ReadPlan",
     "SecuredExpand",
     "SecuredPlan",
     "SecuredWrite",
+    "Shape",
+    "ShapeColumn",
     "SystemPlan",
     "TableChange",
     "Witness",

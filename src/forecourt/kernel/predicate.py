@@ -298,3 +298,18 @@ def operands(item: Predicate) -> Iterator[Operand]:
 
     map_operands(item, note)
     return iter(found)
+
+
+def linked_entities(item: Predicate) -> Iterator[str]:
+    """The entities that a predicate asks for by equal fields, however deep."""
+    match item:
+        case And(items) | Or(items):
+            for child in items:
+                yield from linked_entities(child)
+        case Not(child) | Any(_, child):
+            yield from linked_entities(child)
+        case AnyRow(entity, _, child):
+            yield entity
+            yield from linked_entities(child)
+        case _:
+            return

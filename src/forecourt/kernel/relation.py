@@ -1,6 +1,9 @@
 """Relational form of a secured plan: sources, joins, outputs, order. What the store compiles and nothing else.
 
 A :class:`Select` names physical tables. Its predicates hold only Columns, Slots, Consts and Params (no entity paths).
+
+Selects compose: a source may be the rows of another select, whose outputs are its columns. So what is linked, grouped
+or made distinct comes with its own conditions, and what stands around it filters, sorts and pages plain columns.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from forecourt.kernel.predicate import TRUE, And, Column, Exists, Not, Operand, Or, Predicate, operands
+from forecourt.kernel.predicate import TRUE, And, Column, Const, Exists, Not, Operand, Or, Predicate, operands
 from forecourt.kernel.types import Kind
 
 
@@ -26,12 +29,16 @@ class TableName:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One table of a select. The first source has ``join='root'`` and ``on=TRUE``."""
+    """One table of a select. The first source has ``join='root'`` and ``on=TRUE``.
+
+    ``rows``: a select whose rows stand in place of the table's; ``table`` is then the one of its first source.
+    """
 
     alias: str
     table: TableName
     join: Literal["root", "inner", "left"] = "root"
     on: Predicate = TRUE
+    rows: Select | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +49,48 @@ class Looked:
     select: Select
 
 
+AggregateFunction = Literal["count", "countcolumn", "countdistinct", "sum", "avg", "min", "max"]
+DateUnit = Literal["day", "week", "month", "quarter", "year"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """The operand, null where it equals ``empty``, which some columns hold for no value."""
+
+    operand: Operand
+    empty: Const
+
+
+@dataclass(frozen=True, slots=True)
+class DatePart:
+    """A part of a date or moment (in UTC) as a number: the day of the month, the week of the year (weeks begin on
+    Sunday, the first is the one with January 1st), the month, the quarter, the year."""
+
+    unit: DateUnit
+    operand: Operand | Plain
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A value of all rows of a group: ``count`` of the rows (``operand`` None), of values that are not null
+    (``countcolumn``), of distinct ones; sum, average, least and greatest of values, null where there is none."""
+
+    function: AggregateFunction
+    operand: Operand | Plain | None = None
+
+
+Computed = Plain | DatePart | Aggregate
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One column of the answer. ``kind`` None marks a bookkeeping column (row version, keyset value)."""
+    """One column of the answer. ``kind`` None marks a bookkeeping column (row version, keyset value).
+
+    What is Computed is an output of a select that is the source of another.
+    """
 
     name: str
-    operand: Operand | Looked
+    operand: Operand | Looked | Computed
     kind: Kind | None
 
 
@@ -65,6 +108,8 @@ class Select:
     """A query over tables. ``limit``/``offset`` are Slots, Consts or None. ``count``: one row, one number.
 
     ``nullable`` holds the columns that may be null, as (alias, name): a store may render null logic only for these.
+    ``grouped``: rows that are equal in the outputs that are no aggregates become one; where all are aggregates, all
+    rows do, also none. ``distinct``: of rows that are equal in all outputs one is kept.
     """
 
     sources: tuple[Source, ...]
@@ -75,6 +120,8 @@ class Select:
     offset: Operand | None = None
     count: bool = False
     nullable: frozenset[tuple[str, str]] = frozenset()
+    grouped: bool = False
+    distinct: bool = False
 
 
 #: The pseudo column that carries a row's version (PostgreSQL: ``xmin``); equality only.

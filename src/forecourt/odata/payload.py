@@ -67,7 +67,8 @@ class ChildWriter:
 class RowWriter:
     """Writes rows of one shape. ``outputs``: names of the row's columns in order; ``visible``: those to write.
 
-    Rows are asyncpg Records or any sequences. Children come as :class:`Fetched`, one per child writer.
+    Rows are asyncpg Records or any sequences. Children come as :class:`Fetched`, one per child writer. ``sparse``:
+    properties that are null are left out.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class RowWriter:
         metadata: Metadata = "minimal",
         children: Sequence[ChildWriter] = (),
         visible: Collection[str] | None = None,
+        sparse: bool = False,
     ) -> None:
         self.children = tuple(children)
         self._columns: list[Made] = []
@@ -97,7 +99,8 @@ class RowWriter:
                     names.append(property_name)
                     self._columns.append(made)
             names.append(name)
-            self._columns.append(_made(position, _converter(field, model, dialect)))
+            made = _made(position, _converter(field, model, dialect))
+            self._columns.append(_without_nulls(made) if sparse else made)
         if metadata == "full":
             names[:0] = self._add_links(entity, model, outputs, dialect)
         names.extend(child.name for child in self.children)
@@ -201,6 +204,10 @@ def _grouped(child: ChildWriter, fetched: Fetched, parents: list[Column]) -> Col
 def _made(position: int, convert: Callable[[Column], Column] | None) -> Made:
     """The stored column at a position, converted."""
     return itemgetter(position) if convert is None else lambda columns: convert(columns[position])
+
+
+def _without_nulls(made: Made) -> Made:
+    return lambda columns: [msgspec.UNSET if value is None else value for value in made(columns)]
 
 
 class _Texts(dict[object, object]):

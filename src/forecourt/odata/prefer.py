@@ -22,6 +22,8 @@ FORMATTED_VALUE = "OData.Community.Display.V1.FormattedValue"
 ASSOCIATED_PROPERTY = "Microsoft.Dynamics.CRM.associatednavigationproperty"
 LOOKUP_TABLE = "Microsoft.Dynamics.CRM.lookuplogicalname"
 TOTAL = "Microsoft.Dynamics.CRM.totalrecordcount"
+COOKIE = "Microsoft.Dynamics.CRM.fetchxmlpagingcookie"
+MORE = "Microsoft.Dynamics.CRM.morerecords"
 TOTAL_EXCEEDED = "Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"
 
 #: Annotations of values, and of answers.

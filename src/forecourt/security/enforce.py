@@ -49,6 +49,7 @@ from forecourt.security.naming import beside
 from forecourt.security.permissions import nodes
 from forecourt.security.rules import Operation, Right, Rules
 from forecourt.security.scope import Scope
+from forecourt.security.shaping import Shaping
 from forecourt.security.writing import OPERATIONS, Writing, no_columns
 from forecourt.security.xds import KeyOf
 
@@ -75,6 +76,8 @@ class Enforcer:
         """Decides a read. Raises Refusal FC3001-FC3004; rows out of reach are simply not among the rows."""
         entity = self.model.entities[plan.entity]
         lowering = Lowering(self.rules, self.model, scope, self.key_of)
+        if plan.shape is not None:
+            return self._shaped(plan, entity, lowering, scope)
         self._permitted(entity, scope, Right.READ)
         grant = lowering.require(entity, Operation.READ)
         names = self._selected(lowering, entity, grant, plan.select)
@@ -114,6 +117,21 @@ class Enforcer:
             witnesses=scope.witnesses,
             single=single,
             keyset=() if single else tuple(self._position(step, names) for step in order),
+            page_size=plan.page_size,
+        )
+
+    def _shaped(self, plan: ReadPlan, entity: Entity, lowering: Lowering, scope: Scope) -> SecuredPlan:
+        """Decides a read whose rows are linked, grouped or distinct."""
+        shaping = Shaping(lowering, plan, version_of(entity), lambda other: self._permitted(other, scope, Right.READ))
+        grant = shaping.open()
+        where = all_of(self._company(entity, scope, plan), lowering.rows(entity, "", Operation.READ, grant))
+        select, counting = shaping.selects(where, LIMIT, OFFSET if plan.skip is not None else None)
+        return SecuredPlan(
+            entity=entity.name,
+            select=select,
+            count=counting if plan.want == "rows+count" else None,
+            witnesses=scope.witnesses,
+            keyset=tuple(step.path[0] for step in plan.order),
             page_size=plan.page_size,
         )
 

@@ -21,6 +21,7 @@ from forecourt.kernel.observe import Denied, Observer, PlanCompiled, nobody
 from forecourt.kernel.plan import ReadPlan, SecuredPlan, Witness
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.relation import Select
+from forecourt.odata.shapes import entities_beside
 from forecourt.security.enforce import LIMIT, OFFSET, Enforcer
 from forecourt.security.rules import Rules
 from forecourt.security.scope import Scope
@@ -249,6 +250,10 @@ class Gate:
             return found  # type: ignore[return-value]
         wanted = plan()
         entity = self.model.entities[wanted.entity]
+        for name in entities_beside(wanted):
+            if self.plane_of(self.model.entities[name]).database is not self.plane_of(entity).database:
+                message = f"{entity.name} and {name} are in different databases and cannot be joined."
+                raise Refusal("FC1004", message, hint="Ask for them one after the other.", source=name)
         try:
             secured = self.enforcer.read(wanted, scope)
         except Refusal as refusal:

@@ -33,6 +33,7 @@ from forecourt.kernel.predicate import (
     In,
     InParam,
     IsNull,
+    Linked,
     Match,
     Not,
     Operand,
@@ -75,6 +76,8 @@ class Lowering:
     key_of: KeyOf
     _count: int = 0
     _filters: Filter | None = field(default=None)
+    #: Entities that the plan links to, by alias: (alias of the source with their rows, entity).
+    linked: dict[str, tuple[str, Entity]] = field(default_factory=dict)
     #: Inside a rule's own predicate: its paths are the solution's, not the person's (no field or web-role checks).
     _in_rule: bool = False
 
@@ -342,11 +345,11 @@ class Lowering:
                 return self._related(entity, prefix, relation, inner)
 
     def _plain(self, item: Predicate, entity: Entity, prefix: str) -> Predicate:
-        empties = [
-            found
+        empties = {
+            operand: found
             for operand in operands(item)
-            if isinstance(operand, Field) and (found := entity.fields[operand.path[0]]).empty_date
-        ]
+            if (found := self._field(operand, entity)) is not None and found.empty_date
+        }
 
         def lowered(value: Operand) -> Operand:
             return self._operand(value, entity, prefix)
@@ -354,13 +357,13 @@ class Lowering:
         match item:
             case IsNull(operand) if empties:
                 column = lowered(operand)
-                return any_of(IsNull(column), Compare("eq", column, Const(_empty(empties[0]))))
+                return any_of(IsNull(column), Compare("eq", column, Const(empty_of(next(iter(empties.values()))))))
             case IsNull(operand):
                 return IsNull(lowered(operand))
             case Compare(op, left, right):
                 result: Predicate = Compare(op, lowered(left), lowered(right))
                 if op in ("lt", "le"):
-                    guards = [Compare("ne", self.column(entity, prefix, f.name), Const(_empty(f))) for f in empties]
+                    guards = [Compare("ne", lowered(each), Const(empty_of(found))) for each, found in empties.items()]
                     result = all_of(result, *guards)
                 return result
             case In(operand, values):
@@ -372,10 +375,21 @@ class Lowering:
             case _:
                 return item
 
+    def _field(self, operand: Operand, entity: Entity) -> EntityField | None:
+        match operand:
+            case Field(path):
+                return entity.fields[path[0]]
+            case Linked(alias, name):
+                return self.linked[alias][1].fields[name]
+            case _:
+                return None
+
     def _operand(self, value: Operand, entity: Entity, prefix: str) -> Operand:
         match value:
             case Field(path):
                 return self.column(entity, prefix, path[0])
+            case Linked(alias, name):
+                return Column(self.linked[alias][0], f"{alias}.{name}")
             case Arith(op, left, right):
                 return Arith(op, self._operand(left, entity, prefix), self._operand(right, entity, prefix))
             case _:
@@ -441,5 +455,6 @@ def _closure(entity: Entity, used: set[str]) -> set[str]:
     return found
 
 
-def _empty(found: EntityField) -> dt.date | dt.datetime:
+def empty_of(found: EntityField) -> dt.date | dt.datetime:
+    """What a column with ``empty_date`` holds for no day."""
     return EMPTY_DATE if found.kind is Kind.DATE else EMPTY_MOMENT

@@ -7,7 +7,7 @@ Source: pages-and-dataverse B1.6; the names of the outputs are ``odata/formatted
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity, EntityField
@@ -23,37 +23,55 @@ from forecourt.security.rules import Operation
 CURRENCIES = "transactioncurrency"
 
 
+#: From a field of an entity, or ``@`` and a column of its row, to the column that holds it; None where there is none.
+Held = Callable[[str], Column | None]
+
+
 def beside(lowering: Lowering, entity: Entity, names: tuple[str, ...], wanted: frozenset[str]) -> Iterator[Output]:
     """The outputs beside the fields ``names``. ``wanted``: annotations by qualified name; none brings nothing."""
+
+    def held(name: str) -> Column:
+        return Column(entity.root.alias, name[1:]) if name.startswith("@") else lowering.column(entity, "", name)
+
     for name in names if wanted else ():
-        field = entity.fields[name]
-        if field.targets and field.target_column:
-            yield Output(TARGET + name, Column(field.source, field.target_column), None)
-        if FORMATTED_VALUE not in wanted:
-            continue
-        for table in field.targets:
-            target = lowering.model.entities.get(table)
-            if target is not None and target.primary_name in target.fields:
-                yield from _looked(lowering, entity, name, target, target.primary_name, f"{NAME}{name}.{table}")
-        if field.kind is Kind.DECIMAL and (currency := _currency(entity, field)) is not None:
-            target = lowering.model.entities[CURRENCIES]
-            found = [
-                *_looked(lowering, entity, currency, target, "currencysymbol", SYMBOL + name),
-                *_looked(lowering, entity, currency, target, "currencyprecision", PRECISION + name),
-            ]
-            if len(found) == 2:
-                yield from found
+        yield from beside_field(lowering, entity, name, name, held, wanted)
 
 
-def _currency(entity: Entity, field: EntityField) -> str | None:
+def beside_field(
+    lowering: Lowering, entity: Entity, name: str, shown: str, held: Held, wanted: frozenset[str]
+) -> Iterator[Output]:
+    """The outputs beside one field, which is ``shown`` under a name of its own."""
+    field = entity.fields.get(name)
+    if field is None or not wanted:
+        return
+    if field.targets and field.target_column and (target_column := held(f"@{field.target_column}")) is not None:
+        yield Output(TARGET + shown, target_column, None)
+    if FORMATTED_VALUE not in wanted:
+        return
+    lookup = held(name)
+    for table in field.targets if lookup is not None else ():
+        target = lowering.model.entities.get(table)
+        if lookup is not None and target is not None and target.primary_name in target.fields:
+            yield from _looked(lowering, lookup, target, target.primary_name, f"{NAME}{shown}.{table}")
+    currency = currency_of(entity, field)
+    lookup = held(currency) if currency is not None else None
+    if lookup is not None:
+        target = lowering.model.entities[CURRENCIES]
+        found = [
+            *_looked(lowering, lookup, target, "currencysymbol", SYMBOL + shown),
+            *_looked(lowering, lookup, target, "currencyprecision", PRECISION + shown),
+        ]
+        if len(found) == 2:
+            yield from found
+
+
+def currency_of(entity: Entity, field: EntityField) -> str | None:
     """The lookup with an amount's currency, None where it has none."""
-    lookup = entity.fields.get(field.currency or "")
+    lookup = entity.fields.get(field.currency or "") if field.kind is Kind.DECIMAL else None
     return lookup.name if lookup is not None and CURRENCIES in lookup.targets else None
 
 
-def _looked(
-    lowering: Lowering, entity: Entity, lookup: str, target: Entity, column: str, output: str
-) -> Iterator[Output]:
+def _looked(lowering: Lowering, lookup: Column, target: Entity, column: str, output: str) -> Iterator[Output]:
     """One column of the row that a lookup names, as the asker reads it; nothing where they read none there."""
     try:
         grant = lowering.require(target, Operation.READ)
@@ -63,7 +81,7 @@ def _looked(
         return
     prefix = lowering.fresh("")
     where = all_of(
-        Compare("eq", lowering.column(target, prefix, target.key[0]), lowering.column(entity, "", lookup)),
+        Compare("eq", lowering.column(target, prefix, target.key[0]), lookup),
         lowering.rows(target, prefix, Operation.READ, grant),
     )
     shown = lowering.column(target, prefix, column)
@@ -71,6 +89,6 @@ def _looked(
         sources=lowering.sources(target, prefix, Operation.READ, aliases_of(where) | {shown.alias}),
         where=where,
         outputs=(Output(output, shown, target.fields[column].kind),),
-        nullable=lowering.nullable(target, prefix) | lowering.nullable(entity, ""),
+        nullable=lowering.nullable(target, prefix),
     )
     yield Output(output, Looked(select), None)

@@ -15,7 +15,7 @@ with it would cost more than the page: they are a statement of their own there, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,8 +25,9 @@ from sqlalchemy.sql import quoted_name
 
 from forecourt.kernel.plan import SecuredExpand, SecuredPlan, Witness
 from forecourt.kernel.predicate import TRUE, Column, Operand, Param, Predicate
-from forecourt.kernel.relation import ROW_VERSION, Looked, Output, Select, TableName
+from forecourt.kernel.relation import ROW_VERSION, Aggregate, DatePart, Looked, Output, Plain, Select, TableName
 from forecourt.store.catalog import Catalog
+from forecourt.store.computations import Computations
 from forecourt.store.expressions import Expressions, Scope
 from forecourt.store.statements import COUNT, Carried, ChildStatement, Lane, ReadStatement
 from forecourt.store.storage import Expression, Family, cast, shown
@@ -141,6 +142,26 @@ class Statement:
             return query, scope
         return self._paged(query.order_by(*self._order(select, scope)), select.limit, select.offset, scope), scope
 
+    def rows(self, select: Select) -> tuple[Query, Mapping[str, Family | None]]:
+        """A select that is the source of another: its outputs as they are stored, with their families."""
+        scope, source = self.sources(select, None)
+        computed = Computations(self.expressions)
+        columns: list[Expression] = []
+        keys: list[Expression] = []
+        families: dict[str, Family | None] = {}
+        for place, output in enumerate(select.outputs, 1):
+            assert not isinstance(output.operand, Looked)
+            column, families[output.name] = computed.column(output.operand, scope)
+            columns.append(column.label(quoted_name(output.name, True)))
+            if not isinstance(output.operand, Aggregate):
+                keys.append(sa.literal_column(str(place)))
+        query: Query = sa.select(*columns).select_from(source)
+        if select.where != TRUE:
+            query = query.where(self.expressions.predicate(select.where, scope))
+        if select.grouped:
+            query = query.group_by(*keys)
+        return (query.distinct() if select.distinct else query), families
+
     def as_text(self, select: Select) -> Query:
         """The outputs of a select as text, in no order."""
         scope, source = self.sources(select, None)
@@ -186,11 +207,16 @@ class Statement:
         return outer.order_by(lateral.c["@rank"])
 
     def sources(self, select: Select, outer: Scope | None) -> tuple[Scope, sa.FromClause]:
-        tables = {
-            source.alias: (source.table, self.table(source.table).alias(quoted_name(source.alias, True)))
-            for source in select.sources
-        }
-        scope = Scope(tables, select.nullable, outer)
+        tables: dict[str, tuple[TableName, sa.FromClause]] = {}
+        families: dict[str, Mapping[str, Family | None]] = {}
+        for source in select.sources:
+            name = quoted_name(source.alias, True)
+            if source.rows is None:
+                tables[source.alias] = (source.table, self.table(source.table).alias(name))
+            else:
+                inner, families[source.alias] = self.rows(source.rows)
+                tables[source.alias] = (source.table, inner.subquery(name))
+        scope = Scope(tables, select.nullable, outer, families)
         joined: sa.FromClause = tables[select.sources[0].alias][1]
         for source in select.sources[1:]:
             on = self.expressions.predicate(source.on, scope)
@@ -228,6 +254,8 @@ class Statement:
         operand = output.operand
         if isinstance(operand, Looked):
             return self._looked(operand.select, scope)
+        if isinstance(operand, Plain | DatePart | Aggregate):
+            return Computations(self.expressions).column(operand, scope)[0]
         if not isinstance(operand, Column):
             return self.expressions.operand(operand, scope)
         column = self.expressions.column(operand, scope)

@@ -15,7 +15,7 @@ Every value is a bind parameter, also the author's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -104,11 +104,13 @@ class Binds:
 
 @dataclass(frozen=True)
 class Scope:
-    """The sources that a predicate may name: those of its select, then those of the enclosing ones."""
+    """The sources that a predicate may name: those of its select, then those of the enclosing ones. ``families``: of
+    the columns of sources that are selects."""
 
     tables: Mapping[str, tuple[TableName, sa.FromClause]]
     nullable: frozenset[tuple[str, str]]
     outer: Scope | None = None
+    families: Mapping[str, Mapping[str, Family | None]] = field(default_factory=dict)
 
     def of(self, alias: str) -> Scope:
         """The innermost scope that has the source. Raises KeyError."""
@@ -144,7 +146,10 @@ class Expressions:
             case Column(alias, name):
                 if name == ROW_VERSION:
                     return Family.INTEGER
-                table, _ = scope.of(alias).tables[alias]
+                own = scope.of(alias)
+                if alias in own.families:
+                    return own.families[alias][name]
+                table, _ = own.tables[alias]
                 found = self.catalog.column(table, name)
                 if found is None:
                     raise KeyError(f"{table}.{name}")

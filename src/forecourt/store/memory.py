@@ -39,7 +39,7 @@ from forecourt.kernel.predicate import (
     Predicate,
     Slot,
 )
-from forecourt.kernel.relation import Looked, Select, TableName
+from forecourt.kernel.relation import Aggregate, Computed, DatePart, Looked, Plain, Select, Source, TableName
 from forecourt.kernel.types import INTEGERS
 
 Row = Mapping[str, object]
@@ -76,18 +76,38 @@ class _Evaluation:
         found = self.matching(select)
         if select.count:
             return [(len(found),)]
+        if select.grouped:
+            return self.groups(select, found)
         for sort in reversed(select.order):  # stable: the last key first
             found.sort(key=lambda each: _low(each.value(sort.operand)), reverse=sort.descending)
         start = 0 if select.offset is None else self.number(select.offset)
         stop = None if select.limit is None else start + self.number(select.limit)
-        return [tuple(each.value(output.operand) for output in select.outputs) for each in found[start:stop]]
+        rows = [tuple(each.value(output.operand) for output in select.outputs) for each in found]
+        return list(dict.fromkeys(rows))[start:stop] if select.distinct else rows[start:stop]
+
+    def groups(self, select: Select, found: Sequence[_Evaluation]) -> list[tuple[object, ...]]:
+        """One row for each group, in no order."""
+        keys = [output.operand for output in select.outputs if not isinstance(output.operand, Aggregate)]
+        members: dict[tuple[object, ...], list[_Evaluation]] = {} if keys else {(): []}
+        for each in found:
+            members.setdefault(tuple(each.value(key) for key in keys), []).append(each)
+        result = []
+        for key, rows in members.items():
+            values = iter(key)
+            result.append(
+                tuple(
+                    aggregate(item, rows) if isinstance(item := output.operand, Aggregate) else next(values)
+                    for output in select.outputs
+                )
+            )
+        return result
 
     def matching(self, select: Select) -> list[_Evaluation]:
         combinations = [self]
         for source in select.sources:
             joined = []
             for left in combinations:
-                candidates = [left.seeing(source.alias, row) for row in self.tables[source.table]]
+                candidates = [left.seeing(source.alias, row) for row in self.of(source)]
                 fitting = [each for each in candidates if each.holds(source.on)]
                 if not fitting and source.join == "left":
                     fitting = [left.seeing(source.alias, None)]
@@ -95,13 +115,27 @@ class _Evaluation:
             combinations = joined
         return [each for each in combinations if each.holds(select.where)]
 
+    def of(self, source: Source) -> Sequence[Row]:
+        """The rows of a source."""
+        if source.rows is None:
+            return self.tables[source.table]
+        names = [output.name for output in source.rows.outputs]
+        rows = _Evaluation(self.tables, self.slots, self.params).rows(source.rows)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
     def seeing(self, alias: str, row: Row | None) -> _Evaluation:
         return replace(self, sight={**(self.sight or {}), alias: row})
 
     # ------------------------------------------------------------------------------------------------ operands
 
-    def value(self, operand: Operand | Looked) -> Any:
+    def value(self, operand: Operand | Looked | Computed) -> Any:
         match operand:
+            case Plain(inner, empty):
+                value = self.value(inner)
+                return None if value is None or self.holds(Compare("eq", inner, empty)) else value
+            case DatePart(unit, inner):
+                value = self.value(inner)
+                return None if value is None else _part(unit, value)
             case Looked(select):
                 found = self.matching(select)
                 return found[0].value(select.outputs[0].operand) if found else None
@@ -237,6 +271,38 @@ class _Evaluation:
             if here != there:
                 return here < there if descending else here > there
         return False
+
+
+def aggregate(item: Aggregate, rows: Sequence[_Evaluation]) -> object:
+    """The value of a group."""
+    if item.operand is None:
+        return len(rows)
+    values = [value for row in rows if (value := row.value(item.operand)) is not None]
+    match item.function:
+        case "count" | "countcolumn":
+            return len(values)
+        case "countdistinct":
+            return len(set(values))
+        case "min":
+            return min(values, default=None)
+        case "max":
+            return max(values, default=None)
+    if not values:
+        return None
+    total = sum((_decimal(value) or Decimal(0) for value in values), Decimal(0))
+    return total if item.function == "sum" else _EXACT.divide(total, Decimal(len(values)))
+
+
+def _part(unit: str, value: dt.date) -> int:
+    """A part of a date or moment; weeks begin on Sunday, the first one is that of January 1st."""
+    match unit:
+        case "quarter":
+            return (value.month + 2) // 3
+        case "week":
+            first = (dt.date(value.year, 1, 1).weekday() + 1) % 7
+            return (value.timetuple().tm_yday - 1 + first) // 7 + 1
+        case _:
+            return int(getattr(value, unit))
 
 
 def _visible(transaction: int, snapshot: str) -> bool:

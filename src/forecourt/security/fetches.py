@@ -1,0 +1,210 @@
+"""Reads by FetchXML: ``GET Set?fetchXml=…`` through the gate, on every door that speaks Dataverse's language.
+
+A :class:`~forecourt.security.services.Reader` beside the door's other reads. Of the query options only ``$count`` goes
+with it. Null values are left out of the rows, as in the original. Source: pages-and-dataverse B1.8; A2.1 for ``/_api``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+from urllib.parse import unquote_plus
+
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.model import Entity, Model
+from forecourt.kernel.plan import ReadPlan, SecuredPlan
+from forecourt.kernel.principal import Door, Principal
+from forecourt.odata.dialect import Dialect
+from forecourt.odata.fetchxml import cookie
+from forecourt.odata.fetchxml.markup import SOURCE
+from forecourt.odata.fetchxml.query import ParsedFetch, Wish, plan, wish
+from forecourt.odata.fetchxml.values import Asker
+from forecourt.odata.lexer import printable
+from forecourt.odata.paging import token_of
+from forecourt.odata.path import PathKind
+from forecourt.odata.payload import Metadata, RowWriter, collection
+from forecourt.odata.prefer import COOKIE, MORE, TOTAL, TOTAL_EXCEEDED, Preferences, accept_json, parse_prefer
+from forecourt.odata.request import analyse
+from forecourt.odata.scope import entity_of
+from forecourt.security.gate import Gate, Prepared, Window
+from forecourt.security.scope import Scope
+from forecourt.security.services import JSON, VERSION, Answer, base_url
+from forecourt.store.database import ReadResult
+from forecourt.store.statements import ReadStatement
+
+OPTION = "fetchxml"
+
+#: Characters of a query, encoded (pages-and-dataverse B1.1: what a part of a batch may have).
+MAX_QUERY = 262_144
+
+
+def utc_now() -> dt.datetime:
+    """Now, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept with a prepared plan. ``shown``: names for the context."""
+
+    parsed: ParsedFetch
+    writer: RowWriter
+    shown: str
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Options:
+    text: str
+    count: bool
+
+
+class Fetches:
+    """Answers FetchXML at one door. ``root``: path of its service root; ``clock``: now, in UTC."""
+
+    def __init__(
+        self, gate: Gate, dialect: Dialect, door: Door, root: str, clock: Callable[[], dt.datetime] = utc_now
+    ) -> None:
+        self._gate = gate
+        self._dialect = dialect
+        self._door = door
+        self._root = root
+        self._clock = clock
+        self._model: Model | None = None
+
+    @property
+    def model(self) -> Model:
+        """The tables that a fetch may name: at ``/_api`` those that settings open, as if there were no others."""
+        if self._door is not Door.PORTAL_API:
+            return self._gate.model
+        if self._model is None:
+            opened = self._gate.enforcer.rules.portal.columns
+            entities = {name: entity for name, entity in self._gate.model.entities.items() if name in opened}
+            self._model = replace(self._gate.model, entities=entities)
+        return self._model
+
+    def concerns(self, raw_query: str, headers: Mapping[str, str]) -> bool:
+        """Whether a read is asked for by FetchXML."""
+        if OPTION not in raw_query.lower():
+            return False
+        return any(_name(part).lower() == OPTION for part in raw_query.split("&"))
+
+    async def get(self, principal: Principal, raw_path: str, raw_query: str, headers: Mapping[str, str]) -> Answer:
+        """The rows. Raises Refusal."""
+        entity = self._entity(raw_path)
+        options = _options(raw_query)
+        wanted = parse_prefer(headers.get("prefer"), self._dialect)
+        level = accept_json(headers.get("accept"))
+        asked = wish(options.text, wanted.page_size)
+        scope = await self._gate.scope(principal, self._door)
+        beside = wanted.beside
+        shape: Hashable = ("fetch", self._door, entity.name, asked.shape, options.count, beside, level)
+        kept: list[ParsedFetch] = []
+
+        def parse() -> ParsedFetch:
+            if not kept:
+                kept.append(plan(asked, entity, self.model))
+            return kept[0]
+
+        def make() -> ReadPlan:
+            found = replace(parse().plan, beside=beside)
+            return replace(found, want="rows+count") if options.count else found
+
+        def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:
+            return self._kept(parse(), secured, beside, level)
+
+        known = cast("Prepared[_Kept] | None", self._gate.known(scope, shape))
+        parsed = known.extra.parsed if known is not None else parse()
+        values = parsed.bind(asked.texts, _asker(scope, self._clock()))
+        window = Window(asked.top, asked.offset)
+        prepared, result = await self._gate.read(scope, shape, make, finish, values, window, known)
+        answer = self._answer(prepared, result, asked, wanted, options, level, base_url(headers) + self._root)
+        applied = wanted.applied()
+        return replace(answer, headers=(*answer.headers, ("Preference-Applied", applied))) if applied else answer
+
+    def _entity(self, raw_path: str) -> Entity:
+        path = analyse(raw_path, "", self._dialect).path
+        if path.kind is not PathKind.SET:
+            raise Refusal("FC1004", "FetchXML asks for the rows of a set.", hint="Write Set?fetchXml=….", source="path")
+        return entity_of(self.model, path.set)
+
+    def _kept(self, parsed: ParsedFetch, secured: SecuredPlan, beside: frozenset[str], level: Metadata) -> _Kept:
+        outputs = [output.name for output in secured.select.outputs]
+        writer = RowWriter(
+            parsed.result,
+            self._gate.model,
+            outputs,
+            self._dialect,
+            annotations=beside,
+            metadata="none" if level == "none" else "minimal",
+            sparse=True,
+        )
+        shown = ",".join(name for name in parsed.result.fields if not name.startswith("@"))
+        return _Kept(parsed, writer, shown, tuple(outputs.index(name) for name in secured.keyset))
+
+    def _answer(
+        self,
+        prepared: Prepared[_Kept],
+        result: ReadResult,
+        asked: Wish,
+        wanted: Preferences,
+        options: _Options,
+        level: Metadata,
+        base: str,
+    ) -> Answer:
+        kept, rows = prepared.extra, result.rows
+        more = asked.size is not None and len(rows) > asked.size
+        notes: dict[str, object] = {}
+        if level != "none":
+            notes[TOTAL] = -1 if result.total is None else result.total
+            notes[TOTAL_EXCEEDED] = False
+            notes[MORE] = more
+        if more:
+            rows = rows[: asked.size]
+            if level != "none" and wanted.wants(COOKIE):
+                last = [rows[-1][at] for at in kept.positions]
+                taken = (asked.position.taken if asked.position is not None else asked.offset) + len(rows)
+                notes[COOKIE] = cookie.make(token_of(asked.query, last, taken), asked.page)
+        context = ""
+        if level != "none" and self._dialect.context:
+            context = f"{base}/$metadata#{kept.parsed.asked.collection}({kept.shown})"
+        total = result.total if options.count else None
+        shown = {name: value for name, value in notes.items() if wanted.wants(name)}
+        body = collection(kept.writer.encode(rows), context=context, count=total, notes=shown)
+        return Answer(200, (("Content-Type", JSON.format(level)), VERSION), body)
+
+
+def _name(part: str) -> str:
+    return unquote_plus(part.partition("=")[0])
+
+
+def _options(raw_query: str) -> _Options:
+    """The FetchXML, and whether the rows are to be counted."""
+    if len(raw_query) > MAX_QUERY:
+        raise Refusal("FC1005", f"The query is longer than {MAX_QUERY} characters.", status=414)
+    text: str | None = None
+    count = False
+    for part in raw_query.split("&"):
+        name, value = _name(part), unquote_plus(part.partition("=")[2], errors="replace")
+        if name.lower() == OPTION:
+            if text is not None:
+                raise Refusal("FC1001", "The option fetchXml is given twice.", source=SOURCE)
+            text = value
+        elif name == "$count" and value in ("true", "false"):
+            count = value == "true"
+        elif name.startswith("$"):
+            shown = printable(name[:40])
+            raise Refusal(
+                "FC1004", f"{shown} has no use beside fetchXml.", hint="Say it in the FetchXML.", source=shown
+            )
+    assert text is not None
+    return _Options(text, count)
+
+
+def _asker(scope: Scope, now: dt.datetime) -> Asker:
+    user, contact = scope.principal.dataverse_user, scope.principal.contact
+    if user is not None:
+        return Asker(now, user.id, user.business_unit)
+    return Asker(now, contact.id if contact is not None else None)

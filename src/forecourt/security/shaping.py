@@ -1,0 +1,295 @@
+"""Shaped reads: linked entities, groups and distinct rows as one select, with everybody's rules in it.
+
+Each linked entity is a select of its own, a source of the one above: its grant, legal entities, policies, table
+permissions and the link's own filter are its conditions, so that a row which the asker may not read is not linked, and
+an outer link finds none. Groups and distinct rows are a source as well; order, pages and totals stand around them.
+
+A field may be named (shown, compared, sorted and grouped by, summed up) only where it is open to the asker. So is a
+field that a link joins by, unless the link follows a relation of the model, which no column permission closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.model import Entity
+from forecourt.kernel.plan import Link, ReadPlan, Shape, ShapeColumn
+from forecourt.kernel.predicate import (
+    TRUE,
+    After,
+    Column,
+    Compare,
+    Const,
+    Linked,
+    Operand,
+    Predicate,
+    all_of,
+    operands,
+)
+from forecourt.kernel.relation import (
+    Aggregate,
+    Computed,
+    DatePart,
+    Output,
+    Plain,
+    Select,
+    Sort,
+    Source,
+    aliases_of,
+)
+from forecourt.kernel.types import MOMENTS, NUMBERS, Kind
+from forecourt.odata.shapes import result_entity
+from forecourt.security.grants import Granted
+from forecourt.security.lowering import Lowering, empty_of
+from forecourt.security.naming import beside_field, currency_of
+from forecourt.security.rules import Operation
+
+#: Alias of the source that holds groups or distinct rows.
+ROWS = "@rows"
+
+_DATES = frozenset({Kind.DATE, Kind.DATETIME})
+
+
+@dataclass
+class Shaping:
+    """Shapes one plan. ``permitted`` raises Refusal for an entity that the door does not open at all."""
+
+    lowering: Lowering
+    plan: ReadPlan
+    version: Column
+    permitted: Callable[[Entity], None]
+    entities: dict[str, Entity] = field(default_factory=dict)
+    grants: dict[str, Granted] = field(default_factory=dict)
+    #: Fields of linked entities that are needed outside of their selects, by alias.
+    needed: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    def open(self) -> Granted:
+        """Decides what may be named at all: the grant on the entity itself. Raises Refusal."""
+        shape, entity = _shape_of(self.plan), self.lowering.model.entities[self.plan.entity]
+        self._open("", entity)
+        for link in shape.links:
+            self._open_link(link, entity)
+        self._check(shape, entity)
+        return self.grants[""]
+
+    def selects(self, restriction: Predicate, limit: Operand | None, offset: Operand | None) -> tuple[Select, Select]:
+        """The select of the answer, and of its total, once it is open. ``restriction``: conditions on the entity's own
+        tables. Raises Refusal."""
+        lowering, plan = self.lowering, self.plan
+        shape, entity = _shape_of(plan), self.entities[""]
+        links = [self._source(link, entity, "") for link in shape.links]
+        where = restriction
+        if plan.filter is not None:
+            where = all_of(where, lowering.predicate(plan.filter, entity, ""))
+        grouped = shape.grouped or shape.distinct
+        outputs = [self._output(column, raw=grouped) for column in shape.columns]
+        nullable = lowering.nullable(entity, "") | self._nullable(shape.links)
+        if not grouped:
+            outputs.insert(0, Output("@version", self.version, None))
+            outputs.extend(self._annotations(shape, lambda column: self._column(column.alias, column.field)))
+        used = aliases_of(where) | {alias for output in outputs for alias in _aliases(output)}
+        for source in links:
+            used |= aliases_of(source.on)
+        sources = (*lowering.sources(entity, "", Operation.READ, used), *links)
+        if not grouped:
+            counting = Select(sources=sources, where=where, count=True, nullable=nullable)
+            by = {output.name: output.operand for output in outputs}
+            select = Select(sources, where, tuple(outputs), limit=limit, offset=offset, nullable=nullable)
+            return self._ordered(select, by), counting
+        rows = Select(sources, where, tuple(outputs), nullable=nullable, grouped=shape.grouped, distinct=shape.distinct)
+        around = (Source(ROWS, entity.root.table, rows=rows),)
+        kinds = result_entity(plan, lowering.model).fields
+        shown = [Output(name, Column(ROWS, name), found.kind) for name, found in kinds.items()]
+        shown.extend(self._annotations(shape, lambda column: Column(ROWS, column.name)))
+        empty = frozenset((ROWS, name) for name, found in kinds.items() if found.nullable)
+        select = Select(around, TRUE, tuple(shown), limit=limit, offset=offset, nullable=empty)
+        counting = Select(sources=around, count=True)
+        return self._ordered(select, {output.name: output.operand for output in shown}), counting
+
+    # -- what may be named ---------------------------------------------------------------------------------------
+
+    def _open(self, alias: str, entity: Entity) -> None:
+        self.permitted(entity)
+        self.entities[alias] = entity
+        self.grants[alias] = self.lowering.require(entity, Operation.READ)
+
+    def _open_link(self, link: Link, above: Entity) -> None:
+        target = self.lowering.model.entities[link.entity]
+        self._open(link.alias, target)
+        if not link.relation:
+            self.lowering.check_names(above, [own for own, _ in link.on])
+            self.lowering.check_names(target, [theirs for _, theirs in link.on])
+        self.lowering.check_fields(link.filter or TRUE, target, self.grants[link.alias])
+        self.needed[link.alias] = {}
+        for child in link.links:
+            self._open_link(child, target)
+
+    def _check(self, shape: Shape, entity: Entity) -> None:
+        where = self.plan.filter or TRUE
+        self.lowering.check_fields(where, entity, self.grants[""])
+        named = [(column.alias, column.field) for column in shape.columns if column.field]
+        named += [(operand.alias, operand.name) for operand in operands(where) if isinstance(operand, Linked)]
+        for alias, name in named:
+            self.lowering.check_names(self.entities[alias], [name])
+            if alias:
+                self.needed[alias][name] = None
+        for column in shape.columns:
+            self._fits(column)
+            for extra in self._extras(column) if column.alias and not (shape.grouped or shape.distinct) else ():
+                self.needed[column.alias][extra] = None
+
+    def _fits(self, column: ShapeColumn) -> None:
+        """Refuses (FC1003) what cannot be computed of a column."""
+        if not column.field:
+            return
+        found = self.entities[column.alias].fields[column.field]
+        wanted = ""
+        if column.part is not None and found.kind not in MOMENTS:
+            wanted = "dates"
+        elif column.function in ("sum", "avg") and (found.kind not in NUMBERS or found.record_of is not None):
+            wanted = "numbers"
+        elif column.function in ("min", "max") and (found.kind not in NUMBERS | _DATES or found.record_of is not None):
+            wanted = "numbers and dates"
+        if wanted:
+            what = column.function or column.part
+            message = f"{what} is of {wanted}; '{column.field}' is of type {found.kind}."
+            raise Refusal("FC1003", message, source=column.field)
+
+    # -- links ---------------------------------------------------------------------------------------------------
+
+    def _source(self, link: Link, above: Entity, prefix: str) -> Source:
+        """The linked rows as a source beside the tables of the entity above."""
+        lowering = self.lowering
+        target = self.entities[link.alias]
+        inner, alias = lowering.fresh(""), lowering.fresh("link")
+        links = [self._source(child, target, inner) for child in link.links]
+        where = all_of(
+            lowering.rows(target, inner, Operation.READ, self.grants[link.alias]),
+            lowering.predicate(link.filter, target, inner) if link.filter is not None else TRUE,
+        )
+        names = dict.fromkeys([*self.needed[link.alias], *(theirs for _, theirs in link.on)])
+        outputs = [Output(f"{link.alias}.{name}", _physical(lowering, target, inner, name), None) for name in names]
+        outputs += [Output(name, Column(source.alias, name), None) for source in links for name in _names(source)]
+        used = aliases_of(where) | {found for output in outputs for found in _aliases(output)}
+        for source in links:
+            used |= aliases_of(source.on)
+        rows = Select(
+            sources=(*lowering.sources(target, inner, Operation.READ, used), *links),
+            where=where,
+            outputs=tuple(outputs),
+            nullable=lowering.nullable(target, inner) | self._nullable(link.links),
+        )
+        for name, found in self._beneath(link):
+            lowering.linked[name] = (alias, found)
+        on = all_of(
+            *(
+                Compare("eq", lowering.column(above, prefix, own), Column(alias, f"{link.alias}.{theirs}"))
+                for own, theirs in link.on
+            )
+        )
+        return Source(alias, target.root.table, "inner" if link.required else "left", on, rows)
+
+    def _beneath(self, link: Link) -> list[tuple[str, Entity]]:
+        found = [(link.alias, self.entities[link.alias])]
+        for child in link.links:
+            found += self._beneath(child)
+        return found
+
+    def _nullable(self, links: tuple[Link, ...]) -> frozenset[tuple[str, str]]:
+        """The columns of linked sources, any of which may be null."""
+        aliases = [name for link in links for name, _ in self._beneath(link)]
+        return frozenset(
+            (self.lowering.linked[name][0], f"{name}.{needed}")
+            for name in aliases
+            if name in self.lowering.linked
+            for needed in self.needed[name]
+        )
+
+    # -- columns -------------------------------------------------------------------------------------------------
+
+    def _column(self, alias: str, name: str) -> Column:
+        if alias:
+            return Column(self.lowering.linked[alias][0], f"{alias}.{name}")
+        return _physical(self.lowering, self.entities[""], "", name)
+
+    def _output(self, column: ShapeColumn, raw: bool) -> Output:
+        """A column of the answer; ``raw``: of a source, as the database has it."""
+        if not column.field:
+            return Output(column.name, Aggregate("count"), None)
+        found = self.entities[column.alias].fields[column.field]
+        plain = self._column(column.alias, column.field)
+        if not raw:
+            return Output(column.name, plain, found.kind)
+        operand: Column | Plain = Plain(plain, Const(empty_of(found))) if found.empty_date else plain
+        computed: Column | Computed = operand
+        if column.function is not None:
+            computed = Aggregate(column.function, None if column.function == "count" else operand)
+        elif column.part is not None:
+            computed = DatePart(column.part, operand)
+        return Output(column.name, computed, None)
+
+    def _extras(self, column: ShapeColumn) -> list[str]:
+        """What annotations of a column need of its row: which table its lookup leads to, the currency of an amount."""
+        entity = self.entities[column.alias]
+        found = entity.fields.get(column.field)
+        if found is None or not self.plan.beside:
+            return []
+        extras = [f"@{found.target_column}"] if found.target_column else []
+        currency = currency_of(entity, found)
+        return [*extras, currency] if currency is not None else extras
+
+    def _annotations(self, shape: Shape, column_of: Callable[[ShapeColumn], Column]) -> list[Output]:
+        found: list[Output] = []
+        whole = not (shape.grouped or shape.distinct)
+        for column in shape.columns:
+            if column.name.startswith("@") or column.function is not None or column.part is not None:
+                continue
+            entity = self.entities[column.alias]
+
+            def held(name: str, column: ShapeColumn = column) -> Column | None:
+                if name == column.field:
+                    return column_of(column)
+                return self._column(column.alias, name) if whole else None
+
+            found += beside_field(self.lowering, entity, column.field, column.name, held, self.plan.beside)
+        return found
+
+    def _ordered(self, select: Select, by: Mapping[str, object]) -> Select:
+        """The select in the order of the plan, from its position on."""
+        keys: list[tuple[Operand, bool, bool]] = []
+        for step in self.plan.order:
+            operand = by[step.path[0]]
+            assert isinstance(operand, Column)
+            keys.append((operand, step.descending, (operand.alias, operand.name) in select.nullable))
+        after = TRUE if self.plan.after is None else After(tuple(keys), self.plan.after)
+        return replace(select, where=all_of(select.where, after), order=tuple(Sort(*key) for key in keys))
+
+
+def _shape_of(plan: ReadPlan) -> Shape:
+    assert plan.shape is not None
+    return plan.shape
+
+
+def _physical(lowering: Lowering, entity: Entity, prefix: str, name: str) -> Column:
+    """A field's column; of a name that begins with ``@``, that column of the root table."""
+    if name.startswith("@"):
+        return Column(prefix + entity.root.alias, name[1:])
+    return lowering.column(entity, prefix, name)
+
+
+def _names(source: Source) -> list[str]:
+    assert source.rows is not None
+    return [output.name for output in source.rows.outputs]
+
+
+def _aliases(output: Output) -> set[str]:
+    """The aliases of the tables that an output reads."""
+    operand: object = output.operand
+    while isinstance(operand, Aggregate | DatePart | Plain):
+        operand = operand.operand
+    if isinstance(operand, Column):
+        return {operand.alias}
+    select = getattr(operand, "select", None)
+    return aliases_of(select.where) if isinstance(select, Select) else set()
