@@ -49,6 +49,12 @@ PAGE = Scenario(
         &$filter=PurchaseOrderStatus eq Microsoft.Dynamics.DataEntities.PurchStatus'Invoiced'
          and PurchaseOrderNumber ge '{number}'
         &$orderby=PurchaseOrderNumber&$top=50""",
+    filtered=ORDERS
+    + """?$select=PurchaseOrderNumber,PurchaseOrderStatus,RequestedDeliveryDate,CurrencyCode,DeliveryAddressCity
+        &$filter=PurchaseOrderStatus eq Microsoft.Dynamics.DataEntities.PurchStatus'Invoiced'
+         and PurchaseOrderNumber ge '{number}'
+         and OrderVendorAccountNumber eq '{vendor}' and dataAreaId eq '{company}'
+        &$orderby=PurchaseOrderNumber&$top=50""",
     virtual=ORDER_ROWS
     + """?$select=mserp_purchaseordernumber,mserp_purchaseorderstatus,mserp_requesteddeliverydate,mserp_currencycode,
             mserp_deliveryaddresscity
@@ -80,4 +86,6 @@ SUITE = Suite(
     contact="select msdyn_contactid from dataverse.msdyn_externalportalusermapping where msdyn_userid = $1",
     scenarios=(KEY, PAGE),
     virtual_limit=1.3,
+    unconstrained="purch.clerk",
+    policy_limit=1.05,
 )

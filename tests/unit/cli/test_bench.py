@@ -20,7 +20,7 @@ from forecourt.cli.bench import bench
 from forecourt.cli.benching import generator, machine, pgbench, report, suite
 from forecourt.cli.benching.pgbench import Sent
 from forecourt.cli.benching.rounds import HAND, SENT, Load, Sample, contenders, name_of, order
-from forecourt.cli.benching.subject import DOORS, IDENTITIES, raw, recorded, url
+from forecourt.cli.benching.subject import DOORS, IDENTITIES, UNCONSTRAINED, raw, recorded, url
 from forecourt.store.lanes import Lane
 
 
@@ -223,8 +223,11 @@ def test_cpu_time_of_a_tree_covers_children_that_are_gone() -> None:
     assert used >= 150_000
 
 
+KEYS = [(door, identity) for identity in IDENTITIES for door in DOORS]
+
+
 def test_each_contender_is_first_once_and_comes_once_a_round() -> None:
-    names = contenders()
+    names = contenders(KEYS)
     rounds = [order(names, number) for number in range(len(names))]
     assert {each[0] for each in rounds} == set(names)
     assert all(sorted(each) == sorted(names) for each in rounds)
@@ -242,14 +245,16 @@ def test_ratios_are_taken_within_a_round() -> None:
 
 def test_goals_are_judged_against_the_same_sql_and_against_sql_by_hand() -> None:
     found = suite.read_suite(suite.suite_folder() / "scenarios.py")
-    taken = {name: [sample(100, 200, 50)] for name in contenders()}
+    taken = {name: [sample(100, 200, 50)] for name in contenders((*KEYS, (DOORS[0], UNCONSTRAINED)))}
     taken[HAND], taken[SENT] = [sample(1000, 0, 40, load=20)], [sample(400, 0, 90, load=20)]
     taken[name_of(DOORS[1], IDENTITIES[0])] = [sample(100, 300, 50)]
-    same, by_hand, virtual = report.verdicts(found, {"key": taken})
+    taken[name_of(DOORS[0], UNCONSTRAINED)] = [sample(100, 190, 40)]
+    same, by_hand, virtual, policy = report.verdicts(found, {"key": taken})
     assert (same.ratio.median, same.met) == (0.25, True)
     assert (by_hand.ratio.median, by_hand.met) == (0.1, False)
     assert (virtual.ratio.median, virtual.met) == (1.4, False)
     assert "wanted at most 1.30: missed" in str(virtual)
+    assert round(policy.ratio.median, 3) == 1.087 and not policy.met
 
 
 def test_the_defaults_give_every_contender_the_same_time() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from forecourt.cli.benching.rounds import HAND, SENT, Sample, Samples, name_of
-from forecourt.cli.benching.subject import DOORS, IDENTITIES
+from forecourt.cli.benching.subject import DOORS, IDENTITIES, UNCONSTRAINED
 from forecourt.cli.benching.suite import Suite
 
 #: Rates per second, latencies in ms, CPU in microseconds per request; ratios to pgbench with both statements.
@@ -88,6 +88,11 @@ def verdicts(suite: Suite, samples: Samples) -> tuple[Verdict, ...]:
                 most=True,
             ),
         ]
+        free = name_of(DOORS[0], UNCONSTRAINED)
+        if free in taken:
+            what = "CPU of the policy to its predicate in $filter"
+            ratio = ratios(taken[data], taken[free], _cost)
+            found.append(Verdict(name, what, ratio, suite.policy_limit, most=True))
     return tuple(found)
 
 

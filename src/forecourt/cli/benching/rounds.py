@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ import click
 
 from forecourt.cli.benching import generator, pgbench
 from forecourt.cli.benching.machine import cpu_time, pin
-from forecourt.cli.benching.subject import DOORS, HOST, IDENTITIES, Question, Subject, served
+from forecourt.cli.benching.subject import HOST, Question, Subject, served
 
 SENT, HAND = "pgbench, the SQL that /data sends", "pgbench, SQL by hand"
 
@@ -67,8 +67,9 @@ class Sample:
 Samples = dict[str, dict[str, list[Sample]]]
 
 
-def contenders() -> tuple[str, ...]:
-    return (*(name_of(door, identity) for identity in IDENTITIES for door in DOORS), SENT, HAND)
+def contenders(asked: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Their names. ``asked``: doors and identities."""
+    return (*(name_of(door, identity) for door, identity in asked), SENT, HAND)
 
 
 def name_of(door: str, identity: str) -> str:
@@ -89,11 +90,13 @@ def measure(subject: Subject, load: Load, cores: tuple[int, int], tell: Callable
     """All rounds. ``tell`` hears what is measured next."""
     first, second = cores
     pin(subject.postmaster, second)
-    found: Samples = {question.scenario.name: {name: [] for name in contenders()} for question in subject.questions}
+    found: Samples = {
+        question.scenario.name: {name: [] for name in contenders(question.requests)} for question in subject.questions
+    }
     with served(subject, first) as server:
         for number in range(load.rounds):
             for question in subject.questions:
-                for name in order(contenders(), number):
+                for name in order(contenders(question.requests), number):
                     tell(f"round {number + 1} of {load.rounds}: {question.scenario.name}, {name}")
                     sample = _one(subject, question, name, load, cores, server)
                     found[question.scenario.name][name].append(sample)

@@ -42,6 +42,9 @@ HOST = "127.0.0.1"
 IDENTITIES = ("operations user", "contact")
 DOORS = ("/data", "virtual table")
 
+#: Somebody whom no policy constrains, and who writes its predicate into ``$filter``.
+UNCONSTRAINED = "no policy, its predicate in $filter"
+
 #: Seconds that the server may take to start.
 _PATIENCE = 120.0
 
@@ -103,7 +106,8 @@ async def _tokens(forecourt: Forecourt, suite: Suite) -> Mapping[str, str]:
     if not found:
         raise click.ClickException(f"No contact is mapped to {suite.user}.")
     issue = forecourt.tokens.issue
-    return {
+    free = {UNCONSTRAINED: issue(suite.unconstrained, "operations", client_id="bench", lifetime=LONGEST_LIFETIME)}
+    return (free if suite.unconstrained else {}) | {
         "operations user": issue(suite.user, "operations", client_id="bench", lifetime=LONGEST_LIFETIME),
         "contact": issue(str(found[0][0]), "contact", client_id="bench", lifetime=LONGEST_LIFETIME),
     }
@@ -118,18 +122,38 @@ async def _question(scenario: Scenario, database: Database, tokens: Mapping[str,
     sent: list[list[Sent]] = []
     for door, template in zip(DOORS, (scenario.data, scenario.virtual), strict=True):
         targets = [url(template, variant) for variant in variants]
-        for identity, token in tokens.items():
-            for target, variant in zip(targets, variants, strict=True):
-                status, body = await asker.ask(target, token)
-                await _check(scenario, door, database, variant, status, body)
-            requests[door, identity] = tuple(raw(asker.origin, target, token) for target in targets)
+        for identity in IDENTITIES:
+            requests[door, identity] = await _asked(
+                scenario, door, targets, variants, database, tokens[identity], asker
+            )
         if door == DOORS[0]:
             with recorded(database) as log:
                 for target in targets:
                     log.clear()
                     await asker.ask(target, tokens[IDENTITIES[0]])
                     sent.append(list(log))
+    if scenario.filtered and UNCONSTRAINED in tokens:
+        targets = [url(scenario.filtered, variant) for variant in variants]
+        requests[DOORS[0], UNCONSTRAINED] = await _asked(
+            scenario, DOORS[0], targets, variants, database, tokens[UNCONSTRAINED], asker
+        )
     return Question(scenario, requests, from_sent(sent), by_hand(scenario.sql, variants))
+
+
+async def _asked(
+    scenario: Scenario,
+    door: str,
+    targets: Sequence[str],
+    variants: Sequence[Variant],
+    database: Database,
+    token: str,
+    asker: Asker,
+) -> tuple[str, ...]:
+    """The requests of one identity at one door, each of them asked and its answer checked."""
+    for target, variant in zip(targets, variants, strict=True):
+        status, body = await asker.ask(target, token)
+        await _check(scenario, door, database, variant, status, body)
+    return tuple(raw(asker.origin, target, token) for target in targets)
 
 
 async def _check(scenario: Scenario, door: str, database: Database, variant: Variant, status: int, body: bytes) -> None:

@@ -28,7 +28,8 @@ class Scenario:
     ``variants``: a query whose rows give the names their values; a column ``recid`` gives ``record`` as well, the row
     id of the virtual table, for which ``entity_id`` is needed. ``rows``: how many rows an answer has, None for a single
     object. ``data_id``, ``virtual_id``: the property that tells rows apart; ``sql_id``: the column that equals it.
-    ``wanted``: the least ratio of requests to pgbench's transactions.
+    ``wanted``: the least ratio of requests to pgbench's transactions. ``filtered``: ``data`` with the policy's
+    predicate written into ``$filter``, for somebody whom no policy constrains; '' where there is none.
     """
 
     name: str
@@ -43,13 +44,15 @@ class Scenario:
     sql_id: str
     wanted: float
     entity_id: int = 0
+    filtered: str = ""
 
 
 @dataclass(frozen=True)
 class Suite:
     """``user``: the operations user who asks. ``contact``: a query ($1 the user) for the id of a contact mapped to it.
 
-    ``virtual_limit``: how much more a request to a virtual table may cost than one to ``/data``.
+    ``virtual_limit``: how much more a request to a virtual table may cost than one to ``/data``; ``policy_limit``: how
+    much more one under the policy may cost than the same of ``unconstrained`` with the predicate written by hand.
     """
 
     solution: str
@@ -57,6 +60,8 @@ class Suite:
     contact: str
     scenarios: tuple[Scenario, ...]
     virtual_limit: float
+    unconstrained: str = ""
+    policy_limit: float = 1.05
 
 
 def suite_folder() -> Path:
