@@ -332,6 +332,12 @@ def context_url(base_url: str, collection: str, read: ReadPlan | Expand | None, 
     return f"{base_url}/$metadata#{collection}{_shape(read) if read is not None else ''}{tail}"
 
 
+def shaped_context(base_url: str, result: Entity) -> str:
+    """The context of an answer whose columns are those of ``result``."""
+    names = ",".join(name for name in result.fields if not name.startswith("@"))
+    return f"{base_url}/$metadata#{result.collection}({names})"
+
+
 def _shape(read: ReadPlan | Expand) -> str:
     parts = list(read.select or ())
     parts += [f"{item.relation}{_shape(item) or '()'}" for item in read.expand]

@@ -9,7 +9,8 @@ request. Decides what each path means as a read::
     Set(key)/One           the row with that relation expanded, of which only the child is written
 
 ``Set(key)/Many`` needs the relation back, or a key that holds the relation's own fields; otherwise the row is read with
-the relation expanded (no paging). Leaves out ``$apply``, ``$search``, ``$value``, ``$ref``: FC1004.
+the relation expanded (no paging). ``$apply`` shapes the rows of a set. Leaves out ``$search``, ``$value``, ``$ref``:
+FC1004.
 Sources: operations-and-integration 5.2-5.4; pages-and-dataverse B1.
 """
 
@@ -23,6 +24,7 @@ from forecourt.kernel import predicate as p
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity, Model, Relation
 from forecourt.kernel.plan import Expand, OrderBy, ReadPlan
+from forecourt.odata.apply import parse_apply, parse_order
 from forecourt.odata.cursor import Cursor, Slots
 from forecourt.odata.dialect import Dialect
 from forecourt.odata.expand import ExpandParser, parse_count_literal, parse_orderby, parse_select
@@ -32,6 +34,7 @@ from forecourt.odata.paging import with_key
 from forecourt.odata.path import KeyPart, PathKind
 from forecourt.odata.request import Request
 from forecourt.odata.scope import Scope, entity_of, target_of, unknown_name
+from forecourt.odata.shapes import completed, result_entity
 from forecourt.odata.slots import SlotSpec, bind, field_slot, position_slot
 
 Result = Choice["set", "row", "count", "property", "child", "children"]
@@ -39,7 +42,7 @@ Result = Choice["set", "row", "count", "property", "child", "children"]
 
 @dataclass(frozen=True)
 class Parsed:
-    """A read, parsed. ``entity`` is the plan's.
+    """A read, parsed. ``entity`` is the plan's, or that of the columns of a shaped answer.
 
     ``result`` says what the answer is: a set, a row, a number, one property of the row (``member``), or the row or rows
     under relation ``member`` of the row (404 where the row itself is not found). ``order``: the effective one, whose
@@ -116,6 +119,7 @@ def row_key(request: Request, model: Model, dialect: Dialect) -> tuple[Entity, R
 _READS = (PathKind.SET, PathKind.COUNT, PathKind.ROW, PathKind.MEMBER, PathKind.MEMBER_COUNT)
 _ROW_OPTIONS = frozenset({"$select", "$expand", "$format"})
 _SET_OPTIONS = _ROW_OPTIONS | {"$filter", "$orderby", "$top", "$skip", "$count", "$skiptoken"}
+_APPLIED_OPTIONS = frozenset({"$apply", "$orderby", "$top", "$count", "$skiptoken"})
 
 
 def _key(parts: tuple[KeyPart, ...], entity: Entity, slots: Slots, dialect: Dialect) -> tuple[tuple[str, p.Slot], ...]:
@@ -153,6 +157,8 @@ def _set(
     size: int,
     only_count: bool,
 ) -> Parsed:
+    if request.option("$apply") is not None and not only_count:
+        return _applied(replace(base, page_size=size), entity, request, slots, dialect, restriction)
     scoped = _options(base, entity, request, slots, dialect, _SET_OPTIONS)
     condition = p.all_of(restriction, scoped.filter or p.TRUE)
     scoped = replace(scoped, filter=None if condition == p.TRUE else condition)
@@ -164,6 +170,28 @@ def _set(
     return Parsed(scoped, slots.done(), entity, "set", order)
 
 
+def _applied(
+    base: ReadPlan, entity: Entity, request: Request, slots: Slots, dialect: Dialect, restriction: p.Predicate
+) -> Parsed:
+    """A set whose rows ``$apply`` shapes."""
+    option = request.option("$apply")
+    assert option is not None
+    cursor = Cursor(option.shape, option.first, option.name)
+    shape, condition = parse_apply(cursor, Scope(slots.model, entity), slots, dialect)
+    cursor.expect_end()
+    scoped = _options(base, entity, request, slots, dialect, _APPLIED_OPTIONS)
+    sort = request.option("$orderby")
+    if sort is not None:
+        cursor = Cursor(sort.shape, sort.first, sort.name)
+        scoped = replace(scoped, order=parse_order(cursor, shape))
+        cursor.expect_end()
+    where = p.all_of(restriction, condition)
+    shaped = completed(replace(scoped, filter=None if where == p.TRUE else where, shape=shape), slots.model)
+    result = result_entity(shaped, slots.model)
+    shaped = replace(shaped, after=_after(request, shaped.order, result, slots))
+    return Parsed(shaped, slots.done(), result, "set", shaped.order)
+
+
 def _options(
     base: ReadPlan, entity: Entity, request: Request, slots: Slots, dialect: Dialect, allowed: frozenset[str]
 ) -> ReadPlan:
@@ -173,7 +201,7 @@ def _options(
         name = option.name
         if name not in allowed:
             raise Refusal("FC1004", f"{name} has no use on this resource.", source=name)
-        if name in ("$skiptoken", "$format"):
+        if name in ("$skiptoken", "$format", "$apply") or (name == "$orderby" and "$apply" in allowed):
             continue
         cursor = Cursor(option.shape, option.first, name)
         match name:

@@ -24,7 +24,7 @@ from forecourt.odata.fetchxml.values import Asker
 from forecourt.odata.lexer import printable
 from forecourt.odata.paging import token_of
 from forecourt.odata.path import PathKind
-from forecourt.odata.payload import Metadata, RowWriter, collection
+from forecourt.odata.payload import Metadata, RowWriter, collection, shaped_context
 from forecourt.odata.prefer import COOKIE, MORE, TOTAL, TOTAL_EXCEEDED, Preferences, accept_json, parse_prefer
 from forecourt.odata.request import analyse
 from forecourt.odata.scope import entity_of
@@ -47,11 +47,10 @@ def utc_now() -> dt.datetime:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What is kept with a prepared plan. ``shown``: names for the context."""
+    """What is kept with a prepared plan."""
 
     parsed: ParsedFetch
     writer: RowWriter
-    shown: str
     positions: tuple[int, ...]
 
 
@@ -141,8 +140,7 @@ class Fetches:
             metadata="none" if level == "none" else "minimal",
             sparse=True,
         )
-        shown = ",".join(name for name in parsed.result.fields if not name.startswith("@"))
-        return _Kept(parsed, writer, shown, tuple(outputs.index(name) for name in secured.keyset))
+        return _Kept(parsed, writer, tuple(outputs.index(name) for name in secured.keyset))
 
     def _answer(
         self,
@@ -169,7 +167,7 @@ class Fetches:
                 notes[COOKIE] = cookie.make(token_of(asked.query, last, taken), asked.page)
         context = ""
         if level != "none" and self._dialect.context:
-            context = f"{base}/$metadata#{kept.parsed.asked.collection}({kept.shown})"
+            context = shaped_context(base, kept.parsed.result)
         total = result.total if options.count else None
         shown = {name: value for name, value in notes.items() if wanted.wants(name)}
         body = collection(kept.writer.encode(rows), context=context, count=total, notes=shown)

@@ -27,6 +27,7 @@ from forecourt.odata.payload import (
     context_url,
     count_text,
     property_value,
+    shaped_context,
     single,
     writer_for,
 )
@@ -205,8 +206,16 @@ class Requests:
         if secured.select.count:
             return _Kept(parsed, None, "", ())
         visible = parsed.plan.select if parsed.result == "property" else None
-        writer = writer_for(secured, self.gate.model, self.dialect, annotations=beside, metadata=level, visible=visible)
         outputs = [output.name for output in secured.select.outputs]
+        if parsed.plan.shape is None:
+            writer = writer_for(
+                secured, self.gate.model, self.dialect, annotations=beside, metadata=level, visible=visible
+            )
+        else:
+            plain: Metadata = "none" if level == "none" else "minimal"
+            writer = RowWriter(
+                parsed.entity, self.gate.model, outputs, self.dialect, annotations=beside, metadata=plain
+            )
         positions = tuple(outputs.index(name) for name in secured.keyset)
         return _Kept(parsed, writer, self._context(parsed, level), positions)
 
@@ -214,6 +223,8 @@ class Requests:
         """The context below the service root: the origin is the caller's to choose, so a kept plan doesn't hold it."""
         if level == "none" or not self.dialect.context:
             return ""
+        if parsed.plan.shape is not None:
+            return shaped_context("", parsed.entity)
         row = parsed.result in ("row", "property", "child")
         return context_url("", parsed.entity.collection, parsed.plan, single=row)
 
