@@ -98,12 +98,14 @@ class Native:
     async def plan(self, logins: Sequence[Login]) -> Plan:
         """What applying would do. Raises Refusal FC6006."""
         async with self.database.transaction("plan native protection") as tx:
-            return await self._planned(tx, logins)
+            state = await read_state(tx)
+            return await self._planned(tx, state, self._wanted(state, logins))
 
     async def apply(self, logins: Sequence[Login]) -> Plan:
         """Brings the database to the protection, and returns what was done. Raises Refusal FC6006."""
         async with self.database.transaction("apply native protection") as tx:
             await self._begin(tx)
+            await tx.execute(f"delete from {HELPERS}.database_role where role not in (select oid from pg_roles)")
             return await self._carry_out(tx, logins)
 
     async def drop(self) -> tuple[Step, ...]:
@@ -157,17 +159,17 @@ class Native:
         await tx.execute(f"{_SETTINGS} select pg_advisory_xact_lock({_LOCK}); {BOOKKEEPING}")
 
     async def _carry_out(self, tx: Transaction, logins: Sequence[Login]) -> Plan:
-        plan = await self._planned(tx, logins)
+        state = await read_state(tx)
+        wanted = self._wanted(state, logins)
+        plan = await self._planned(tx, state, wanted)
         for step in plan.steps:
             await _run(tx, step)
         if plan.steps:
-            state = await read_state(tx)
-            await _record(tx, self._wanted(state, logins), state)
+            await _record(tx, wanted, state)
         return plan
 
-    async def _planned(self, tx: Transaction, logins: Sequence[Login]) -> Plan:
-        state = await read_state(tx)
-        steps = tuple(between(self._wanted(state, logins), state))
+    async def _planned(self, tx: Transaction, state: State, wanted: Sequence[Piece]) -> Plan:
+        steps = tuple(between(wanted, state))
         return Plan(steps, state.logins, tuple(await self._notices(tx, state)), state.applied)
 
     def _wanted(self, state: State, logins: Sequence[Login]) -> list[Piece]:
@@ -207,7 +209,7 @@ class Native:
         ruled = [table for table in self.protection.ruled if table in self.beneath]
         loaders = await tx.fetch(_LOADERS, [table.schema for table in ruled], [table.name for table in ruled])
         found += [f"Role {role} cannot load {table} with COPY while it has row security." for table, role in loaders]
-        found += [f"The role of user {user} does not exist any more; unmap it." for user in state.gone]
+        found += [f"The role of user {user} does not exist any more; 'native apply' forgets it." for user in state.gone]
         if state.applied:
             for role, _ in state.logins:
                 rows = await tx.fetch(_UNFIT, role, state.names.views, schemas, names)
