@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from forecourt.cli.auditing import document, text
 from forecourt.cli.auditing.people import identities
+from forecourt.cli.auditing.surroundings import surroundings
 from forecourt.cli.workspace import console, opened, solution_argument
 from forecourt.security.audit import Auditor, Report, Severity
 
@@ -62,9 +63,7 @@ def audit(
       forecourt audit my-solution --baseline audit.json --fail-on warning
     """
     known = document.baseline(baseline) if baseline is not None else None
-    report = asyncio.run(_audit(solution, data))
-    if known is not None:
-        report = document.compared(report, known)
+    report = asyncio.run(_audit(solution, data, known))
     shown = FORMATS["json" if as_json else form](report)
     if output is not None:
         output.write_text(shown + "\n", "utf-8")
@@ -76,13 +75,18 @@ def audit(
         raise click.exceptions.Exit(2)
 
 
-async def _audit(solution: Path, data: Path | None) -> Report:
+async def _audit(solution: Path, data: Path | None, known: document.Baseline | None) -> Report:
     async with opened(solution, data) as forecourt:
         with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
             task = progress.add_task("Looking people up", total=None)
             people = await identities(forecourt)
             progress.update(task, description="Comparing doors", total=len(people))
             auditor = Auditor(
-                forecourt.operations_gate, forecourt.dataverse_gate, lambda done: progress.advance(task, done)
+                forecourt.operations_gate,
+                forecourt.dataverse_gate,
+                lambda done: progress.advance(task, done),
+                around=await surroundings(forecourt, solution),
+                known=None if known is None else known.rights,
             )
-            return await auditor.run(people, forecourt.definitions.findings)
+            report = await auditor.run(people, forecourt.definitions.findings)
+    return report if known is None else document.compared(report, known)

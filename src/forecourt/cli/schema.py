@@ -58,6 +58,8 @@ FIELDS: Final[dict[type[head.Record], dict[str, str]]] = {
         "constrains. open: every row that roles and legal entities admit.",
         "connections": "Where the two databases are.",
         "legal_entities": "The companies that dataAreaId names.",
+        "public": "What visitors and whoever registers are meant to do with every row of a table, by table: audit does "
+        "not report it.",
         "anonymous_user": "Operations user that visitors without a sign-in act as; left out: they read no live data.",
         "applications": "Programs that get tokens with client id and secret.",
         "issuers": "OIDC issuers whose tokens are accepted.",

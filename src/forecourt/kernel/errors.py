@@ -76,6 +76,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC7012": (0, "A rule has no effect."),
     "FC7013": (0, "An external user holds a role that policies do not restrain."),
     "FC7014": (0, "People may change a value that decides what they reach."),
+    "FC7015": (0, "People have a right that the baseline does not know."),
+    "FC7016": (0, "Of two solutions, one lets an identity reach what the other does not."),
 }
 
 

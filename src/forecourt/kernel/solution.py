@@ -60,6 +60,10 @@ class Issuer(Record, frozen=True):
     match: Literal["id", "email"] = "email"
 
 
+#: Rights of a table permission, as definition files write them.
+PublicRight = Literal["read", "write", "create", "delete"]
+
+
 class Sample(Record, frozen=True):
     """Sample data: SQL files run first, a generator module's rows, SQL files run last."""
 
@@ -69,7 +73,7 @@ class Sample(Record, frozen=True):
 
 
 class SolutionHeader(Record, frozen=True):
-    """The shape of ``solution.yaml``."""
+    """The shape of ``solution.yaml``. ``public``: what visitors and whoever registers are meant to do, by table."""
 
     name: str
     title: str = ""
@@ -82,6 +86,7 @@ class SolutionHeader(Record, frozen=True):
     applications: tuple[Application, ...] = ()
     issuers: tuple[Issuer, ...] = ()
     sample: Sample | None = None
+    public: dict[str, tuple[PublicRight, ...]] = {}
 
 
 def expand(text: str, where: Where) -> str:

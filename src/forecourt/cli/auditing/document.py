@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,16 @@ def as_json(report: Report) -> str:
         "classes": report.classes,
         "findings": [record(finding) for finding in report.findings],
         "known": [record(finding) for finding in report.known],
+        "rights": [
+            {
+                "fingerprint": right.fingerprint,
+                "people": right.people,
+                "door": right.door,
+                "table": right.table,
+                "operation": right.operation,
+            }
+            for right in report.rights
+        ],
         "gone": [{"fingerprint": mark, "message": text} for mark, text in report.gone],
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
@@ -47,22 +58,33 @@ def record(finding: Finding) -> dict[str, Any]:
     }
 
 
-def baseline(path: Path) -> dict[str, str]:
-    """The findings of an earlier report: fingerprint -> what was said. Raises UsageError for another file."""
+@dataclass(frozen=True)
+class Baseline:
+    """What an earlier run said. ``findings``: fingerprint -> text; ``rights``: fingerprints."""
+
+    findings: Mapping[str, str]
+    rights: frozenset[str]
+
+
+def baseline(path: Path) -> Baseline:
+    """The findings and rights of an earlier report. Raises UsageError for another file."""
     try:
         document = msgspec.json.decode(path.read_bytes())
         found = [*document["findings"], *document["known"]]
-        return {str(item["fingerprint"]): f"{item['code']} {item['message']}" for item in found}
+        return Baseline(
+            {str(item["fingerprint"]): f"{item['code']} {item['message']}" for item in found},
+            frozenset(str(item["fingerprint"]) for item in document["rights"]),
+        )
     except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
         raise click.UsageError(f"{path} is no report of 'forecourt audit --format json'.") from None
 
 
-def compared(report: Report, known: dict[str, str]) -> Report:
+def compared(report: Report, known: Baseline) -> Report:
     """The report with what the baseline has set aside, and what only the baseline has told."""
-    here = {finding.fingerprint for finding in (*report.findings, *report.known)}
+    here = {finding.fingerprint for finding in report.findings}
     return replace(
         report,
-        findings=tuple(finding for finding in report.findings if finding.fingerprint not in known),
-        known=tuple(finding for finding in report.findings if finding.fingerprint in known),
-        gone=tuple((mark, text) for mark, text in known.items() if mark not in here),
+        findings=tuple(finding for finding in report.findings if finding.fingerprint not in known.findings),
+        known=tuple(finding for finding in report.findings if finding.fingerprint in known.findings),
+        gone=tuple((mark, text) for mark, text in known.findings.items() if mark not in here),
     )

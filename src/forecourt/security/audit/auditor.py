@@ -9,17 +9,25 @@ finding of its own (FC7000), never fine.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from forecourt.kernel.errors import DefinitionError, Refusal
+from forecourt.security.audit.columns import columns
+from forecourt.security.audit.copies import Copies
 from forecourt.security.audit.doors import Check, Doors
-from forecourt.security.audit.findings import Finding, Report, in_order
+from forecourt.security.audit.findings import Finding, Report, RightHeld, in_order
 from forecourt.security.audit.grants import unconstrained
 from forecourt.security.audit.identities import Class, Identity, classes
+from forecourt.security.audit.idle import idle
 from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.questions import Question, ask, lifted
+from forecourt.security.audit.reach import public, standing
+from forecourt.security.audit.rights import Reached, new, rights, unknown_right
+from forecourt.security.audit.roles import deciding, unrestrained
+from forecourt.security.audit.surroundings import ALONE, Surroundings
 from forecourt.security.gate import Gate, Plane
+from forecourt.security.rules import Operation
 from forecourt.store.cohort.attributes import Attributes
 from forecourt.store.cohort.session import Count, Unanswered, cohort
 
@@ -45,7 +53,10 @@ class Limits:
 
 
 class Auditor:
-    """Compares doors over the gates that serve them. ``progress`` hears of each identity that is done."""
+    """Compares doors over the gates that serve them. ``progress`` hears of identities that are done.
+
+    ``known``: the rights that a baseline has, by fingerprint; None without a baseline.
+    """
 
     def __init__(
         self,
@@ -53,11 +64,16 @@ class Auditor:
         dataverse: Gate,
         progress: Callable[[int], None] = lambda done: None,
         limits: Limits = Limits(),
+        around: Surroundings = ALONE,
+        known: frozenset[str] | None = None,
     ) -> None:
         self._planes = Planes(operations, dataverse)
+        self._around = around
         self._doors = Doors(self._planes)
+        self._copies = Copies(self._planes, around.copies)
         self._progress = progress
         self._limits = limits
+        self._known = known
         self._comparisons = 0
 
     async def run(self, identities: Sequence[Identity], checks: Iterable[DefinitionError] = ()) -> Report:
@@ -65,27 +81,70 @@ class Auditor:
         self._comparisons = 0
         groups = list(classes(identities, self._limits.at_once))
         turn = asyncio.Semaphore(self._limits.concurrency)
+        held: dict[RightHeld, None] = {}
 
         async def one(group: Class) -> list[Finding]:
             async with turn:
-                found = [item async for item in self.differences(group, list(self._doors.checks(group)))]
+                reached = list(rights(self._planes, group))
+                held.update(dict.fromkeys(item.right for item in reached))
+                found = [item async for item in self.differences(group, list(self._checks(group, reached)))]
+                found += self._created(group, reached)
                 self._progress(len(group.members))
                 return found
 
         found = [item for part in await asyncio.gather(*(one(group) for group in groups)) for item in part]
-        found += [item for identity in identities for item in _faults(identity)]
-        found += unconstrained(self._planes, identities)
+        found += self._standing(identities, groups)
         found += [
             Finding("FC7005", error.message, error.hint, where=f"{error.file}:{error.line}", subject=error.message)
             for error in checks
         ]
         people = [identity for identity in identities if identity.sort != "registered"]
-        return Report(tuple(sorted(found, key=in_order)), len(people), self._comparisons, len(groups))
+        return Report(
+            tuple(sorted(_told_once(found), key=in_order)),
+            len(people),
+            self._comparisons,
+            len(groups),
+            tuple(sorted(held, key=lambda right: (right.people, right.door, right.table, right.operation))),
+        )
+
+    def _checks(self, group: Class, reached: Iterable[Reached]) -> Iterator[Check]:
+        """Every question about the rows of a class."""
+        yield from self._doors.checks(group)
+        yield from self._copies.checks(group)
+        yield from public(self._planes, group, self._around)
+        for item in self._unknown_to_baseline(reached):
+            check = new(group, item)
+            if check is not None:
+                yield check
+
+    def _unknown_to_baseline(self, reached: Iterable[Reached]) -> Iterator[Reached]:
+        if self._known is not None:
+            yield from (item for item in reached if item.right.fingerprint not in self._known)
+
+    def _created(self, group: Class, reached: Iterable[Reached]) -> Iterator[Finding]:
+        for item in self._unknown_to_baseline(reached):
+            if item.right.operation == Operation.CREATE.value:
+                yield unknown_right(item, group.first)
+
+    def _standing(self, identities: Sequence[Identity], groups: Sequence[Class]) -> Iterator[Finding]:
+        """What rules say by themselves, whatever rows there are."""
+        yield from (item for identity in identities for item in _faults(identity))
+        yield from unconstrained(self._planes, identities)
+        yield from unrestrained(identities)
+        yield from deciding(self._planes, groups, self._around)
+        yield from columns(self._planes, groups, self._around)
+        yield from idle(self._planes, groups, self._around)
+        for group in groups:
+            yield from standing(self._planes, group, self._around)
+            yield from self._copies.columns(group)
 
     async def differences(self, group: Class, checks: Sequence[Check]) -> AsyncIterator[Finding]:
         """What the questions about one class bring to light."""
-        asking = [check for check in checks if check.asked.way != "contained"]
         self._comparisons += len(checks)
+        for check in checks:
+            if check.obstacles and check.asked.way != "contained":
+                yield _unknown(check, group, check.obstacles[0])
+        asking = [check for check in checks if check.asked.way != "contained" and not check.obstacles]
         by_plane: dict[int, tuple[Plane, list[Check]]] = {}
         for check in asking:
             plane = check.gate.plane_of(check.asked.entity)
@@ -125,6 +184,14 @@ class Auditor:
         if len(worst) > len(shown):
             found[-1] = replace(found[-1], others=len(worst) - len(shown))
         return found
+
+
+def _told_once(findings: Iterable[Finding]) -> list[Finding]:
+    """Each finding once: the one that counts rows before the one that does not."""
+    found: dict[str, Finding] = {}
+    for finding in sorted(findings, key=lambda item: -(item.rows or 0)):
+        found.setdefault(finding.fingerprint, finding)
+    return list(found.values())
 
 
 def _faults(identity: Identity) -> list[Finding]:

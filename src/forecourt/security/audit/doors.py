@@ -47,11 +47,14 @@ class Told(Protocol):
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison for a class: the question, the database that answers it, and what an answer means."""
+    """One comparison for a class: the question, the database that answers it, and what an answer means.
+
+    ``obstacles``: why it cannot be asked, where it cannot."""
 
     gate: Gate
     asked: Question
     told: Told
+    obstacles: tuple[str, ...] = ()
 
 
 class Doors:
@@ -68,7 +71,6 @@ class Doors:
             yield from self._reading(found.first, entity)
             for operation in CHANGES:
                 yield from self._changing(found.first, entity, operation)
-            yield from self._creating(found.first, entity)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -138,10 +140,6 @@ class Doors:
         assert user is not None
         names = ", ".join(p.name for p in active(self._planes.operations.enforcer.rules.operations, user, operation))
         return f"table permissions {shown} give '{right.value}' on fewer rows than policies {names} admit"
-
-    def _creating(self, first: Identity, entity: Entity) -> Iterator[Check]:
-        """Rows that do not exist cannot be counted: whether any may be created at all is compared."""
-        return iter(())
 
     # -- parts ---------------------------------------------------------------------------------------------------
 

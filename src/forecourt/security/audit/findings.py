@@ -45,6 +45,8 @@ SEVERITIES: Mapping[str, Severity] = {
     "FC7012": Severity.NOTE,
     "FC7013": Severity.ERROR,
     "FC7014": Severity.ERROR,
+    "FC7015": Severity.WARNING,
+    "FC7016": Severity.WARNING,
 }
 
 
@@ -87,6 +89,21 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class RightHeld:
+    """``people``: the roles that say who has it."""
+
+    people: str
+    door: str
+    table: str
+    operation: str
+
+    @cached_property
+    def fingerprint(self) -> str:
+        parts = ("right", self.people, self.door, self.table, self.operation)
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
 class Report:
     """``known``: findings that a baseline has; ``gone``: those that only the baseline has, as (fingerprint, text)."""
 
@@ -94,6 +111,7 @@ class Report:
     identities: int
     comparisons: int
     classes: int = 0
+    rights: tuple[RightHeld, ...] = ()
     known: tuple[Finding, ...] = ()
     gone: tuple[tuple[str, str], ...] = ()
 

@@ -1,0 +1,176 @@
+"""Copies against their sources: dual-write runs as an administrator, so that a copy is restricted by nothing but the
+portal's and Dataverse's own rules.
+
+A copied row may be read, or written, through the portal by somebody to whom the source hides the row it is a copy of.
+The integration key leads from one to the other. The same is asked of columns: a copy may show what the source hides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.model import Entity
+from forecourt.kernel.predicate import FALSE, TRUE, Compare, Exists, Predicate, all_of
+from forecourt.kernel.principal import Door
+from forecourt.kernel.relation import Select, Source, aliases_of
+from forecourt.security.audit.doors import DONE, Check
+from forecourt.security.audit.findings import Finding
+from forecourt.security.audit.identities import Class, Identity
+from forecourt.security.audit.planes import Planes
+from forecourt.security.audit.questions import question
+from forecourt.security.audit.surroundings import Copy
+from forecourt.security.enforce import admitted
+from forecourt.security.lowering import Lowering
+from forecourt.security.permissions import nodes
+from forecourt.security.rules import Operation, PortalRules, Right, Rules, Scope
+from forecourt.security.scope import Scope as AskerScope
+
+#: Prefixes of the aliases of a source's tables, and of the tables that lookups lead to.
+_SOURCE, _LOOKUP = "s_", "k_"
+
+
+class Copies:
+    """The comparisons of copies with their sources for classes of identities."""
+
+    def __init__(self, planes: Planes, copies: tuple[Copy, ...]) -> None:
+        self._planes = planes
+        self._copies = copies
+
+    def checks(self, found: Class) -> Iterator[Check]:
+        """A question for each copy that the class reaches through the portal, to read and to change."""
+        first = found.first
+        if first.portal is None:
+            return
+        for copy in self._copies:
+            for operation in (Operation.READ, Operation.UPDATE, Operation.DELETE):
+                yield from self._check(first, copy, operation)
+
+    def _check(self, first: Identity, copy: Copy, operation: Operation) -> Iterator[Check]:
+        scope = first.scope(Door.PORTAL)
+        assert scope is not None
+        enforcer = replace(self._planes.dataverse.enforcer, rules=_without_self(self._planes.rules))
+        reached = admitted(enforcer, scope, copy.table, "", operation)
+        if reached == FALSE:
+            return
+        lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
+        lowering.in_rule()
+        belongs = lowering.predicate(copy.filter, copy.table, "")
+        wide = all_of(reached, belongs, self._counterpart(copy, lowering, TRUE, scope))
+        narrow: Predicate = FALSE
+        direct = first.scope(Door.OPERATIONS)
+        if direct is not None:
+            shown = admitted(self._planes.operations.enforcer, direct, copy.entity, _SOURCE, Operation.READ)
+            narrow = FALSE if shown == FALSE else self._counterpart(copy, lowering, shown, direct)
+        asked = question(Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of), copy.table, wide, narrow)
+        told = _Wider(copy, operation, _names(self._planes, first, copy.table, operation), not copy.exact)
+        yield Check(self._planes.dataverse, asked, told, () if copy.exact and self._together(copy) else _APART)
+
+    def _together(self, copy: Copy) -> bool:
+        """Whether one statement reaches both sides."""
+        return (
+            self._planes.dataverse.plane_of(copy.table).database
+            is self._planes.operations.plane_of(copy.entity).database
+        )
+
+    def _counterpart(self, copy: Copy, table: Lowering, where: Predicate, scope: AskerScope) -> Predicate:
+        """EXISTS of the row that a row is a copy of, under a condition over the source's columns."""
+        enforcer = self._planes.operations.enforcer
+        source = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
+        links: list[Predicate] = []
+        lookups: list[Source] = []
+        nullable: frozenset[tuple[str, str]] = frozenset()
+        for place, part in enumerate(copy.key):
+            own = table.column(copy.table, "", part.column)
+            theirs = source.column(copy.entity, _SOURCE, part.field)
+            if part.reference is None:
+                links.append(Compare("eq", theirs, own))
+                continue
+            entity = part.reference.entity
+            prefix = f"{_LOOKUP}{place}_"
+            lookups.append(Source(prefix + entity.root.alias, entity.root.table, "inner"))
+            links.append(Compare("eq", table.column(entity, prefix, part.reference.id_field), own))
+            links.append(Compare("eq", theirs, table.column(entity, prefix, part.reference.natural)))
+            nullable |= table.nullable(entity, prefix)
+        condition = all_of(*links, where)
+        used = aliases_of(condition) - {lookup.alias for lookup in lookups}
+        return Exists(
+            Select(
+                (*source.sources(copy.entity, _SOURCE, Operation.READ, used), *lookups),
+                condition,
+                nullable=nullable | source.nullable(copy.entity, _SOURCE) | table.nullable(copy.table, ""),
+            )
+        )
+
+    # -- columns -------------------------------------------------------------------------------------------------
+
+    def columns(self, found: Class) -> Iterator[Finding]:
+        """Columns of copies that the Web API of the portal opens and whose source hides them from the same people."""
+        first, rules = found.first, self._planes.rules.portal
+        direct = first.scope(Door.OPERATIONS)
+        if first.portal is None or direct is None:
+            return
+        for copy in self._copies:
+            opened = rules.columns.get(copy.table.name, frozenset())
+            if not opened or not nodes(rules, copy.table.name, Right.READ, first.portal.web_roles):
+                continue
+            enforcer = self._planes.operations.enforcer
+            lowering = Lowering(enforcer.rules, enforcer.model, direct, enforcer.key_of)
+            try:
+                readable = lowering.readable(copy.entity, lowering.require(copy.entity, Operation.READ))
+            except Refusal:
+                continue  # the rows are what is wider
+            for column, name in copy.columns:
+                if column in opened and name not in readable:
+                    yield Finding(
+                        "FC7009",
+                        f"column {column} of {copy.table.collection} is open to /_api, and {name} of "
+                        f"{copy.entity.collection}, which it is a copy of, is hidden",
+                        f"Webapi/{copy.table.name}/fields lists {column}; take it out, or open {name} at the source",
+                        copy.table.name,
+                        first.label,
+                        where=str(copy.where),
+                        subject=column,
+                        others=len(found.members) - 1,
+                    )
+
+
+_APART = ("the copy and its source are not in one database, or their keys do not compare plainly",)
+
+
+def _without_self(rules: Rules) -> Rules:
+    """The rules without what lets people see their own contact: that row is about them, whoever keeps it."""
+    portal: PortalRules = rules.portal
+    kept = tuple(permission for permission in portal.permissions if permission.scope is not Scope.SELF)
+    return replace(rules, portal=replace(portal, permissions=kept))
+
+
+def _names(planes: Planes, first: Identity, table: Entity, operation: Operation) -> str:
+    right = {Operation.READ: Right.READ, Operation.UPDATE: Right.WRITE}.get(operation, Right.DELETE)
+    roles = first.portal.web_roles if first.portal is not None else frozenset()
+    return ", ".join(f"'{p.name}' ({p.where})" for p in nodes(planes.rules.portal, table.name, right, roles))
+
+
+@dataclass(frozen=True)
+class _Wider:
+    """A copy is within reach whose source is not."""
+
+    copy: Copy
+    operation: Operation
+    named: str
+    unclear: bool
+
+    def __call__(self, identity: Identity, rows: int, example: str) -> Finding:
+        return Finding(
+            "FC7010",
+            f"{rows} rows of {self.copy.table.collection} can be {DONE[self.operation]} in the portal that are copies "
+            f"of rows of {self.copy.entity.collection} which the source hides",
+            f"table permissions {self.named} admit more than the source of map {self.copy.name}",
+            self.copy.table.name,
+            identity.label,
+            rows,
+            example,
+            self.named.rpartition("(")[2].rstrip(")"),
+            subject=f"{self.copy.name} {self.operation.value}",
+        )

@@ -1,0 +1,98 @@
+"""The reach of visitors and of somebody who has just registered: what there is to be had without being known.
+
+They have the web roles that everybody has, no account, and no operations user of their own. Whatever row such a person
+reaches is open to the world; where that is meant, ``public:`` in ``solution.yaml`` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from forecourt.kernel.model import Entity
+from forecourt.kernel.predicate import FALSE
+from forecourt.kernel.principal import Door
+from forecourt.security.audit.doors import DONE, Check
+from forecourt.security.audit.findings import Finding
+from forecourt.security.audit.identities import Class, Identity
+from forecourt.security.audit.planes import Planes
+from forecourt.security.audit.questions import question
+from forecourt.security.audit.surroundings import Surroundings
+from forecourt.security.enforce import admitted
+from forecourt.security.lowering import RIGHTS, Lowering
+from forecourt.security.permissions import nodes, root_of
+from forecourt.security.rules import Operation, Right, Scope
+
+
+def public(planes: Planes, group: Class, around: Surroundings) -> Iterator[Check]:
+    """A question for each table and right: how many rows does the visitor or newcomer reach?"""
+    first = group.first
+    scope = first.scope(Door.PORTAL)
+    if first.sort not in ("anonymous", "registered") or scope is None:
+        return
+    enforcer = planes.dataverse.enforcer
+    for table in planes.dataverse.model.entities.values():
+        for operation in Operation:
+            right = RIGHTS[operation]
+            if right in around.public.get(table.name, frozenset()):
+                continue
+            rows = admitted(enforcer, scope, table, "", operation)
+            if rows == FALSE or operation is Operation.CREATE:
+                continue
+            lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
+            told = _Open(table, operation, _names(planes, first, table, right))
+            yield Check(planes.dataverse, question(lowering, table, rows, FALSE), told)
+
+
+def standing(planes: Planes, group: Class, around: Surroundings) -> Iterator[Finding]:
+    """Rights that count although there is no row yet: every row of a table, and the right to create rows."""
+    first = group.first
+    scope = first.scope(Door.PORTAL)
+    if first.sort not in ("anonymous", "registered") or scope is None or first.portal is None:
+        return
+    rules = planes.rules.portal
+    by_id = {permission.id: permission for permission in rules.permissions}
+    for table in planes.dataverse.model.entities.values():
+        for operation in Operation:
+            right = RIGHTS[operation]
+            if right in around.public.get(table.name, frozenset()):
+                continue
+            if admitted(planes.dataverse.enforcer, scope, table, "", operation) == FALSE:
+                continue
+            for node in nodes(rules, table.name, right, first.portal.web_roles):
+                root = root_of(node, by_id)
+                if root is not None and root.scope is Scope.GLOBAL:
+                    told = _Open(table, operation, f"'{node.name}' ({node.where})")
+                    yield told(first, 0, "")
+                    break
+
+
+@dataclass(frozen=True)
+class _Open:
+    """Rows are open to anybody."""
+
+    table: Entity
+    operation: Operation
+    named: str
+
+    def __call__(self, identity: Identity, rows: int, example: str) -> Finding:
+        who = "visitors" if identity.sort == "anonymous" else "everybody who registers"
+        verb = DONE[self.operation]
+        every = f"rows of {self.table.collection} can be {verb} by {who}"
+        return Finding(
+            "FC7011",
+            f"{rows} {every}" if rows else f"all {every}, as soon as there are some",
+            f"table permission {self.named} reaches them; if that is meant, list {self.table.name} with "
+            f"'{RIGHTS[self.operation].value}' under public: in solution.yaml",
+            self.table.name,
+            identity.label,
+            rows,
+            example,
+            self.named.rpartition("(")[2].rstrip(")"),
+            subject=self.operation.value,
+        )
+
+
+def _names(planes: Planes, first: Identity, table: Entity, right: Right) -> str:
+    roles = first.portal.web_roles if first.portal is not None else frozenset()
+    return ", ".join(f"'{p.name}' ({p.where})" for p in nodes(planes.rules.portal, table.name, right, roles))
