@@ -394,10 +394,10 @@ def admitted(
     try:
         enforcer._permitted(entity, scope, RIGHTS[operation])
         grant = lowering.require(entity, operation)
-        reading = grant if operation is Operation.READ else lowering.require(entity, Operation.READ)
+        found = lowering.rows(entity, prefix, operation, grant)
+        if operation is Operation.READ:
+            return found
+        reading = lowering.require(entity, Operation.READ)
+        return all_of(found, lowering.rows(entity, prefix, Operation.READ, reading, permissions=False))
     except Refusal:
         return FALSE
-    found = lowering.rows(entity, prefix, operation, grant)
-    if operation is Operation.READ:
-        return found
-    return all_of(found, lowering.rows(entity, prefix, Operation.READ, reading, permissions=False))
