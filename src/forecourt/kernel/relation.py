@@ -83,6 +83,13 @@ Computed = Plain | DatePart | Aggregate
 
 
 @dataclass(frozen=True, slots=True)
+class Holds:
+    """Whether a predicate is true of the row. For explain, which takes rules apart."""
+
+    where: Predicate
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """One column of the answer. ``kind`` None marks a bookkeeping column (row version, keyset value).
 
@@ -90,8 +97,20 @@ class Output:
     """
 
     name: str
-    operand: Operand | Looked | Computed
+    operand: Operand | Looked | Computed | Holds
     kind: Kind | None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Rows that are bound when the select runs, in front of its sources: the asking identities, many at once.
+
+    ``columns``: their names. The values of column ``x`` are the list parameter ``<alias>.x``, as text or null; beside a
+    column of a table they are read as that column's type.
+    """
+
+    alias: str
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +124,8 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """A query over tables. ``limit``/``offset`` are Slots, Consts or None. ``count``: one row, one number.
+    """A query over tables. ``limit``/``offset`` are Slots, Consts or None. ``count``: one row, one number. ``given``:
+    rows that are crossed with those of the sources.
 
     ``nullable`` holds the columns that may be null, as (alias, name): a store may render null logic only for these.
     ``grouped``: rows that are equal in the outputs that are no aggregates become one; where all are aggregates, all
@@ -122,6 +142,7 @@ class Select:
     nullable: frozenset[tuple[str, str]] = frozenset()
     grouped: bool = False
     distinct: bool = False
+    given: Given | None = None
 
 
 #: The pseudo column that carries a row's version (PostgreSQL: ``xmin``); equality only.

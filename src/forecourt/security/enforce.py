@@ -11,7 +11,7 @@ table permissions. What is not granted is denied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,12 +24,14 @@ from forecourt.kernel.plan import (
     SecuredExpand,
     SecuredPlan,
     SecuredWrite,
+    WriteOperation,
     WritePlan,
 )
 from forecourt.kernel.predicate import (
     FALSE,
     TRUE,
     After,
+    And,
     Column,
     Compare,
     Const,
@@ -401,3 +403,33 @@ def admitted(
         return all_of(found, lowering.rows(entity, prefix, Operation.READ, reading, permissions=False))
     except Refusal:
         return FALSE
+
+
+def written(
+    enforcer: Enforcer,
+    scope: Scope,
+    entity: Entity,
+    operation: WriteOperation,
+    changes: tuple[tuple[str, Slot | None], ...] = (),
+) -> tuple[Predicate, ...] | None:
+    """The conditions that a write puts on the row as it is and on the row as it becomes; None where it is refused.
+
+    For explain, as :func:`admitted`: they are taken from the secured write that a request would run.
+    """
+    try:
+        secured = enforcer.write(WritePlan(entity.name, (), changes, operation=operation), scope)
+    except Refusal:
+        return None
+    return tuple(_rules(select.where) for select in (secured.find, secured.check) if select is not None)
+
+
+def _rules(where: Predicate) -> Predicate:
+    """The conditions without those that find the row by its identity."""
+    parts = where.items if isinstance(where, And) else (where,)
+    return all_of(
+        *(
+            part
+            for part in parts
+            if not (isinstance(part, Compare) and isinstance(part.right, Param) and part.right.name.startswith("@id."))
+        )
+    )

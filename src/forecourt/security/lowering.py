@@ -166,7 +166,7 @@ class Lowering:
                 )
             )
             if source.join == "left":
-                on = all_of(on, self._policies(entity, source.alias, alias, operation))
+                on = all_of(on, self.policies(entity, source.alias, alias, operation))
             result.append(Source(alias, source.table, source.join, on))
         return tuple(result)
 
@@ -184,12 +184,12 @@ class Lowering:
         ``permissions`` False leaves the portal's table permissions out: a Write permission does not need a Read one.
         ``owned`` False leaves out the depth of security roles: a row may be given away.
         """
-        conditions = [self._open(entity, operation), self._companies(entity, prefix, grant)]
+        conditions = [self.open(entity, operation), self.companies(entity, prefix, grant)]
         if owned:
             conditions.append(ownership.rows(self, entity, prefix, ownership.PRIVILEGES[operation]))
         for source in entity.sources:
             if source.join != "left":
-                conditions.append(self._policies(entity, source.alias, prefix + source.alias, operation))
+                conditions.append(self.policies(entity, source.alias, prefix + source.alias, operation))
         if permissions and self.scope.portal_door and not self._in_rule:
             conditions.append(self.permitted(entity, prefix, RIGHTS[operation]))
         return all_of(*conditions)
@@ -205,7 +205,7 @@ class Lowering:
         finally:
             self._in_rule = False
 
-    def _open(self, entity: Entity, operation: Operation) -> Predicate:
+    def open(self, entity: Entity, operation: Operation) -> Predicate:
         """FALSE for an external user where no active policy constrains the entity and the solution wants one."""
         user = self.scope.principal.operations_user
         if self.operations_name(entity) is None or user is None or SYSTEM_ADMINISTRATOR in user.roles:
@@ -214,7 +214,8 @@ class Lowering:
             return all_of()
         return all_of() if constrained(self.rules.operations, user, entity, operation) else FALSE
 
-    def _companies(self, entity: Entity, prefix: str, grant: Granted) -> Predicate:
+    def companies(self, entity: Entity, prefix: str, grant: Granted) -> Predicate:
+        """The rows of the legal entities in which a grant counts."""
         if entity.company is None:
             return all_of()
         column = self.column(entity, prefix, entity.company)
@@ -222,7 +223,8 @@ class Lowering:
             return negate(_among(column, grant.closed)) if grant.closed else all_of()
         return _among(column, grant.companies)
 
-    def _policies(self, entity: Entity, source: str, alias: str, operation: Operation) -> Predicate:
+    def policies(self, entity: Entity, source: str, alias: str, operation: Operation) -> Predicate:
+        """What the active policies put on the table of one of the entity's sources, under ``alias``."""
         if self.operations_name(entity) is None or self._filters is None:
             return all_of()
         table = next(s.table for s in entity.sources if s.alias == source)

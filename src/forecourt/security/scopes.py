@@ -88,7 +88,7 @@ class Scopes:
         """The scope of a principal at a door. ``fresh``: read the user and its umbrellas again."""
         user = principal.operations_user
         if user is None:
-            return Scope(principal, door, values=_person_values(principal))
+            return Scope(principal, door, values=person_values(principal))
         if principal is INTEGRATION:
             return Scope(principal, door)
         direct = (user.id, user.fingerprint, door)
@@ -120,8 +120,8 @@ class Scopes:
             sizes=found.sizes,
             values=_Person(
                 {
-                    **_person_values(principal),
-                    **_user_values(user),
+                    **person_values(principal),
+                    **user_values(user),
                     **dict(found.values),
                     **standing.values,
                     **({witness.param: user.fingerprint} if witness is not None else {}),
@@ -163,7 +163,7 @@ class Scopes:
             witness = Witness(select, f"witness.{policy.name}")
             self._statements[policy.name] = (compile_witness(select, self._catalog), witness)
         statement, witness = self._statements[policy.name]
-        texts, mark = await witnessed(self._database, statement, _user_values(user))
+        texts, mark = await witnessed(self._database, statement, user_values(user))
         size = padded(len(texts))
         columns = umbrella_columns(policy, self.key_of)
         readers = [self._reader(policy, column) for column in columns]
@@ -197,10 +197,11 @@ async def witnessed(
 def values_of(principal: Principal) -> Mapping[str, object]:
     """What predicates may compare with, of a person and its operations user; umbrellas and standing left out."""
     user = principal.operations_user
-    return _Person({**_person_values(principal), **(_user_values(user) if user is not None else {})})
+    return _Person({**person_values(principal), **(user_values(user) if user is not None else {})})
 
 
-def _user_values(user: OperationsUser) -> Mapping[str, object]:
+def user_values(user: OperationsUser) -> Mapping[str, object]:
+    """What rules may compare of an operations user, by the names of their Params."""
     return {
         "user.id": user.id,
         "user.email": user.email,
@@ -209,7 +210,8 @@ def _user_values(user: OperationsUser) -> Mapping[str, object]:
     }
 
 
-def _person_values(principal: Principal) -> Mapping[str, object]:
+def person_values(principal: Principal) -> Mapping[str, object]:
+    """The same of a contact and its account; a column that their rows lack is null."""
     contact = principal.contact
     if contact is None:
         return _NOBODY

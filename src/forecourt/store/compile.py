@@ -25,7 +25,18 @@ from sqlalchemy.sql import quoted_name
 
 from forecourt.kernel.plan import SecuredExpand, SecuredPlan, Witness
 from forecourt.kernel.predicate import TRUE, Column, Operand, Param, Predicate
-from forecourt.kernel.relation import ROW_VERSION, Aggregate, DatePart, Looked, Output, Plain, Select, TableName
+from forecourt.kernel.relation import (
+    ROW_VERSION,
+    Aggregate,
+    DatePart,
+    Given,
+    Holds,
+    Looked,
+    Output,
+    Plain,
+    Select,
+    TableName,
+)
 from forecourt.store.catalog import Catalog
 from forecourt.store.computations import Computations
 from forecourt.store.expressions import Expressions, Scope
@@ -216,12 +227,21 @@ class Statement:
             else:
                 inner, families[source.alias] = self.rows(source.rows)
                 tables[source.alias] = (source.table, inner.subquery(name))
-        scope = Scope(tables, select.nullable, outer, families)
+        given = None if select.given is None else (select.given, self._given(select.given))
+        scope = Scope(tables, select.nullable, outer, families, given)
         joined: sa.FromClause = tables[select.sources[0].alias][1]
+        if given is not None:
+            joined = given[1].join(joined, sa.true())
         for source in select.sources[1:]:
             on = self.expressions.predicate(source.on, scope)
             joined = joined.join(tables[source.alias][1], on, isouter=source.join == "left")
         return scope, joined
+
+    def _given(self, given: Given) -> sa.FromClause:
+        """The bound rows as a source: parallel lists, unnested together."""
+        lists = [self.expressions.carried(Param(f"{given.alias}.{name}"), Family.TEXT) for name in given.columns]
+        rows = sa.func.unnest(*lists).table_valued(*(quoted_name(name, True) for name in given.columns))
+        return rows.render_derived(name=quoted_name(given.alias, True))
 
     def table(self, name: TableName) -> sa.TableClause:
         """Raises KeyError for a table that the database lacks."""
@@ -256,7 +276,9 @@ class Statement:
             return self._looked(operand.select, scope)
         if isinstance(operand, Plain | DatePart | Aggregate):
             return Computations(self.expressions).column(operand, scope)[0]
-        if not isinstance(operand, Column):
+        if isinstance(operand, Holds):
+            return sa.func.coalesce(self.expressions.predicate(operand.where, scope), sa.false())
+        if not isinstance(operand, Column) or scope.bound(operand.alias) is not None:
             return self.expressions.operand(operand, scope)
         column = self.expressions.column(operand, scope)
         if operand.name == ROW_VERSION:

@@ -42,7 +42,7 @@ from forecourt.kernel.predicate import (
     Predicate,
     Slot,
 )
-from forecourt.kernel.relation import ROW_VERSION, Select, TableName
+from forecourt.kernel.relation import ROW_VERSION, Given, Select, TableName
 from forecourt.store.catalog import Catalog
 from forecourt.store.statements import Bind
 from forecourt.store.storage import (
@@ -111,6 +111,13 @@ class Scope:
     nullable: frozenset[tuple[str, str]]
     outer: Scope | None = None
     families: Mapping[str, Mapping[str, Family | None]] = field(default_factory=dict)
+    given: tuple[Given, sa.FromClause] | None = None
+
+    def bound(self, alias: str) -> sa.FromClause | None:
+        """The bound rows of this alias, where there are such."""
+        if self.given is not None and self.given[0].alias == alias:
+            return self.given[1]
+        return None if alias in self.tables or self.outer is None else self.outer.bound(alias)
 
     def of(self, alias: str) -> Scope:
         """The innermost scope that has the source. Raises KeyError."""
@@ -123,6 +130,8 @@ class Scope:
     def sources(self) -> list[sa.FromClause]:
         """All sources, of the enclosing selects too."""
         own = [source for _, source in self.tables.values()]
+        if self.given is not None:
+            own.append(self.given[1])
         return own if self.outer is None else own + self.outer.sources()
 
 
@@ -138,11 +147,15 @@ class Expressions:
 
     def column(self, column: Column, scope: Scope) -> Expression:
         """The bare column; of ROW_VERSION, ``xmin``."""
+        if (given := scope.bound(column.alias)) is not None:
+            return given.c[column.name]
         _, source = scope.of(column.alias).tables[column.alias]
         return source.c["xmin" if column.name == ROW_VERSION else column.name]
 
     def family(self, operand: Operand, scope: Scope) -> Family | None:
         match operand:
+            case Column(alias, _) if scope.bound(alias) is not None:
+                return None
             case Column(alias, name):
                 if name == ROW_VERSION:
                     return Family.INTEGER
@@ -166,6 +179,8 @@ class Expressions:
     def operand(self, operand: Operand, scope: Scope, beside: Family | None = None) -> Expression:
         """The operand for use next to ``beside``."""
         match operand:
+            case Column(alias, _) if scope.bound(alias) is not None:
+                return bound(self.column(operand, scope), None, None if beside is Family.OTHER else beside)
             case Column(_, name):
                 column = self.column(operand, scope)
                 return cast(cast(column, Family.TEXT), Family.INTEGER) if name == ROW_VERSION else column
@@ -218,7 +233,7 @@ class Expressions:
     def may_be_null(self, operand: Operand, scope: Scope) -> bool:
         match operand:
             case Column(alias, name):
-                return (alias, name) in scope.of(alias).nullable
+                return scope.bound(alias) is not None or (alias, name) in scope.of(alias).nullable
             case Arith(op, left, right):
                 return op in ("div", "mod") or self.may_be_null(left, scope) or self.may_be_null(right, scope)
             case Param():

@@ -39,7 +39,7 @@ from forecourt.kernel.predicate import (
     Predicate,
     Slot,
 )
-from forecourt.kernel.relation import Aggregate, Computed, DatePart, Looked, Plain, Select, Source, TableName
+from forecourt.kernel.relation import Aggregate, Computed, DatePart, Holds, Looked, Plain, Select, Source, TableName
 from forecourt.kernel.types import INTEGERS
 
 Row = Mapping[str, object]
@@ -104,6 +104,10 @@ class _Evaluation:
 
     def matching(self, select: Select) -> list[_Evaluation]:
         combinations = [self]
+        if select.given is not None:
+            alias, names = select.given.alias, select.given.columns
+            lists: list[Any] = [self.params[f"{alias}.{name}"] for name in names]
+            combinations = [self.seeing(alias, dict(zip(names, row, strict=True))) for row in zip(*lists, strict=True)]
         for source in select.sources:
             joined = []
             for left in combinations:
@@ -128,7 +132,7 @@ class _Evaluation:
 
     # ------------------------------------------------------------------------------------------------ operands
 
-    def value(self, operand: Operand | Looked | Computed) -> Any:
+    def value(self, operand: Operand | Looked | Computed | Holds) -> Any:
         match operand:
             case Plain(inner, empty):
                 value = self.value(inner)
@@ -139,6 +143,8 @@ class _Evaluation:
             case Looked(select):
                 found = self.matching(select)
                 return found[0].value(select.outputs[0].operand) if found else None
+            case Holds(where):
+                return self.holds(where)
             case Column(alias, name):
                 row = (self.sight or {})[alias]
                 value = None if row is None else row[name]
