@@ -32,6 +32,7 @@ from forecourt.identity.fetch import fetch
 from forecourt.identity.issuers import Issuers
 from forecourt.identity.owners import Owners
 from forecourt.identity.passwords import Passwords
+from forecourt.identity.people import People
 from forecourt.identity.principals import Principals
 from forecourt.identity.schema import SCRIPTS
 from forecourt.identity.sessions import Sessions
@@ -71,6 +72,7 @@ from forecourt.pages.options import PortalOptions
 from forecourt.pages.site.loader import load_site
 from forecourt.pages.site.site import Site, WebRoles
 from forecourt.security.columns import opened, profiled
+from forecourt.security.explain import Explainer, Reverse
 from forecourt.security.gate import Gate, Plane
 from forecourt.security.permission_checks import faults as permission_faults
 from forecourt.security.permission_checks import findings as permission_findings
@@ -262,6 +264,7 @@ class Forecourt:
     rows: TableRows
     contacts: Contacts
     principals: Principals
+    people: People
     accounts: Accounts
     applications: Applications
     sessions: Sessions
@@ -275,6 +278,16 @@ class Forecourt:
     observer: Observer
     security_log: SecurityLog
     seals: Seals
+
+    @property
+    def reverse(self) -> Reverse:
+        """Who can see a row."""
+        return Reverse(self.operations_gate, self.dataverse_gate, self.people)
+
+    @property
+    def explainer(self) -> Explainer:
+        """Why somebody can or cannot."""
+        return Explainer(self.operations_gate, self.dataverse_gate, self.reverse.mappable)
 
     @property
     def dual_write(self) -> DualWrite:
@@ -387,6 +400,7 @@ async def build(
         rows=rows,
         contacts=Contacts(store),
         principals=principals,
+        people=People(store, users, book, principals, standings),
         accounts=accounts,
         applications=applications,
         sessions=sessions,

@@ -540,12 +540,20 @@ async def test_explain_names_the_rule_that_hides_and_the_one_that_admits(copy: C
             "--table", "PurchaseOrderHeadersV2", "--key", ",".join(map(str, order.key)), "--json",
         )  # fmt: skip
         assert said.code == 0, said.err
-        verdicts = json.loads(said.out)
-        doors = {v["rule"]: v["admits"] for v in verdicts if v["layer"] == "door"}
-        assert doors == {"/data": admitted, "/api/data/v9.2": admitted, "portal": admitted}
-        (policy,) = [v for v in verdicts if v["rule"] == "VendProfileAccount"]
-        assert policy["admits"] is admitted
-        assert "VendProfileAccount.yaml:" in policy["where"]
+        answers = json.loads(said.out)["answers"]
+        assert {answer["address"]: answer["admits"] for answer in answers} == {
+            "pages, lists and forms": admitted,
+            "/_api": admitted,
+            "/api/data/v9.2": admitted,
+            "/data": admitted,
+            "data packages": admitted,
+        }
+        for answer in answers:
+            verdicts = [verdict for layer in answer["layers"] for verdict in layer["verdicts"]]
+            (policy,) = [verdict for verdict in verdicts if verdict["rule"] == "VendProfileAccount"]
+            assert policy["admits"] is admitted
+            assert bool(policy["failed"]) is not admitted
+            assert "VendProfileAccount.yaml:" in policy["where"]
     unknown = await run(
         "explain", copy.root, "--data", copy.data, "--as", "nobody", "--table", "PurchaseOrderHeadersV2"
     )

@@ -178,12 +178,7 @@ class Principals:
 
     async def _mapped(self, contact: Contact, mappings: list[str | None]) -> OperationsUser | None:
         if len(mappings) > 1:
-            raise self._denied(
-                str(contact.id),
-                "FC3002",
-                "The contact is mapped to more than one operations user.",
-                "Leave one row for it in msdyn_externalportalusermapping.",
-            )
+            raise self._denied(str(contact.id), ambiguous())
         if not mappings:
             return None
         return await self._portal_user(mappings[0] or "", PORTAL_USER, str(contact.id))
@@ -196,27 +191,42 @@ class Principals:
         if user is None or not user.enabled:
             self._observer(Denied(_DOOR, identity, "FC3002", "the mapped operations user is missing or disabled"))
             return None
-        never = {role for role in user.roles if role.casefold() in _NEVER}
-        if never:
-            bypasses = {role.casefold() for role in never} == {BYPASS.casefold()}
-            raise self._denied(
-                identity,
-                "FC3003",
-                f"The mapped operations user {'bypasses the policies' if bypasses else 'is an administrator'}.",
-                f"Policies do not restrain such a user: map one without {', '.join(sorted(never))}.",
-            )
-        if needed not in user.roles:
-            raise self._denied(
-                identity,
-                "FC3003",
-                "The mapped operations user may not be used from a portal.",
-                f"Give the user the role {needed}.",
-            )
+        refusal = unusable(user, needed)
+        if refusal is not None:
+            raise self._denied(identity, refusal)
         return user
 
-    def _denied(self, identity: str, code: str, message: str, hint: str) -> Refusal:
-        self._observer(Denied(_DOOR, identity, code, message))
-        return Refusal(code, message, hint=hint)
+    def _denied(self, identity: str, refusal: Refusal) -> Refusal:
+        self._observer(Denied(_DOOR, identity, refusal.code, refusal.message))
+        return refusal
+
+
+def ambiguous() -> Refusal:
+    """The refusal for a contact with several mappings."""
+    return Refusal(
+        "FC3002",
+        "The contact is mapped to more than one operations user.",
+        hint="Leave one row for it in msdyn_externalportalusermapping.",
+    )
+
+
+def unusable(user: OperationsUser, needed: str) -> Refusal | None:
+    """Why a portal may not act as an enabled user: FC3003, or None where it may. ``needed``: the portal's role."""
+    never = {role for role in user.roles if role.casefold() in _NEVER}
+    if never:
+        bypasses = {role.casefold() for role in never} == {BYPASS.casefold()}
+        return Refusal(
+            "FC3003",
+            f"The mapped operations user {'bypasses the policies' if bypasses else 'is an administrator'}.",
+            hint=f"Policies do not restrain such a user: map one without {', '.join(sorted(never))}.",
+        )
+    if needed not in user.roles:
+        return Refusal(
+            "FC3003",
+            "The mapped operations user may not be used from a portal.",
+            hint=f"Give the user the role {needed}.",
+        )
+    return None
 
 
 def require_mapped(principal: Principal) -> Principal:

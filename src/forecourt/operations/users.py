@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from forecourt.kernel.plan import Witness
-from forecourt.kernel.predicate import Column, Compare, Const, Match, Param, Predicate, all_of
+from forecourt.kernel.predicate import TRUE, Column, Compare, Const, Match, Param, Predicate, all_of
 from forecourt.kernel.principal import OperationsUser
 from forecourt.kernel.relation import Output, Select, Source, TableName
 from forecourt.operations.definitions import UserTables
@@ -133,6 +133,22 @@ class Users:
             same = Match("wildcard", Column("u", str(users.email)), Param("email"))
             found += await self._ids(table(users.table), users.id, same, {"email": email})
         return await self.get(found[0]) if len(set(found)) == 1 else None
+
+    async def everybody(self) -> list[OperationsUser]:
+        """All users, disabled ones too, by id; those of the tables in one statement."""
+        found = dict(self._declared)
+        if self._tables is not None:
+            select = replace(users_select(self._tables), where=TRUE)
+            rows = (await self._database.read(compile_witness(select, self._catalog), (), {})).rows
+            deciding = [name for name in self._names if name in DECIDING]
+            by_id: dict[str, list[dict[str, str | None]]] = {}
+            for row in rows:
+                record = dict(zip(self._names, row, strict=True))
+                by_id.setdefault(str(record["id"]), []).append(record)
+            for user_id, records in by_id.items():
+                mark = fingerprint([tuple(record[name] for name in deciding) for record in records])
+                found.setdefault(user_id, _user(records, mark))
+        return [found[user_id] for user_id in sorted(found)]
 
     async def external(self) -> list[OperationsUser]:
         """Every enabled external user, by id: whom audit asks about."""

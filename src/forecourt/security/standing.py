@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid5
 
 from forecourt.kernel.plan import Witness
-from forecourt.kernel.predicate import TRUE, Column, Compare, Const, Param, all_of
+from forecourt.kernel.predicate import TRUE, And, Column, Compare, Const, Param, all_of
 from forecourt.kernel.principal import DataverseUser, OperationsUser
 from forecourt.kernel.relation import Output, Select, Source, TableName
 from forecourt.security.ownership import OWN, units
@@ -92,6 +92,14 @@ DEFAULT_TEAM = Select(
 )
 TREE = Select((Source("u", UNITS),), TRUE, _named("u", "businessunitid", "parentbusinessunitid"))
 
+
+def _of_everybody(select: Select) -> Select:
+    """The select for all users, with whose each row is as its last output."""
+    parts = select.where.items if isinstance(select.where, And) else (select.where,)
+    where = all_of(*(part for part in parts if part != _IS_USER))
+    return replace(select, where=where, outputs=(*select.outputs, *_named("s", "domainname")))
+
+
 _SELECTS = {"person": PERSON, "teams": MEMBERSHIPS, "default": DEFAULT_TEAM, "tree": TREE}
 _WITNESSES = {name: Witness(select, f"witness.dataverse.{name}", "dataverse") for name, select in _SELECTS.items()}
 
@@ -128,6 +136,11 @@ class Standings:
         self._statements: Mapping[str, ReadStatement] = {
             name: compile_witness(select, catalog) for name, select in _SELECTS.items()
         }
+        self._all: Mapping[str, ReadStatement] = {
+            name: compile_witness(_of_everybody(select), catalog)
+            for name, select in _SELECTS.items()
+            if select is not TREE
+        }
 
     async def get(self, user: OperationsUser, fresh: bool = False) -> Standing:
         """The standing of an operations user. ``fresh``: as the database has it now."""
@@ -152,19 +165,44 @@ class Standings:
             return Standing(values=marks, witnesses=tuple(witnesses))
         teams = [row for name in ("teams", "default") for row in await self._rows(name, user, marks)]
         witnesses += [_WITNESSES["teams"], _WITNESSES["default"]]
-        found = DataverseUser(
-            UUID(person[0][0]), UUID(person[0][1]), tuple(sorted({UUID(row[0]) for row in teams if row[0]}))
-        )
-        held = {(name, found.business_unit) for name in (BASIC_USER, *self._rules.users.get(user.id, ()))}
-        held |= {(name, found.business_unit) for row in person if (name := self._name(row[3]))}
-        held |= {(name, UUID(row[1])) for row in teams if row[1] and (name := self._name(row[2]))}
-        roles = frozenset(name for name, _ in held)
-        beneath: Mapping[UUID, frozenset[UUID]] = {}
-        if any(self._reaches_down(name) for name in roles):
-            beneath = descendants(await self._rows("tree", user, marks))
+        tree: Texts = ()
+        if any(self._reaches_down(name) for name, _ in self._held(user.id, person, teams)):
+            tree = await self._rows("tree", user, marks)
             witnesses.append(_WITNESSES["tree"])
-        values = {**marks, OWN: [found.id, *found.teams], **self._units(held, beneath)}
-        return Standing(found, roles, values, tuple(witnesses))
+        found = self._standing(user.id, person, teams, descendants(tree))
+        return Standing(found.user, found.roles, {**marks, **found.values}, tuple(witnesses))
+
+    def _held(self, user_id: str, person: Texts, teams: Texts) -> set[tuple[str, UUID]]:
+        """The roles of a user with the business unit in which each is held."""
+        unit = UUID(person[0][1])
+        held = {(name, unit) for name in (BASIC_USER, *self._rules.users.get(user_id, ()))}
+        held |= {(name, unit) for row in person if (name := self._name(row[3]))}
+        return held | {(name, UUID(row[1])) for row in teams if row[1] and (name := self._name(row[2]))}
+
+    def _standing(self, user_id: str, person: Texts, teams: Texts, beneath: Mapping[UUID, frozenset[UUID]]) -> Standing:
+        """A standing without witnesses, from the rows that make it."""
+        held = self._held(user_id, person, teams)
+        ids = tuple(sorted({UUID(row[0]) for row in teams if row[0]}))
+        found = DataverseUser(UUID(person[0][0]), UUID(person[0][1]), ids)
+        values = {OWN: [found.id, *found.teams], **self._units(held, beneath)}
+        return Standing(found, frozenset(name for name, _ in held), values)
+
+    async def everybody(self) -> Mapping[str, Standing]:
+        """The standing of every enabled user of Dataverse by operations user id, without witnesses. In five statements,
+        however many users there are: for tools of administrators."""
+        rows: dict[str, dict[str, list[tuple[str | None, ...]]]] = {}
+        for name, statement in self._all.items():
+            for *row, user_id in (tuple(row) for row in (await self._database.read(statement, (), {})).rows):
+                rows.setdefault(str(user_id), {}).setdefault(name, []).append(tuple(row))
+        tree = (await self._database.read(self._statements["tree"], (), {})).rows
+        beneath = descendants([tuple(row) for row in tree])
+        found = {}
+        for user_id, parts in rows.items():
+            person = parts.get("person", [])
+            if person and person[0][1] is not None and person[0][2] != "true":
+                teams = [*parts.get("teams", []), *parts.get("default", [])]
+                found[user_id] = self._standing(user_id, person, teams, beneath)
+        return found
 
     async def _rows(self, name: str, user: OperationsUser, marks: dict[str, object]) -> Texts:
         result = await self._database.read(self._statements[name], (), {USER: user.id})

@@ -5,8 +5,23 @@ condition failed, with which values. ``facts``: rows as they might be. ``change`
 verdict. ``reverse``: everybody who can see a row. ``explainer``: puts them together. The texts are for administrators.
 """
 
-from forecourt.security.explain.answers import Answer, Change, Explanation, Failed, Verdict
-from forecourt.security.explain.explainer import Explainer
+from forecourt.security.explain.answers import Answer, Change, Explanation, Failed, Seen, Sighting, Verdict
+from forecourt.security.explain.explainer import Asked, Explainer
+from forecourt.security.explain.reverse import Reverse
 from forecourt.security.explain.subject import Question, Subject, Subjects
 
-__all__ = ["Answer", "Change", "Explainer", "Explanation", "Failed", "Question", "Subject", "Subjects", "Verdict"]
+__all__ = [
+    "Answer",
+    "Asked",
+    "Change",
+    "Explainer",
+    "Explanation",
+    "Failed",
+    "Question",
+    "Reverse",
+    "Seen",
+    "Sighting",
+    "Subject",
+    "Subjects",
+    "Verdict",
+]

@@ -10,14 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Failed:
-    """A condition that a row does not meet. ``values``: what it compared, as ``column = value``."""
+    """A condition that a row does not meet, as a sentence with the values that it compared."""
 
-    condition: str
-    values: tuple[str, ...] = ()
-
-    @property
-    def text(self) -> str:
-        return self.condition + (f" ({', '.join(self.values)})" if self.values else "")
+    text: str
 
 
 @dataclass(frozen=True)
@@ -55,20 +50,20 @@ class Change:
 
 @dataclass(frozen=True)
 class Answer:
-    """The verdict of one door. ``change``: all steps that are needed to turn a no, () where nothing was found;
-    ``rows``: without a key, how many rows the door admits."""
+    """The verdict of one door. ``rows``: without a key, how many rows the door admits. ``changes``: what would turn a
+    no, the smallest first; each has all the steps that are needed."""
 
     door: str
     address: str
     admits: bool
     layers: tuple[LayerVerdict, ...]
     rows: int | None = None
-    change: tuple[Change, ...] = ()
+    changes: tuple[tuple[Change, ...], ...] = ()
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """``found``: whether the row exists; None without a key."""
+    """``found``: whether the row exists, None without a key; ``rows``: without a key, how many rows there are."""
 
     identity: str
     table: str
@@ -77,6 +72,7 @@ class Explanation:
     column: str | None
     found: bool | None
     answers: tuple[Answer, ...]
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Sight:
+class Sighting:
     """Who reaches a row: at every door, of all ``asked`` identities."""
 
     table: str

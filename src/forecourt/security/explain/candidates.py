@@ -88,10 +88,12 @@ class Candidates:
         found: list[State] = []
         for rule in failing:
             why = await self._why(state, rule.condition)
+            if isinstance(rule.subject, TablePermission):
+                found += await self._membership(state, rule, rule.subject)
             for missing in why.missing[:TRIED]:
                 fact = FurtherRow(missing.table, missing.values)
                 text = f"a row in {missing.text}"
-                cost = 1.5 if missing.personal else 1.2
+                cost = 1.2 + 0.2 * missing.distance
                 found.append(state.step(Change("data", text, rule.where), cost, facts=(*state.facts, fact)))
             for wanted in why.wanted:
                 table = self._sight.tables.get(wanted.column.alias, wanted.column.alias)
@@ -100,6 +102,33 @@ class Candidates:
                     text = f"set {table}.{wanted.column.name} of the row to {shown(value)}"
                     found.append(state.step(Change("data", text, rule.where), 2.0, facts=(*state.facts, set_to)))
         return found
+
+    async def _membership(self, state: State, rule: Rule, permission: TablePermission) -> list[State]:
+        """The contact, or its account, with the values by which an access type finds its rows."""
+        link = state.rules.portal.relationships.get((self._entity.name, permission.relationship or ""))
+        contact = state.principal.contact
+        if permission.scope not in (Access.CONTACT, Access.ACCOUNT) or link is None or contact is None:
+            return []
+        values = [(theirs, await self._value(own)) for own, theirs in link.match]
+        if any(not isinstance(value, str | int | UUID) for _, value in values):
+            return []
+        pairs = ", ".join(f"{name} = {shown(value)}" for name, value in values)
+        given = tuple((name, str(value) if isinstance(value, UUID) else value) for name, value in values)
+        if permission.scope is Access.ACCOUNT:
+            account = dict(given).get("accountid")
+            changed = replace(
+                contact,
+                account_columns=(*contact.account_columns, *given),
+                account=UUID(str(account)) if account is not None else contact.account,
+            )
+            text = f"put the contact under the account with {pairs}"
+        elif any(name == "contactid" for name, _ in given):
+            return []
+        else:
+            changed = replace(contact, columns=(*contact.columns, *given))
+            text = f"set {pairs} on the contact"
+        principal = replace(state.principal, contact=changed)
+        return [state.step(Change("data", text, rule.where), 1.3, principal=principal)]
 
     def _enabled(self, state: State) -> Iterator[State]:
         names = frozenset(self._entity.fields)
@@ -137,7 +166,7 @@ class Candidates:
         roles = sorted(state.principal.web_roles)
         if not roles:
             return
-        options: list[tuple[Access, str | None, float]] = [(Access.GLOBAL, None, 7.0)]
+        options: list[tuple[Access, str | None, float]] = [(Access.GLOBAL, None, 10.0)]
         for (table, name), link in portal.relationships.items():
             if table == self._entity.name:
                 scope = Access.CONTACT if link.target == "contact" else Access.ACCOUNT
@@ -258,7 +287,7 @@ class Candidates:
         company = await self._value(self._entity.company)
         if not isinstance(company, str):
             return []
-        found = []
+        found: list[State] = []
         name = self._entity.virtual_of or self._entity.name
         wanted = {operation for operation in Operation for rule in failing if rule.subject == operation.value}
         for operation in wanted:

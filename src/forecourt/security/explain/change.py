@@ -29,6 +29,9 @@ from forecourt.security.scopes import person_values, user_values
 #: States that are looked at before the search gives up.
 LOOKS = 60
 
+#: Changes that are offered, and how much more the others may cost than the first.
+OFFERED, DEARER = 3, 2.0
+
 
 class Changes:
     """Searches for one door and one row. ``mapped``: operations users that a contact could be mapped to, best first."""
@@ -43,27 +46,30 @@ class Changes:
         self._sight = sight
         self._candidates = Candidates(entity, question, scope, sight, mapped, self._why)
 
-    async def smallest(self) -> tuple[Change, ...]:
-        """All steps of the cheapest change that was found; () where none was."""
+    async def found(self) -> tuple[tuple[Change, ...], ...]:
+        """The cheapest changes, each with all its steps; () where none was found."""
         order = count()
         start = State(self._enforcer.rules, self._scope.principal)
         heap = [(0.0, next(order), start)]
-        seen: set[tuple[str, ...]] = set()
+        seen: set[frozenset[str]] = set()
+        turning: list[State] = []
         for _ in range(LOOKS):
-            if not heap:
-                return ()
+            if not heap or len(turning) == OFFERED:
+                break
             _, _, state = heapq.heappop(heap)
+            if turning and state.cost > turning[0].cost + DEARER:
+                break
+            if any(known.texts <= state.texts for known in turning):
+                continue
             admitted, failing, about = await self._judged(state)
             if admitted:
-                return state.changes
-            if failing is None:
-                continue
-            for candidate in await self._candidates.of(state, failing, about):
-                key = tuple(sorted(change.text for change in candidate.changes))
-                if key not in seen:
-                    seen.add(key)
-                    heapq.heappush(heap, (candidate.cost, next(order), candidate))
-        return ()
+                turning.append(state)
+            elif failing is not None:
+                for candidate in await self._candidates.of(state, failing, about):
+                    if candidate.texts not in seen:
+                        seen.add(candidate.texts)
+                        heapq.heappush(heap, (candidate.cost, next(order), candidate))
+        return tuple(state.changes for state in turning)
 
     # -- judging a state -----------------------------------------------------------------------------------------
 

@@ -48,11 +48,12 @@ _OPPOSITE = {"eq": "is", "ne": "is not", "lt": "is below", "le": "is not above",
 
 @dataclass(frozen=True)
 class Missing:
-    """A row that is not there: with it, the condition would hold. ``personal``: it would say who the person is."""
+    """A row that is not there: with it, the condition would hold. ``distance``: how far it is from being a mere
+    membership: it would say who the person is, or be a second row of what the asked row hangs on."""
 
     table: TableName
     values: tuple[tuple[str, object], ...]
-    personal: bool = False
+    distance: int = 0
 
     @property
     def text(self) -> str:
@@ -155,6 +156,8 @@ async def _comparison(sight: Sight, leaf: Predicate, wanted: bool) -> Findings:
         return _named(operand, values, sight)
 
     match leaf:
+        case Compare(op, left, Param(name)) if sight.values.get(name) is None:
+            text = f"{said(left)}: the person has no {name}"
         case Compare(op, left, right):
             text = f"{said(left)} {words[op]} {said(right)}"
         case In(operand, listed):
@@ -255,8 +258,11 @@ async def _here(sight: Sight, select: Select) -> Findings:
         wanted.append(Wanted(outer[0], tuple(value for (value,) in distinct if value is not None)))
     elif len(pairs) > 1:
         wanted += _one_differs(outer, mine, distinct)
-    missing = [row for source in select.sources if (row := await _missing(sight, select, source)) is not None]
-    missing.sort(key=lambda row: row.personal)
+    near = {column.alias for link in links for column in columns_in(link)}
+    missing = [row for source in select.sources if (row := await _missing(sight, select, source, near)) is not None]
+    missing.sort(key=lambda row: row.distance)
+    nearest = [row for row in missing if row.distance < 2]
+    missing = nearest or missing
     if missing:
         texts.append(Failed(f"there is no row in {missing[0].text}"))
     return Findings(tuple(texts), tuple(missing), tuple(wanted))
@@ -290,7 +296,7 @@ def _one_differs(
             yield Wanted(column, tuple(dict.fromkeys(values)))
 
 
-async def _missing(sight: Sight, select: Select, source: Source) -> Missing | None:
+async def _missing(sight: Sight, select: Select, source: Source, near: set[str]) -> Missing | None:
     """The row of one source whose presence alone would complete the path, if there is such a row."""
     if source.join == "left":
         return None
@@ -311,7 +317,8 @@ async def _missing(sight: Sight, select: Select, source: Source) -> Missing | No
         value = _value(operand, values_of, sight.values)
         if value is None or found.setdefault(name, value) != value:
             return None  # a comparison with null never holds, and one row cannot be two things
-    return Missing(source.table, tuple(found.items()), any(params_in(part) for part in conditions))
+    personal = any(params_in(part) for part in conditions)
+    return Missing(source.table, tuple(found.items()), personal + 2 * (source.alias in near))
 
 
 def _settings(conditions: Sequence[Predicate], alias: str) -> list[tuple[str, Operand]] | None:
@@ -357,7 +364,7 @@ async def _forbidden(sight: Sight, select: Select) -> Findings:
 
 def _whose(condition: Predicate) -> str:
     names = params_in(condition)
-    return f" ({', '.join(_source(name) for name in names)})" if names else ""
+    return f" (by {', '.join(_source(name) for name in names)})" if names else ""
 
 
 # ------------------------------------------------------------------------------------------------------ words

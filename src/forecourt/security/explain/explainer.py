@@ -74,8 +74,10 @@ class Explainer:
     ) -> Explanation:
         """The same with the question, as it is printed."""
         answers = await self.explain(asked, subject, question)
-        found = await sight(subject, {}).some(TRUE) if subject.keyed else None
-        return Explanation(asked.label, table, key, question.operation, question.column, found, answers)
+        looked = sight(subject, {})
+        found = await looked.some(TRUE) if subject.keyed else None
+        rows = None if subject.keyed else await looked.count(TRUE)
+        return Explanation(asked.label, table, key, question.operation, question.column, found, answers, rows)
 
     async def _answer(self, asked: Asked, subject: Subject, question: Question, door: Door, changes: bool) -> Answer:
         entity, gate = subject.at(door), self.gate(door)
@@ -96,10 +98,10 @@ class Explainer:
             verdicts.insert(0, _plain("identity", asked.fault.code, asked.fault.text))
         there = not subject.keyed or await looked.some(TRUE)
         admits = there and bool(known.get(decision)) and asked.fault is None
-        steps: tuple[Change, ...] = ()
+        steps: tuple[tuple[Change, ...], ...] = ()
         if changes and there and not admits and asked.fault is None:
             search = Changes(gate.enforcer, unbound, entity, asking, looked, lambda: self._mappable(subject, asking))
-            steps = await search.smallest()
+            steps = await search.found()
         rows = None if subject.keyed else int(known.get(decision) or 0)
         return Answer(door, DOORS[door], admits, tuple(verdicts), rows, steps)
 
@@ -128,7 +130,8 @@ class Explainer:
         found = known[rule.condition]
         verdict = Verdict(layer.name, rule.name, bool(found), rule.detail, rule.where)
         if not looked.subject.keyed:
-            return replace(verdict, rows=int(found or 0))
+            counted = rule.condition not in (TRUE, FALSE)
+            return replace(verdict, rows=int(found or 0) if counted else None)
         if found is None:
             return replace(verdict, admits=None)
         if found or (admitted and layer.any) or rule.condition == FALSE:

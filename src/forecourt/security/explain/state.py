@@ -26,6 +26,11 @@ class State:
     changes: tuple[Change, ...] = ()
     cost: float = 0.0
 
+    @property
+    def texts(self) -> frozenset[str]:
+        """What the steps are, in any order."""
+        return frozenset(change.text for change in self.changes)
+
     def step(self, change: Change, cost: float, **parts: object) -> State:
         changed = replace(self, changes=(*self.changes, change), cost=self.cost + cost)
         return replace(changed, **parts)  # type: ignore[arg-type]
