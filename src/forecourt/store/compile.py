@@ -161,7 +161,7 @@ class Statement:
         keys: list[Expression] = []
         families: dict[str, Family | None] = {}
         for place, output in enumerate(select.outputs, 1):
-            assert not isinstance(output.operand, Looked)
+            assert not isinstance(output.operand, Looked | Holds)
             column, families[output.name] = computed.column(output.operand, scope)
             columns.append(column.label(quoted_name(output.name, True)))
             if not isinstance(output.operand, Aggregate):

@@ -14,6 +14,7 @@ from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import Column, Predicate
 from forecourt.kernel.principal import Door, OperationsUser
 from forecourt.security import ownership
+from forecourt.security.columns import RIGHTS
 from forecourt.security.explain.answers import Change
 from forecourt.security.explain.conditions import Findings, shown
 from forecourt.security.explain.facts import FurtherRow, RowValue
@@ -36,6 +37,7 @@ from forecourt.security.rules import (
 )
 from forecourt.security.rules import Scope as Access
 from forecourt.security.scope import Scope
+from forecourt.security.writing import OPERATIONS
 
 #: Candidates of one kind that are tried.
 TRIED = 4
@@ -138,12 +140,11 @@ class Candidates:
 
     def _permissions(self, state: State, right: Right, failing: tuple[Rule, ...]) -> Iterator[State]:
         portal, held = state.rules.portal, state.principal.web_roles
-        by_id = {permission.id: permission for permission in portal.permissions}
         who = "the contact" if state.principal.contact is not None else "anonymous visitors"
         for rule in failing:
             if not isinstance(rule.subject, TablePermission):
                 continue
-            permission, root = rule.subject, root_of(rule.subject, by_id)
+            permission, root = rule.subject, root_of(rule.subject, portal.by_id)
             if root is None:
                 continue
             if right not in permission.rights:
@@ -351,6 +352,7 @@ class Candidates:
             rules = replace(state.rules, portal=replace(state.rules.portal, columns=columns))
             text = f"add {column} to the site setting Webapi/{self._entity.name}/fields"
             yield state.step(Change("rule", text), 3.0, rules=rules)
+        yield from self._profiles(state, column)
         user = state.principal.operations_user
         if user is None:
             return
@@ -379,6 +381,21 @@ class Candidates:
                 yield state.step(
                     Change("rule", text, str(grant.where)), 3.0, rules=replace(state.rules, operations=operations)
                 )
+
+    def _profiles(self, state: State, column: str) -> Iterator[State]:
+        """Column permissions that leave the column out, each with it."""
+        portal, operation = state.rules.portal, OPERATIONS.get(self._question.operation, Operation.READ)
+        if not self._scope.portal_door or operation not in RIGHTS:
+            return
+        for profile in portal.profiles:
+            if profile.table != self._entity.name or not profile.web_roles & state.principal.web_roles:
+                continue
+            rights = profile.columns.get(column, profile.others) | {RIGHTS[operation]}
+            wider = replace(profile, columns={**profile.columns, column: rights})
+            profiles = tuple(wider if item is profile else item for item in portal.profiles)
+            text = f"{operation.value} of {column} in column permission profile '{profile.name}'"
+            rules = replace(state.rules, portal=replace(portal, profiles=profiles))
+            yield state.step(Change("rule", text, str(profile.where)), 3.0, rules=rules)
 
     async def _value(self, name: str) -> object:
         """A field of the row as it is."""

@@ -18,7 +18,7 @@ from forecourt.kernel.predicate import FALSE, TRUE, Predicate, Slot, all_of, any
 from forecourt.kernel.principal import Door, OperationsUser
 from forecourt.odata.slots import slot_kind
 from forecourt.security import appending, ownership
-from forecourt.security.enforce import OPERATIONS, Enforcer, admitted, written
+from forecourt.security.enforce import Enforcer, admitted, written
 from forecourt.security.explain.subject import Doing, Question
 from forecourt.security.grants import may_call
 from forecourt.security.lowering import RIGHTS, Lowering
@@ -34,6 +34,7 @@ from forecourt.security.rules import (
     TablePermission,
 )
 from forecourt.security.scope import Scope
+from forecourt.security.writing import OPERATIONS
 from forecourt.security.xds import Filter, broken, holds
 
 WRITES: Mapping[Doing, WriteOperation] = {"create": "create", "update": "update", "delete": "delete"}
@@ -177,7 +178,7 @@ class _Chain:
     # -- the portal ----------------------------------------------------------------------------------------------
 
     def _enabled(self) -> Layer:
-        opened = self.entity.name in self.rules.portal.columns
+        opened = self.entity.name in self.rules.portal.columns or bool(self.entity.pairs)
         rule = Rule(
             f"Webapi/{self.entity.name}/enabled",
             TRUE if opened else FALSE,
@@ -190,12 +191,13 @@ class _Chain:
         portal, held = self.rules.portal, self.scope.principal.web_roles
         doing = self.question.operation
         right = TIES[doing][0] if doing in TIES else RIGHTS[self.operations[0]]
-        by_id = {permission.id: permission for permission in portal.permissions}
-        found = []
-        for permission in portal.permissions:
-            if permission.table != self.entity.name:
-                continue
-            found.append(self._node(permission, root_of(permission, by_id), held, right))
+        found = [
+            self._node(permission, root_of(permission, portal.by_id), held, right)
+            for permission in portal.permissions
+            if permission.table == self.entity.name
+        ]
+        if self.entity.pairs and right in (Right.CREATE, Right.DELETE):
+            found = [Rule("both rows", self._pair(right), "a pair takes Append and Append To on both of its rows")]
         if not found:
             found.append(Rule("none", None, f"no permission names {self.entity.name}"))
         return Layer("table permission", tuple(found), any=True, about=right)
@@ -213,6 +215,12 @@ class _Chain:
         condition = self._in_rule(node_predicate(self.rules.portal, self.enforcer.model, permission))
         detail = f"access type {permission.scope.name.title()}, web role {_listed(roles & held)}"
         return Rule(permission.name, condition, detail, where, permission)
+
+    def _pair(self, right: Right) -> Predicate:
+        try:
+            return self.lowering.permitted(self.entity, "", right)
+        except Refusal:
+            return FALSE
 
     def _in_rule(self, condition: Predicate) -> Predicate:
         self.lowering.in_rule()

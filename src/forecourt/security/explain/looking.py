@@ -51,14 +51,14 @@ class Sight:
 
     async def columns(self, columns: Sequence[Column], limit: int = 1) -> list[tuple[object, ...]]:
         """The values of columns, of up to ``limit`` rows."""
+        if not columns:
+            return [()] if await self.some(TRUE) else []
         outputs = tuple(Output(f"c{n}", column, None) for n, column in enumerate(columns))
         return await self.rows(outputs, [], limit)
 
     async def rows(
         self, outputs: tuple[Output, ...], named: Sequence[Predicate], limit: int, given: Given | None = None
     ) -> list[tuple[object, ...]]:
-        if not outputs:
-            outputs = (Output("t0", Holds(TRUE), None),)
         select = Select(
             self.sources,
             self.where,
