@@ -146,7 +146,7 @@ def test_a_select_of_the_systems_own_is_compiled_where_nobody_asks_for_rows() ->
     lookers = {module for module in modules() if "look" in {called for called, _ in calls(module)}}
     assert lookers <= {"security/explain/looking.py"}
     cohorts = {module for module in modules() if "cohort" in {called for called, _ in calls(module)}}
-    assert cohorts <= {"security/audit/auditor.py"}
+    assert cohorts <= {"security/audit/asking.py"}
 
 
 def test_the_systems_own_statements_are_made_where_they_are_listed() -> None:

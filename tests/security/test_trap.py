@@ -168,13 +168,15 @@ async def test_as_shipped_the_few_are_as_clean_and_check_finds_nothing(copy: Cop
 
 async def test_the_attached_solution_as_shipped_is_clean(adventureworks: Installation) -> None:
     from forecourt.cli.auditing.people import identities
+    from forecourt.cli.auditing.surroundings import surroundings
     from forecourt.security.audit import Auditor
+    from support import adventureworks as attached
 
     forecourt = adventureworks.forecourt
     people = await identities(forecourt)
-    report = await Auditor(forecourt.operations_gate, forecourt.dataverse_gate).run(
-        people, forecourt.definitions.findings
-    )
+    around = await surroundings(forecourt, attached.ROOT)
+    auditor = Auditor(forecourt.operations_gate, forecourt.dataverse_gate, around=around)
+    report = await auditor.run(people, forecourt.definitions.findings)
     assert report.findings == ()
     assert report.identities >= 13
     assert report.comparisons >= 20

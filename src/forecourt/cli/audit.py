@@ -10,15 +10,19 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from forecourt.cli.auditing import document, text
+from forecourt.app import build
+from forecourt.cli.auditing import document, page, sarif, text
 from forecourt.cli.auditing.people import identities
 from forecourt.cli.auditing.surroundings import surroundings
 from forecourt.cli.workspace import console, opened, solution_argument
-from forecourt.security.audit import Auditor, Report, Severity
+from forecourt.security.audit import Auditor, Differ, Limits, Planes, Report, Severity
+from forecourt.settings import from_environment
 
 FORMATS: dict[str, Callable[[Report], str]] = {
     "text": lambda report: "\n".join(text.lines(report)),
     "json": document.as_json,
+    "sarif": sarif.as_sarif,
+    "html": page.as_html,
 }
 
 SEVERITIES = {severity.word: severity for severity in Severity}
@@ -41,6 +45,20 @@ SEVERITIES = {severity.word: severity for severity in Severity}
     show_default=True,
     help="The least severity that ends with 1. 'unknown' is what could not be compared.",
 )
+@click.option(
+    "--diff",
+    "earlier",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="EARLIER",
+    help="Compare SOLUTION with this one over the data of SOLUTION: who gains or loses which rows?",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=1),
+    default=600.0,
+    show_default=True,
+    help="Seconds for one comparison; what takes longer is reported as unknown.",
+)
 def audit(
     solution: Path,
     data: Path | None,
@@ -49,21 +67,32 @@ def audit(
     output: Path | None,
     baseline: Path | None,
     fail_on: str,
+    earlier: Path | None,
+    patience: float,
 ) -> None:
     """Compares what every external identity reaches at each door of SOLUTION.
 
-    Exit code 1 when there is a finding: rows that one door shows and another hides, a grant that no active policy
-    constrains, an administrator behind a portal contact, a policy that can never be active. Exit code 2 when there is
-    nobody to compare.
+    Finds rows that one door shows and another hides, copies that show more than their source, columns that leak, what
+    visitors and whoever registers reach, administrators behind portal contacts, rules without effect. What could not
+    be compared is a finding, too.
+
+    Exit code 1 when there is a finding, 2 when there is nobody to compare.
 
     \b
     Examples:
       forecourt audit examples/contoso
+      forecourt audit my-solution --format html --output audit.html
+      forecourt audit --diff last-release my-solution
       forecourt audit my-solution --format json --output audit.json
       forecourt audit my-solution --baseline audit.json --fail-on warning
     """
     known = document.baseline(baseline) if baseline is not None else None
-    report = asyncio.run(_audit(solution, data, known))
+    limits = Limits(patience=patience)
+    if earlier is not None:
+        report = asyncio.run(_compared(earlier, solution, data, limits))
+        report = report if known is None else document.compared(report, known)
+    else:
+        report = asyncio.run(_audit(solution, data, known, limits))
     shown = FORMATS["json" if as_json else form](report)
     if output is not None:
         output.write_text(shown + "\n", "utf-8")
@@ -75,9 +104,9 @@ def audit(
         raise click.exceptions.Exit(2)
 
 
-async def _audit(solution: Path, data: Path | None, known: document.Baseline | None) -> Report:
+async def _audit(solution: Path, data: Path | None, known: document.Baseline | None, limits: Limits) -> Report:
     async with opened(solution, data) as forecourt:
-        with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+        with _progress() as progress:
             task = progress.add_task("Looking people up", total=None)
             people = await identities(forecourt)
             progress.update(task, description="Comparing doors", total=len(people))
@@ -85,8 +114,30 @@ async def _audit(solution: Path, data: Path | None, known: document.Baseline | N
                 forecourt.operations_gate,
                 forecourt.dataverse_gate,
                 lambda done: progress.advance(task, done),
-                around=await surroundings(forecourt, solution),
-                known=None if known is None else known.rights,
+                limits,
+                await surroundings(forecourt, solution),
+                None if known is None else known.rights,
             )
             report = await auditor.run(people, forecourt.definitions.findings)
     return report if known is None else document.compared(report, known)
+
+
+async def _compared(earlier: Path, solution: Path, data: Path | None, limits: Limits) -> Report:
+    """The solution against an earlier one, over one set of databases."""
+    async with opened(solution, data) as later:
+        before = await build(earlier, later.databases, from_environment())
+        with _progress() as progress:
+            task = progress.add_task("Looking people up", total=None)
+            then, now = await identities(before), await identities(later)
+            progress.update(task, description="Comparing solutions", total=len(now))
+            differ = Differ(
+                Planes(before.operations_gate, before.dataverse_gate),
+                Planes(later.operations_gate, later.dataverse_gate),
+                lambda done: progress.advance(task, done),
+                limits,
+            )
+            return await differ.run(then, now)
+
+
+def _progress() -> Progress:
+    return Progress(console=console, transient=True, disable=not sys.stderr.isatty())

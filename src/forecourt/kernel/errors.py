@@ -66,7 +66,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC7002": (0, "The portal shows rows that the source hides from the same identity."),
     "FC7003": (0, "An external identity holds a grant on an entity that no active policy constrains."),
     "FC7004": (0, "An administrator is the target of a portal mapping."),
-    "FC7005": (0, "A policy whose context no role carries is never active."),
+    "FC7005": (0, "A well-formed rule cannot mean what its author meant."),
     "FC7006": (0, "Table permissions by themselves reach rows that the source hides from the same identity."),
     "FC7007": (0, "Rows can be changed directly that the portal does not let be changed."),
     "FC7008": (0, "A column can be read at one door that another hides."),
@@ -77,7 +77,8 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC7013": (0, "An external user holds a role that policies do not restrain."),
     "FC7014": (0, "People may change a value that decides what they reach."),
     "FC7015": (0, "People have a right that the baseline does not know."),
-    "FC7016": (0, "Of two solutions, one lets an identity reach what the other does not."),
+    "FC7016": (0, "The later of two solutions lets an identity reach what the earlier one did not."),
+    "FC7017": (0, "The later of two solutions keeps an identity from what the earlier one let it reach."),
 }
 
 

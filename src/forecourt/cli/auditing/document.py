@@ -53,7 +53,7 @@ def record(finding: Finding) -> dict[str, Any]:
         "others": finding.others,
         "rows": finding.rows,
         "example": finding.example,
-        "where": finding.where,
+        "where": finding.written,
         "subject": finding.subject,
     }
 

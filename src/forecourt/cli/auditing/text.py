@@ -40,6 +40,6 @@ def line(finding: Finding) -> str:
         parts.append(f"for example {finding.example}")
     if finding.rule:
         parts.append(finding.rule)
-    if finding.where:
-        parts.append(f"see {finding.where}")
+    if finding.written:
+        parts.append(f"see {finding.written}")
     return "; ".join(parts)

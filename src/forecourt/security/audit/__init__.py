@@ -1,18 +1,30 @@
 """Audit: what every identity from outside reaches at each door, compared set by set.
 
-identities   who is asked about, in classes of one rule shape
-algebra      differences of predicates, as conjunctive queries
-questions    how the database is asked about all people of a class at once
-doors        rows at one door and not at another
-grants       grants that no policy restrains
-findings     what is found, its severity and its fingerprint
-auditor      all of it in turn
+identities    who is asked about, in classes of one rule shape
+surroundings  what has to be known beside the rules
+algebra       differences of predicates, as conjunctive queries
+questions     how the database is asked about all people of a class at once
+asking        questions put to the databases
+doors         rows at one door and not at another
+copies        dual-written copies and their sources
+columns       columns at one door and not at another
+reach         what visitors and newcomers reach
+grants        grants that no policy restrains
+roles         roles and values that undo other rules
+idle          rules without effect
+rights        who may do what in short, to be compared with a baseline
+findings      what is found, its severity and its fingerprint
+auditor       all of it in turn
+changes       two solutions compared over the same data
 """
 
 from __future__ import annotations
 
-from forecourt.security.audit.auditor import Auditor, Limits
+from forecourt.security.audit.asking import Limits
+from forecourt.security.audit.auditor import Auditor
+from forecourt.security.audit.changes import Differ
 from forecourt.security.audit.findings import Finding, Report, Severity
 from forecourt.security.audit.identities import Identity
+from forecourt.security.audit.planes import Planes
 
-__all__ = ["Auditor", "Finding", "Identity", "Limits", "Report", "Severity"]
+__all__ = ["Auditor", "Differ", "Finding", "Identity", "Limits", "Planes", "Report", "Severity"]

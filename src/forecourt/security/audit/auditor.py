@@ -9,10 +9,10 @@ finding of its own (FC7000), never fine.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from forecourt.kernel.errors import DefinitionError, Refusal
+from forecourt.kernel.errors import DefinitionError
+from forecourt.security.audit.asking import LIMITS, Asking, Limits
 from forecourt.security.audit.columns import columns
 from forecourt.security.audit.copies import Copies
 from forecourt.security.audit.doors import Check, Doors
@@ -21,35 +21,12 @@ from forecourt.security.audit.grants import unconstrained
 from forecourt.security.audit.identities import Class, Identity, classes
 from forecourt.security.audit.idle import idle
 from forecourt.security.audit.planes import Planes
-from forecourt.security.audit.questions import Question, ask, lifted
 from forecourt.security.audit.reach import public, standing
 from forecourt.security.audit.rights import Reached, new, rights, unknown_right
 from forecourt.security.audit.roles import deciding, unrestrained
 from forecourt.security.audit.surroundings import ALONE, Surroundings
-from forecourt.security.gate import Gate, Plane
+from forecourt.security.gate import Gate
 from forecourt.security.rules import Operation
-from forecourt.store.cohort.attributes import Attributes
-from forecourt.store.cohort.session import Count, Unanswered, cohort
-
-#: Identities of a class that a cohort holds at most.
-AT_ONCE = 20_000
-
-#: Identities with a finding of their own, of one class, table and pair of doors; the others are counted.
-LISTED = 1_000
-
-#: Classes under way at once, and seconds for one question.
-CONCURRENCY = 2
-PATIENCE = 600.0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What an audit may take. ``patience``: seconds for one question."""
-
-    at_once: int = AT_ONCE
-    listed: int = LISTED
-    concurrency: int = CONCURRENCY
-    patience: float = PATIENCE
 
 
 class Auditor:
@@ -63,7 +40,7 @@ class Auditor:
         operations: Gate,
         dataverse: Gate,
         progress: Callable[[int], None] = lambda done: None,
-        limits: Limits = Limits(),
+        limits: Limits = LIMITS,
         around: Surroundings = ALONE,
         known: frozenset[str] | None = None,
     ) -> None:
@@ -72,22 +49,20 @@ class Auditor:
         self._doors = Doors(self._planes)
         self._copies = Copies(self._planes, around.copies)
         self._progress = progress
-        self._limits = limits
+        self._asking = Asking(limits)
         self._known = known
-        self._comparisons = 0
 
     async def run(self, identities: Sequence[Identity], checks: Iterable[DefinitionError] = ()) -> Report:
         """Everything that is found, worst first."""
-        self._comparisons = 0
-        groups = list(classes(identities, self._limits.at_once))
-        turn = asyncio.Semaphore(self._limits.concurrency)
+        groups = list(classes(identities, self._asking.limits.at_once))
+        turn = asyncio.Semaphore(self._asking.limits.concurrency)
         held: dict[RightHeld, None] = {}
 
         async def one(group: Class) -> list[Finding]:
             async with turn:
                 reached = list(rights(self._planes, group))
                 held.update(dict.fromkeys(item.right for item in reached))
-                found = [item async for item in self.differences(group, list(self._checks(group, reached)))]
+                found = [item async for item in self._asking.differences(group, list(self._checks(group, reached)))]
                 found += self._created(group, reached)
                 self._progress(len(group.members))
                 return found
@@ -102,7 +77,7 @@ class Auditor:
         return Report(
             tuple(sorted(_told_once(found), key=in_order)),
             len(people),
-            self._comparisons,
+            self._asking.comparisons,
             len(groups),
             tuple(sorted(held, key=lambda right: (right.people, right.door, right.table, right.operation))),
         )
@@ -138,53 +113,6 @@ class Auditor:
             yield from standing(self._planes, group, self._around)
             yield from self._copies.columns(group)
 
-    async def differences(self, group: Class, checks: Sequence[Check]) -> AsyncIterator[Finding]:
-        """What the questions about one class bring to light."""
-        self._comparisons += len(checks)
-        for check in checks:
-            if check.obstacles and check.asked.way != "contained":
-                yield _unknown(check, group, check.obstacles[0])
-        asking = [check for check in checks if check.asked.way != "contained" and not check.obstacles]
-        by_plane: dict[int, tuple[Plane, list[Check]]] = {}
-        for check in asking:
-            plane = check.gate.plane_of(check.asked.entity)
-            by_plane.setdefault(id(plane.database), (plane, []))[1].append(check)
-        for plane, waiting in by_plane.values():
-            attributes = Attributes(plane.catalog)
-            ready: list[tuple[Check, Question]] = []
-            for check in waiting:
-                try:
-                    ready.append((check, lifted(check.asked, attributes)))
-                except Refusal as refusal:
-                    yield _unknown(check, group, refusal.message)
-            async with cohort(plane.database, self._limits.patience) as session:
-                await session.fill(attributes, [member.values for member in group.members])
-                for check, asked in ready:
-                    try:
-                        answer = await ask(session, asked, attributes, len(group.members), self._limits.listed)
-                    except Unanswered as reason:
-                        yield _unknown(check, group, reason.reason)
-                        continue
-                    for finding in self._told(check, group, answer):
-                        yield finding
-
-    def _told(self, check: Check, group: Class, answer: Mapping[int, Count]) -> list[Finding]:
-        """A finding for each identity, up to a limit; the last one says how many more there are."""
-        worst = sorted(answer.values(), key=lambda count: (-count.rows, count.person))
-        shown = worst[: self._limits.listed]
-        key = check.asked.entity.key
-        found = [
-            check.told(
-                group.members[count.person],
-                count.rows,
-                ",".join(f"{name}={value}" for name, value in zip(key, count.key, strict=False)),
-            )
-            for count in shown
-        ]
-        if len(worst) > len(shown):
-            found[-1] = replace(found[-1], others=len(worst) - len(shown))
-        return found
-
 
 def _told_once(findings: Iterable[Finding]) -> list[Finding]:
     """Each finding once: the one that counts rows before the one that does not."""
@@ -200,17 +128,3 @@ def _faults(identity: Identity) -> list[Finding]:
         return []
     code = "FC7004" if fault.code == "FC3003" else "FC7000"
     return [Finding(code, fault.message, fault.hint, identity=identity.label, subject=fault.message)]
-
-
-def _unknown(check: Check, group: Class, reason: str) -> Finding:
-    told = check.told(group.first, 0, "")
-    return Finding(
-        "FC7000",
-        f"{check.asked.entity.collection} could not be compared for {len(group.members)} identities: {reason}",
-        f"what could not be asked is whether {told.code} holds: {told.title[0].lower()}{told.title[1:]}",
-        check.asked.entity.name,
-        group.first.label,
-        where=told.where,
-        subject=f"{told.code} {told.subject}",
-        others=len(group.members) - 1,
-    )

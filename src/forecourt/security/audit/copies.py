@@ -12,20 +12,22 @@ from dataclasses import dataclass, replace
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
-from forecourt.kernel.predicate import FALSE, TRUE, Compare, Exists, Predicate, all_of
+from forecourt.kernel.predicate import FALSE, TRUE, Column, Compare, Exists, Predicate, all_of, negate
 from forecourt.kernel.principal import Door
-from forecourt.kernel.relation import Select, Source, aliases_of
+from forecourt.kernel.relation import Output, Select, Source, aliases_of
+from forecourt.security.audit.algebra import Flat, canonical
 from forecourt.security.audit.doors import DONE, Check
 from forecourt.security.audit.findings import Finding
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
-from forecourt.security.audit.questions import question
+from forecourt.security.audit.questions import Apart, Question, Shape, question
 from forecourt.security.audit.surroundings import Copy
 from forecourt.security.enforce import admitted
 from forecourt.security.lowering import Lowering
 from forecourt.security.permissions import nodes
 from forecourt.security.rules import Operation, PortalRules, Right, Rules, Scope
 from forecourt.security.scope import Scope as AskerScope
+from forecourt.store.cohort.attributes import COHORT, NUMBER, PERSON, ROW, ROWS
 
 #: Prefixes of the aliases of a source's tables, and of the tables that lookups lead to.
 _SOURCE, _LOOKUP = "s_", "k_"
@@ -57,15 +59,70 @@ class Copies:
         lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
         lowering.in_rule()
         belongs = lowering.predicate(copy.filter, copy.table, "")
-        wide = all_of(reached, belongs, self._counterpart(copy, lowering, TRUE, scope))
-        narrow: Predicate = FALSE
         direct = first.scope(Door.OPERATIONS)
+        shown: Predicate = FALSE
         if direct is not None:
             shown = admitted(self._planes.operations.enforcer, direct, copy.entity, _SOURCE, Operation.READ)
-            narrow = FALSE if shown == FALSE else self._counterpart(copy, lowering, shown, direct)
-        asked = question(Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of), copy.table, wide, narrow)
-        told = _Wider(copy, operation, _names(self._planes, first, copy.table, operation), not copy.exact)
-        yield Check(self._planes.dataverse, asked, told, () if copy.exact and self._together(copy) else _APART)
+        told = _Wider(copy, operation, _names(self._planes, first, copy.table, operation))
+        gate, plain = self._planes.dataverse, Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
+        reached = all_of(reached, belongs)
+        if not copy.exact:
+            yield Check(gate, Question(copy.table, "each"), told, _UNCLEAR)
+        elif self._together(copy):
+            wide = all_of(reached, self._counterpart(copy, lowering, TRUE, scope))
+            narrow = FALSE if direct is None or shown == FALSE else self._counterpart(copy, lowering, shown, direct)
+            yield Check(gate, question(plain, copy.table, wide, narrow), told)
+        else:
+            apart = self._apart(copy, plain, reached, shown, direct or scope)
+            yield Check(gate, Question(copy.table, "apart"), told, apart=apart)
+
+    def _apart(self, copy: Copy, table: Lowering, reached: Predicate, shown: Predicate, scope: AskerScope) -> Apart:
+        """The question where the copy is in one database and its source in another: the key carries from one to the
+        other, each part in the type of the source's column."""
+        pairs = Shape(table, copy.table).pairs(reached)
+        sources, where, outputs = list(pairs.sources), [pairs.where], list(pairs.outputs)
+        nullable = pairs.nullable
+        for place, part in enumerate(copy.key):
+            own: Column = table.column(copy.table, "", part.column)
+            if part.reference is not None:
+                entity, prefix = part.reference.entity, f"{_LOOKUP}{place}_"
+                sources.append(Source(prefix + entity.root.alias, entity.root.table, "inner"))
+                where.append(Compare("eq", table.column(entity, prefix, part.reference.id_field), own))
+                own = table.column(entity, prefix, part.reference.natural)
+                nullable |= table.nullable(entity, prefix)
+            outputs.append(Output(f"k{place}", own, None))
+        found = replace(pairs, sources=tuple(sources), where=all_of(*where), outputs=tuple(outputs), nullable=nullable)
+        gate = self._planes.operations
+        enforcer = gate.enforcer
+        source = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
+
+        def there(condition: Predicate) -> Predicate:
+            links = (
+                Compare("eq", source.column(copy.entity, _SOURCE, part.field), Column(ROW, f"k{place}"))
+                for place, part in enumerate(copy.key)
+            )
+            wanted = all_of(*links, condition)
+            tables = source.sources(copy.entity, _SOURCE, Operation.READ, aliases_of(wanted))
+            return Exists(Select(tables, wanted, nullable=source.nullable(copy.entity, _SOURCE)))
+
+        missing = all_of(there(TRUE), negate(there(shown)) if shown != FALSE else TRUE)
+        select = Select(
+            (
+                Source(PERSON, COHORT),
+                Source(ROW, ROWS, "inner", Compare("eq", Column(ROW, NUMBER), Column(PERSON, NUMBER))),
+            ),
+            canonical(missing),
+            (Output("@number", Column(PERSON, NUMBER), None), Output("key", Column(ROW, "key"), None)),
+        )
+        catalog = gate.plane_of(copy.entity).catalog
+        columns = [copy.entity.fields[part.field] for part in copy.key]
+        tables = {s.alias: s.table for s in copy.entity.sources}
+        types = tuple(
+            found_column.type if (found_column := catalog.column(tables[f.source], f.column)) is not None else "text"
+            for f in columns
+        )
+        first = self._planes.dataverse.plane_of(copy.table)
+        return Apart(first, gate, copy.entity, Flat().nested(found), Flat().nested(select), types)
 
     def _together(self, copy: Copy) -> bool:
         """Whether one statement reaches both sides."""
@@ -136,7 +193,7 @@ class Copies:
                     )
 
 
-_APART = ("the copy and its source are not in one database, or their keys do not compare plainly",)
+_UNCLEAR = ("the integration key goes through a value map",)
 
 
 def _without_self(rules: Rules) -> Rules:
@@ -159,7 +216,6 @@ class _Wider:
     copy: Copy
     operation: Operation
     named: str
-    unclear: bool
 
     def __call__(self, identity: Identity, rows: int, example: str) -> Finding:
         return Finding(

@@ -18,7 +18,7 @@ from forecourt.security.audit.algebra import canonical
 from forecourt.security.audit.findings import Finding
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
-from forecourt.security.audit.questions import Question, question
+from forecourt.security.audit.questions import Apart, Question, question
 from forecourt.security.enforce import admitted
 from forecourt.security.gate import Gate
 from forecourt.security.lowering import RIGHTS, Lowering
@@ -49,12 +49,13 @@ class Told(Protocol):
 class Check:
     """One comparison for a class: the question, the database that answers it, and what an answer means.
 
-    ``obstacles``: why it cannot be asked, where it cannot."""
+    ``obstacles``: why it cannot be asked, where it cannot. ``apart``: how two databases are asked."""
 
     gate: Gate
     asked: Question
     told: Told
     obstacles: tuple[str, ...] = ()
+    apart: Apart | None = None
 
 
 class Doors:

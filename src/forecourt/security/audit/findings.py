@@ -47,6 +47,7 @@ SEVERITIES: Mapping[str, Severity] = {
     "FC7014": Severity.ERROR,
     "FC7015": Severity.WARNING,
     "FC7016": Severity.WARNING,
+    "FC7017": Severity.NOTE,
 }
 
 
@@ -82,10 +83,15 @@ class Finding:
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
     @property
+    def written(self) -> str:
+        """``where``, '' for what stands in no file."""
+        return "" if self.where.startswith("(built in)") else self.where
+
+    @property
     def place(self) -> tuple[str, int]:
         """File and line of ``where``; ('', 0) for none."""
-        file, _, line = self.where.rpartition(":")
-        return (file, int(line)) if line.isdigit() and file != "(built in)" else ("", 0)
+        file, _, line = self.written.rpartition(":")
+        return (file, int(line)) if line.isdigit() else ("", 0)
 
 
 @dataclass(frozen=True)

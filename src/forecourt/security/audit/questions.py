@@ -7,6 +7,7 @@ One question covers all people whose rules have one shape. How it is asked depen
     joined       equations lead from people to rows: pairs of them, by joining
     complement   the wide predicate does not look at the person: all its rows, less the pairs that both admit
     each         anything else: a pass over the rows for each person
+    apart        the two predicates are about two databases: pairs of one, in chunks, are looked up in the other
 
 ``nullable`` holds whatever a request's predicate takes for nullable, and every column of the entity: exactness before
 speed.
@@ -22,13 +23,14 @@ from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import TRUE, Column, Predicate, all_of, negate
 from forecourt.kernel.relation import Output, Select, Source, aliases_of
 from forecourt.security.audit.algebra import Flat, alternatives, joined, mentions, remainder
+from forecourt.security.gate import Gate, Plane
 from forecourt.security.lowering import Lowering
 from forecourt.security.rules import Operation
 from forecourt.store.cohort.attributes import COHORT, NUMBER, PERSON, Attributes
 from forecourt.store.cohort.session import Count, Session
 from forecourt.store.cohort.statements import compile_each, compile_pairs, compile_rows
 
-Way = Literal["contained", "once", "joined", "complement", "each"]
+Way = Literal["contained", "once", "joined", "complement", "each", "apart"]
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,26 @@ class Question:
     missing: Select | None = None
 
 
+@dataclass(frozen=True)
+class Apart:
+    """A question to two databases: ``pairs`` of the first, person, key and what leads to the second; ``missing``: those
+    of them, as rows of ROWS, that the second lacks. ``gate`` and ``entity``: of the second."""
+
+    first: Plane
+    gate: Gate
+    entity: Entity
+    pairs: Select
+    missing: Select
+    types: tuple[str, ...]
+
+
 def question(lowering: Lowering, entity: Entity, wide: Predicate, narrow: Predicate) -> Question:
     """How to find the rows of ``entity`` that ``wide`` admits and ``narrow`` does not. ``lowering``: of the scope that
     the outer joins of the entity belong to."""
     here, rest = remainder(wide, narrow)
     if rest == TRUE:
         return Question(entity, "contained")
-    shape = _Shape(lowering, entity)
+    shape = Shape(lowering, entity)
     where = all_of(here, negate(rest))
     found = shape.rows(where)
     personal = "" in mentions(where) or any("" in mentions(source.on) for source in found.sources)
@@ -67,7 +82,7 @@ def question(lowering: Lowering, entity: Entity, wide: Predicate, narrow: Predic
 
 
 @dataclass(frozen=True)
-class _Shape:
+class Shape:
     """The selects of one entity."""
 
     lowering: Lowering
@@ -119,6 +134,8 @@ async def ask(
             left = {number: rows for number, rows in left.items() if rows}
             keys = await _keys(session, asked, attributes, list(left)[:shown])
             return {number: Count(number, rows, keys.get(number, ())) for number, rows in left.items()}
+        case "apart":
+            raise ValueError("A question to two databases is put to both.")
         case "each":
             assert asked.missing is not None
             counts = await session.counts(compile_each(asked.missing, catalog, first=False), list(range(people)))

@@ -41,6 +41,11 @@ NUMBER = "number"
 #: The table with list-valued values, one row for each member of a list.
 LISTS = TableName("pg_temp", "forecourt_cohort_lists")
 
+#: The table with pairs found in another database, its alias, and the columns beside a person's number: ``key``, the key
+#: of the row there as text, and ``k0``, ``k1``, … that lead to rows here.
+ROWS = TableName("pg_temp", "forecourt_cohort_rows")
+ROW = "@row"
+
 #: PostgreSQL's names of the types that values are bound as.
 _TYPES: Mapping[Family, str] = {
     Family.INTEGER: "int8",
@@ -61,11 +66,13 @@ class Attributes:
     """The values of people that queries ask for, and the columns that hold them.
 
     ``columns``: (name of the value, type) -> column of the cohort. ``lists``: (name, type) -> number of the list.
+    ``carried``: types of what leads from pairs of another database to rows here.
     """
 
     catalog: Catalog
     columns: dict[tuple[str, str], str] = field(default_factory=dict)
     lists: dict[tuple[str, str], int] = field(default_factory=dict)
+    carried: tuple[str, ...] = ()
     _aliases: int = 0
 
     def lifted(self, select: Select) -> Select:
@@ -78,10 +85,10 @@ class Attributes:
         columns = {NUMBER: number} | {name: TableColumn(name, kind) for (_, kind), name in self.columns.items()}
         kinds = {f"value_{kind}": TableColumn(f"value_{kind}", kind) for _, kind in self.lists}
         lists = {NUMBER: number, "list": TableColumn("list", "int4", nullable=False), **kinds}
-        return replace(
-            self.catalog,
-            tables={**self.catalog.tables, COHORT: Table(COHORT, columns), LISTS: Table(LISTS, lists)},
-        )
+        rows = {NUMBER: number, "key": TableColumn("key", "text")}
+        rows |= {f"k{place}": TableColumn(f"k{place}", kind) for place, kind in enumerate(self.carried)}
+        own = {COHORT: Table(COHORT, columns), LISTS: Table(LISTS, lists), ROWS: Table(ROWS, rows)}
+        return replace(self.catalog, tables={**self.catalog.tables, **own})
 
     def _select(self, select: Select, outer: Mapping[str, TableName]) -> Select:
         tables = {**outer, **{source.alias: source.table for source in select.sources}}

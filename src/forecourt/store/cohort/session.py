@@ -17,7 +17,7 @@ import asyncpg
 from asyncpg import exceptions as pg
 
 from forecourt.kernel.observe import SystemWork
-from forecourt.store.cohort.attributes import COHORT, LISTS, NUMBER, Attributes
+from forecourt.store.cohort.attributes import COHORT, LISTS, NUMBER, ROWS, Attributes
 from forecourt.store.cohort.statements import NUMBERS
 from forecourt.store.database import Database
 from forecourt.store.failures import is_gone, refuse
@@ -87,6 +87,29 @@ class Session:
             )
         await self._connection.execute(f"analyze {COHORT}; analyze {LISTS}")
 
+    async def carry(self, attributes: Attributes, rows: Sequence[Sequence[object]]) -> None:
+        """Makes the table of pairs anew: (number, key, what leads to rows here …)."""
+        kinds = [f"k{place} {kind}" for place, kind in enumerate(attributes.carried)]
+        await self._connection.execute(
+            f"drop table if exists {ROWS};"
+            f"create temporary table {ROWS.name} ({', '.join([f'{NUMBER} int not null', 'key text', *kinds])})"
+        )
+        types = ("int4", "text", *attributes.carried)
+        lines = ("\t".join(_text(v, kind) for v, kind in zip(row, types, strict=True)) + "\n" for row in rows)
+        names = [NUMBER, "key", *(f"k{place}" for place in range(len(attributes.carried)))]
+        await self._copy(ROWS.name, names, lines)
+        await self._connection.execute(f"analyze {ROWS}")
+
+    async def chunks(self, statement: ReadStatement, size: int) -> AsyncIterator[list[Any]]:
+        """The rows of a statement, so many at a time, never all of them in memory. Raises Unanswered."""
+        try:
+            async with self._connection.transaction():
+                cursor = await self._connection.cursor(statement.sql, *statement.collect((), {}))
+                while rows := await cursor.fetch(size):
+                    yield list(rows)
+        except pg.QueryCanceledError:
+            raise Unanswered(f"the database had no answer within {self._limit:g} seconds") from None
+
     async def _copy(self, table: str, columns: list[str], rows: Iterable[str]) -> None:
         async def source() -> AsyncIterator[bytes]:
             for row in rows:
@@ -130,7 +153,8 @@ async def cohort(database: Database, limit: float, memory: int = MEMORY) -> Asyn
                 yield Session(connection, limit)
             finally:
                 if not connection.is_closed():
-                    await connection.execute(f"drop table if exists {COHORT}; drop table if exists {LISTS}; reset all")
+                    gone = (f"drop table if exists {name}" for name in (COHORT, LISTS, ROWS))
+                    await connection.execute("; ".join((*gone, "reset all")))
     except Exception as error:
         if is_gone(error):
             refuse(error)

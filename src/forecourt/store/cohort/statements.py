@@ -40,6 +40,12 @@ def compile_pairs(branches: Sequence[Select], catalog: Catalog) -> ReadStatement
     return statement.finish(query, (NUMBER, "rows", "key"), "list")
 
 
+def compile_rowset(select: Select, catalog: Catalog) -> ReadStatement:
+    """The pairs themselves, each once, every output as text."""
+    statement = Statement(catalog)
+    return statement.finish(statement.as_text(select).distinct(), [output.name for output in select.outputs], "list")
+
+
 def compile_rows(select: Select, catalog: Catalog) -> ReadStatement:
     """One row: how many rows there are, and the least key."""
     statement = Statement(catalog)
