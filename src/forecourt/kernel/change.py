@@ -61,7 +61,7 @@ class Written:
 
 
 class Rows(Protocol):
-    """Rows for business logic, inside of the same unit of work. ``gate``: everything as the asking person."""
+    """Rows for business logic, inside of the same unit of work."""
 
     async def find(self, entity: str, key: Mapping[str, object]) -> Mapping[str, object] | None:
         """One row by any unique key, or None."""
@@ -90,7 +90,8 @@ class Draft:
 
     ``supplied``: names of the fields that the asker set. ``before``: the row as it is, for an update or delete;
     ``after``: the row as it has become, at ``finish``. ``rows``: further rows, as the system itself, in the same unit
-    of work. ``work``: the unit of work (opaque here). ``shared``: values passed from one stage to a later one.
+    of work; ``asker``: as who asks. ``work``: the unit of work (opaque here). ``shared``: values passed from one stage
+    to a later one.
     """
 
     entity: Entity
@@ -99,6 +100,7 @@ class Draft:
     values: dict[str, object]
     supplied: frozenset[str]
     rows: Rows
+    asker: Rows
     work: Any
     before: Mapping[str, object] | None = None
     after: Mapping[str, object] | None = None

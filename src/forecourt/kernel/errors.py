@@ -61,6 +61,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC6005": (0, "A security policy can have no effect, or not the intended one."),
     "FC6006": (0, "Native protection cannot be given to the database, or not to this role."),
     "FC6007": (0, "A permission of the site can have no effect, or opens more than it seems to."),
+    "FC6008": (0, "Somebody has two duties that a rule keeps apart."),
     "FC7000": (0, "Something could not be compared: whether it is safe is not known."),
     "FC7001": (0, "Rows can be read directly that the portal hides."),
     "FC7002": (0, "The portal shows rows that the source hides from the same identity."),

@@ -28,6 +28,7 @@ class OperationsUser:
 
     ``companies``: the legal entities each role counts in, as pairs (role, ids or None for all). ``external``: holds
     SystemExternalUser. ``fingerprint``: of the rows that the user was read from, '' where a file defines it.
+    ``contexts``: context strings that business logic has set for this call (operations-and-integration 4.1).
     """
 
     id: str
@@ -41,6 +42,7 @@ class OperationsUser:
     attributes: tuple[tuple[str, str], ...] = ()
     language: str = "en-US"
     fingerprint: str = ""
+    contexts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

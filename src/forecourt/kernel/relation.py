@@ -8,11 +8,26 @@ or made distinct comes with its own conditions, and what stands around it filter
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from forecourt.kernel.predicate import TRUE, And, Column, Const, Exists, Not, Operand, Or, Predicate, operands
+from forecourt.kernel.predicate import (
+    TRUE,
+    And,
+    Column,
+    Const,
+    Exists,
+    Not,
+    Operand,
+    Or,
+    Predicate,
+    all_of,
+    any_of,
+    map_operands,
+    negate,
+    operands,
+)
 from forecourt.kernel.types import Kind
 
 
@@ -157,6 +172,37 @@ def aliases_of(item: Predicate) -> set[str]:
         for source in inner.sources:
             found |= aliases_of(source.on)
     return found
+
+
+def columns_of(item: Predicate) -> frozenset[tuple[str, str]]:
+    """Every column that a predicate names itself, as (alias, name); those inside of ``Exists`` left out."""
+    return frozenset((found.alias, found.name) for found in operands(item) if isinstance(found, Column))
+
+
+def renamed(item: Predicate, names: Mapping[str, str], fresh: Callable[[str], str]) -> Predicate:
+    """The predicate with other aliases, inside of ``Exists`` too; the sources there get aliases that are ``fresh``."""
+
+    def other(operand: Operand) -> Operand:
+        return Column(names.get(operand.alias, operand.alias), operand.name) if isinstance(operand, Column) else operand
+
+    match item:
+        case And(items):
+            return all_of(*(renamed(child, names, fresh) for child in items))
+        case Or(items):
+            return any_of(*(renamed(child, names, fresh) for child in items))
+        case Not(child):
+            return negate(renamed(child, names, fresh))
+        case Exists(select):
+            inner = {**names, **{source.alias: fresh(source.alias) for source in select.sources}}
+            return Exists(
+                Select(
+                    tuple(Source(inner[s.alias], s.table, s.join, renamed(s.on, inner, fresh)) for s in select.sources),
+                    renamed(select.where, inner, fresh),
+                    nullable=frozenset((inner.get(alias, alias), name) for alias, name in select.nullable),
+                )
+            )
+        case _:
+            return map_operands(item, other)
 
 
 def _selects(item: Predicate) -> Iterator[Select]:

@@ -31,7 +31,7 @@ from forecourt.kernel.errors import DefinitionError, Refusal, not_found
 from forecourt.kernel.model import Entity, Where
 from forecourt.kernel.plan import ReadPlan
 from forecourt.kernel.predicate import Slot
-from forecourt.kernel.principal import OperationsUser, Principal
+from forecourt.kernel.principal import Door, OperationsUser, Principal
 from forecourt.kernel.types import Kind
 from forecourt.odata.signature import Parameter, Signature, ValueType, json_value, read_parameters
 from forecourt.odata.slots import slot_kind
@@ -39,9 +39,9 @@ from forecourt.operations.hooks import Hook, Hooks
 from forecourt.security.gate import Gate
 from forecourt.security.grants import Granted, may_call
 from forecourt.security.lowering import unmapped
+from forecourt.security.rows import AskerRows, SystemRows
 from forecourt.security.scope import Scope
 from forecourt.security.services import NO_CONTENT, Answer, Call
-from forecourt.security.writes import SystemRows
 from forecourt.store.work import Work
 
 Key = tuple[tuple[str, object], ...]
@@ -61,12 +61,21 @@ _KINDS: Mapping[object, Kind | None] = {
 
 class Called(Mapping[str, Any]):
     """What an action is called on: the fields of its row, none on a set. ``rows``: rows of any data entity, as the
-    system; ``principal``: who calls; ``company``: the row's legal entity, else the caller's."""
+    system; ``asker``: as who calls; ``principal``: who that is; ``company``: the row's legal entity, else the
+    caller's."""
 
     def __init__(
-        self, entity: Entity, key: Key, values: Mapping[str, object], rows: Rows, principal: Principal, company: str
+        self,
+        entity: Entity,
+        key: Key,
+        values: Mapping[str, object],
+        rows: Rows,
+        asker: Rows,
+        principal: Principal,
+        company: str,
     ) -> None:
         self.rows = rows
+        self.asker = asker
         self.principal = principal
         self.company = company
         self._entity = entity
@@ -154,7 +163,8 @@ class EntityAction:
         if not self._granted(user).counts_in(company):
             raise self._denied(f"You may not call {self.signature.name} in legal entity {company}.")
         own = tuple((name, values[name]) for name in entity.key) if values else ()
-        called = Called(entity, own, values, rows, scope.principal, company)
+        asker = AskerRows(self.gate, work, 2, scope.principal, Door.OPERATIONS)
+        called = Called(entity, own, values, rows, asker, scope.principal, company)
         return await self.hook.run(called, **arguments)
 
     def _granted(self, user: OperationsUser) -> Granted:

@@ -1,7 +1,8 @@
 """Shapes of the files under ``operations/`` of a solution.
 
 ``entities/*.yaml``: :class:`EntityFile`; ``enums.yaml``: :class:`EnumsFile`; ``roles.yaml``: :class:`RolesFile`;
-``policies/*.yaml``: :class:`PolicyFile`. Vocabulary: operations-and-integration 4.1, 5.1, 6.
+``policies/*.yaml``: :class:`PolicyFile`; ``constructs/*.yaml``: :class:`ConstructFile`.
+Vocabulary: operations-and-integration 4.1, 4.4, 5.1, 6.
 
 Tables are written ``schema.table``; a column of a joined table is written ``Alias.column``.
 """
@@ -113,19 +114,24 @@ class NumberSequencesFile(Record, frozen=True):
 
 
 class FieldGrants(Record, frozen=True):
-    """The fields a grant is limited to; left out: all fields."""
+    """The fields a grant is limited to, left out: all fields; and those that are denied, whatever else is granted."""
 
     read: tuple[str, ...] | None = None
     update: tuple[str, ...] | None = None
+    deny_read: tuple[str, ...] = ()
+    deny_update: tuple[str, ...] = ()
 
 
 class EntityPermission(Record, frozen=True):
-    """``actions``: those of the entity that may be called; a right to rows brings none of them along. ``modes``: data
-    services are ``/data`` and virtual tables, data management are data packages."""
+    """What is granted and what is denied; a denial wins over every grant. ``actions``: those of the entity that may be
+    called; a right to rows brings none of them along. ``modes``: data services are ``/data`` and virtual tables, data
+    management are data packages."""
 
-    grant: tuple[Grant, ...]
+    grant: tuple[Grant, ...] = ()
+    deny: tuple[Grant, ...] = ()
     fields: FieldGrants = FieldGrants()
     actions: tuple[str, ...] = ()
+    deny_actions: tuple[str, ...] = ()
     modes: Literal["All", "DataServices", "DataManagement"] = "All"
 
 
@@ -199,6 +205,25 @@ class UserTables(Record, frozen=True):
     companies: UserCompaniesTable | None = None
 
 
+class DutyOverride(Record, frozen=True):
+    """A role or a user of whom a conflict of duties has been accepted."""
+
+    reason: str
+    role: str | None = None
+    user: str | None = None
+
+
+class DutyRuleDefinition(Record, frozen=True):
+    """Two duties that nobody should have at once (segregation of duties)."""
+
+    name: str
+    first: str
+    second: str
+    severity: Literal["Low", "Medium", "High"] = "Medium"
+    risk: str = ""
+    overrides: tuple[DutyOverride, ...] = ()
+
+
 class RolesFile(Record, frozen=True):
     """``roles.yaml``."""
 
@@ -207,40 +232,56 @@ class RolesFile(Record, frozen=True):
     roles: dict[str, RoleDefinition] = {}
     users: tuple[UserDefinition, ...] = ()
     user_tables: UserTables | None = None
+    segregation_of_duties: tuple[DutyRuleDefinition, ...] = ()
 
 
 class QueryJoin(Record, frozen=True):
-    """A table joined in a policy query. ``on``: own column -> ``Alias.column`` (alias left out: the primary table)."""
+    """A table or a construct joined in a query. ``on``: own column, or key of the construct -> ``Alias.column`` (alias
+    left out: the primary table)."""
 
-    table: str
     on: dict[str, str]
+    table: str | None = None
+    construct: str | None = None
     alias: str | None = None
 
 
+RangeValue = str | int | float | bool
+
+
 class Range(Record, frozen=True):
-    """A condition of a policy query. A text that starts with ``$`` names a value of the user: ``$user.id``,
-    ``$user.email``, ``$user.company``, ``$user.<attribute>``."""
+    """A condition of a query. A text that starts with ``$`` names a value of the user: ``$user.id``, ``$user.email``,
+    ``$user.company``, ``$user.<attribute>``; or the moment of the call, in UTC: ``$now`` beside a date and time,
+    ``$today`` beside a date. Several conditions on one column may stand together (``ge`` and ``lt``)."""
 
     column: str
-    equals: str | int | bool | None = None
-    not_equals: str | int | bool | None = None
-    one_of: tuple[str | int, ...] | None = None
+    equals: RangeValue | None = None
+    not_equals: RangeValue | None = None
+    one_of: tuple[RangeValue, ...] | None = None
+    lt: RangeValue | None = None
+    le: RangeValue | None = None
+    gt: RangeValue | None = None
+    ge: RangeValue | None = None
+    between: tuple[RangeValue, ...] | None = None
+    like: str | None = None
+    starts_with: str | None = None
     is_null: bool | None = None
 
 
 class PolicyQuery(Record, frozen=True):
+    """Which rows of a query's first table are the user's."""
+
     joins: tuple[QueryJoin, ...] = ()
     ranges: tuple[Range, ...] = ()
 
 
 class ConstrainedTable(Record, frozen=True):
-    """A constrained table and the tables nested under it. ``relation``: own column -> column of the table above.
-
-    ``constrained: false``: only passed through.
-    """
+    """A constrained table or view and those nested under it. ``relation``: own column -> column of the table above;
+    ``expression``: where no such pairs tell it, comparisons with tables above: ``VendTable.party =
+    ContactPerson.contactforparty and ContactPerson.inactive = 0``. ``constrained: false``: only passed through."""
 
     table: str
-    relation: dict[str, str]
+    relation: dict[str, str] = {}
+    expression: str | None = None
     alias: str | None = None
     constrained: bool = True
     tables: tuple[ConstrainedTable, ...] = ()
@@ -268,3 +309,18 @@ class PolicyFile(Record, frozen=True):
     operation: OperationName = "AllOperations"
     not_exists: bool = False
     enabled: bool = True
+    help_text: str = ""
+    obsolete: bool = False
+    tags: tuple[str, ...] = ()
+
+
+class ConstructFile(Record, frozen=True):
+    """One construct: a set of keys that is the user's own, for queries of policies to join."""
+
+    name: str
+    table: str
+    keys: dict[str, str]
+    query: PolicyQuery = PolicyQuery()
+    alias: str | None = None
+    label: str = ""
+    refresh: Literal["PerSession", "PerInvocation"] = "PerSession"

@@ -2,7 +2,7 @@
 
 A solution's ``operations/*.py`` registers functions by decorator::
 
-    from forecourt.operations.hooks import Refused, action, default, finish, initial, validate
+    from forecourt.operations.hooks import Refused, action, context, default, finish, initial, validate
 
     @initial("SalesOrderHeaderV2Entity")
     def new_order(row):
@@ -28,6 +28,9 @@ Functions may be synchronous or asynchronous and run in the unit of work of the 
 is read and set by field name; values are stored ones (``Decimal``, ``date``, aware ``datetime``, an enum's value).
 What is wrong may be noted line by line (:meth:`Row.warning`); the write is turned down at the end of the stage, with
 all its lines. How actions are called is ``actions``' affair.
+
+``row.rows`` are rows as the system; ``row.asker`` are rows as who asks, under that user's privileges and policies. What
+a function says it is doing, ``with context("VendorAudit"):``, makes policies of context type ContextString active.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ from forecourt.kernel.errors import DefinitionError, Refusal
 from forecourt.kernel.model import Entity, Where
 from forecourt.kernel.plan import WriteOperation
 from forecourt.kernel.principal import Principal
+from forecourt.security.contexts import context as context
 from forecourt.store.folder import Faults
 from forecourt.store.scripts import load_scripts
 
@@ -126,7 +130,8 @@ def noted(shared: dict[str, object], key: str) -> list[str]:
 
 class Row(MutableMapping[str, Any]):
     """A row on its way: what is set by this write, else what it was. ``before``: the row as it was, None for a new one;
-    ``rows``: further rows of any data entity, as the system; ``principal``: who asks; ``operation``."""
+    ``rows``: further rows of any data entity, as the system; ``asker``: as who asks; ``principal``: who that is;
+    ``operation``."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
@@ -146,6 +151,10 @@ class Row(MutableMapping[str, Any]):
     @property
     def rows(self) -> Rows:
         return self._draft.rows
+
+    @property
+    def asker(self) -> Rows:
+        return self._draft.asker
 
     def warning(self, text: str) -> None:
         """Notes what is wrong (checkFailed): the write is turned down when the stage is over."""

@@ -22,6 +22,7 @@ from forecourt.kernel.plan import ReadPlan, SecuredPlan, Witness
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.relation import Select
 from forecourt.odata.shapes import entities_beside
+from forecourt.security.constructs import is_moment
 from forecourt.security.enforce import LIMIT, OFFSET, Enforcer
 from forecourt.security.rules import Rules
 from forecourt.security.scope import Scope
@@ -219,6 +220,7 @@ class Gate:
         def names(secured: SecuredPlan, statement: ReadStatement) -> tuple[str, ...]:
             return tuple(output.name for output in secured.select.outputs)
 
+        scope = scope.in_place
         prepared = self._prepare(scope, ("within", plan), lambda: plan, names)
         unit = await work.unit(self.plane_of(self.model.entities[plan.entity]).database)
         result = await unit.read(prepared.statement, slots, _Window(scope.values, None, 0))
@@ -288,11 +290,13 @@ class Gate:
 
 
 class _Window(dict[str, object]):
-    """The scope's values with the page's limits, without copying them."""
+    """The scope's values with the page's limits, without copying them; the moment is the same for the whole read."""
 
     def __init__(self, values: Mapping[str, object], limit: int | None, offset: int) -> None:
         super().__init__({LIMIT.name: limit, OFFSET.name: offset})
         self._values = values
 
     def __missing__(self, name: str) -> object:
+        if is_moment(name):
+            return self.setdefault(name, self._values[name])
         return self._values[name]

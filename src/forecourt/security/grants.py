@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from forecourt.kernel.predicate import FALSE, Compare, Const, In, Operand, Predicate, negate
 from forecourt.kernel.principal import OperationsUser, Principal
 from forecourt.security.rules import (
     NEVER_BEHIND_PORTAL,
@@ -57,6 +58,12 @@ class Granted:
         if any(folded == name.casefold() for name in self.closed):
             return False
         return self.companies is None or any(folded == name.casefold() for name in self.companies)
+
+    def within(self, company: Operand) -> Predicate:
+        """The rows of the legal entities in which it is granted. ``company``: where a row has its legal entity."""
+        if self.companies is not None:
+            return _among(company, self.companies)
+        return negate(_among(company, self.closed))
 
 
 DENIED = Granted(False, frozenset(), frozenset())
@@ -155,6 +162,12 @@ def _decided(
         hidden=frozenset().union(*(hidden for _, hidden in shown)),
         denials=denying,
     )
+
+
+def _among(company: Operand, ids: frozenset[str]) -> Predicate:
+    if len(ids) == 1:
+        return Compare("eq", company, Const(min(ids)))
+    return In(company, tuple(Const(name) for name in sorted(ids))) if ids else FALSE
 
 
 def _counts(limit: frozenset[str] | None, company: str | None) -> bool:

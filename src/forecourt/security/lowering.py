@@ -46,7 +46,7 @@ from forecourt.kernel.predicate import (
     operands,
 )
 from forecourt.kernel.principal import Door, Principal
-from forecourt.kernel.relation import Select, Source, aliases_of
+from forecourt.kernel.relation import Select, Source, TableName, aliases_of
 from forecourt.kernel.types import EMPTY_DATE, Kind
 from forecourt.security import appending, ownership
 from forecourt.security.columns import open_columns
@@ -216,12 +216,7 @@ class Lowering:
 
     def companies(self, entity: Entity, prefix: str, grant: Granted) -> Predicate:
         """The rows of the legal entities in which a grant counts."""
-        if entity.company is None:
-            return all_of()
-        column = self.column(entity, prefix, entity.company)
-        if grant.companies is None:
-            return negate(_among(column, grant.closed)) if grant.closed else all_of()
-        return _among(column, grant.companies)
+        return all_of() if entity.company is None else grant.within(self.column(entity, prefix, entity.company))
 
     def policies(self, entity: Entity, source: str, alias: str, operation: Operation) -> Predicate:
         """What the active policies put on the table of one of the entity's sources, under ``alias``."""
@@ -237,7 +232,12 @@ class Lowering:
         return Column(prefix + found.source, found.column)
 
     def nullable(self, entity: Entity, prefix: str) -> frozenset[tuple[str, str]]:
-        return frozenset((prefix + f.source, f.column) for f in entity.fields.values() if f.nullable)
+        """Columns of the entity's tables that may be null; those that only policies compare count as such."""
+        own = {(prefix + f.source, f.column) for f in entity.fields.values() if f.nullable}
+        return frozenset(own | {(prefix + s.alias, name) for s in entity.sources for name in self._compared(s.table)})
+
+    def _compared(self, table: TableName) -> frozenset[str]:
+        return self.rules.operations.compared.get(table, frozenset())
 
     def predicate(self, item: Predicate, entity: Entity, prefix: str) -> Predicate:
         """A predicate over the entity's fields as one over columns."""
@@ -396,13 +396,6 @@ class Lowering:
                 return Arith(op, self._operand(left, entity, prefix), self._operand(right, entity, prefix))
             case _:
                 return value
-
-
-def _among(column: Column, companies: frozenset[str]) -> Predicate:
-    ids = sorted(companies)
-    if len(ids) == 1:
-        return Compare("eq", column, Const(ids[0]))
-    return In(column, tuple(Const(company) for company in ids))
 
 
 def unmapped(principal: Principal) -> Refusal:

@@ -17,19 +17,17 @@ from forecourt.kernel.model import NOWHERE, Where
 from forecourt.kernel.predicate import (
     FALSE,
     TRUE,
-    Column,
-    Compare,
-    Exists,
-    Operand,
     Param,
     Predicate,
     all_of,
-    map_operands,
     operands,
 )
 from forecourt.kernel.principal import SYSTEM_ADMIN_ROLE as SYSTEM_ADMIN_ROLE
 from forecourt.kernel.principal import SYSTEM_ADMINISTRATOR as SYSTEM_ADMINISTRATOR
-from forecourt.kernel.relation import Select, Source, TableName
+from forecourt.kernel.relation import Source, TableName, columns_of
+from forecourt.security.constructs import NOW as NOW
+from forecourt.security.constructs import TODAY as TODAY
+from forecourt.security.constructs import ConstructJoin, timed
 
 #: Roles with a fixed meaning (operations-and-integration 3.1, 6).
 SECURITY_ADMINISTRATOR = "SysSecSecurityAdministrator"
@@ -142,56 +140,6 @@ class DutyRule:
         return self.first in duties and self.second in duties
 
 
-class Refresh(StrEnum):
-    """How long the set of a construct counts: as long as what it was made from is as it was, or for one statement."""
-
-    PER_SESSION = "PerSession"
-    PER_INVOCATION = "PerInvocation"
-
-
-#: Params of the moment of a call, in UTC. They are bound call by call, and nothing that rests on them is kept.
-NOW, TODAY = Param("clock.now"), Param("clock.today")
-
-
-@dataclass(frozen=True)
-class Construct:
-    """A set of keys that is the user's own, "mine", which policy queries join (operations-and-integration 4.4).
-
-    ``sources``/``filter``: the query, as of a policy; ``keys``: its columns by name.
-    """
-
-    name: str
-    sources: tuple[Source, ...]
-    filter: Predicate
-    keys: tuple[tuple[str, Column], ...]
-    refresh: Refresh = Refresh.PER_SESSION
-    label: str = ""
-    where: Where = NOWHERE
-
-
-@dataclass(frozen=True)
-class ConstructJoin:
-    """A construct in a policy query. ``on``: pairs (key of the construct, column of a source of the query)."""
-
-    construct: Construct
-    on: tuple[tuple[str, Column], ...]
-
-    @cached_property
-    def condition(self) -> Predicate:
-        """The set has a row of these keys, read in place. The aliases of its sources are ``mine.<construct>.<alias>``,
-        which no other source can have."""
-        found = self.construct
-        names = {source.alias: f"mine.{found.name}.{source.alias}" for source in found.sources}
-
-        def own(operand: Operand) -> Operand:
-            return Column(names[operand.alias], operand.name) if isinstance(operand, Column) else operand
-
-        keys = dict(found.keys)
-        links = [Compare("eq", own(keys[name]), column) for name, column in self.on]
-        sources = tuple(Source(names[s.alias], s.table, s.join, map_operands(s.on, own)) for s in found.sources)
-        return Exists(Select(sources, all_of(*links, map_operands(found.filter, own))))
-
-
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """A constrained table of a policy (operations-and-integration 4.2).
@@ -254,16 +202,21 @@ class Policy:
         return tuple(found)
 
     @cached_property
-    def read(self) -> frozenset[TableName]:
-        """Every table that deciding it reads: those of its query, its constructs and its tree."""
-        sources = (*self.sources, *(s for join in self.constructs for s in join.construct.sources))
-        return frozenset({source.table for source in sources} | {node.table for node in self.nodes})
-
-    @cached_property
     def timed(self) -> bool:
         """Whether it depends on the moment of the call."""
+        return timed(self.filter) or any(join.construct.timed for join in self.constructs)
+
+    @cached_property
+    def columns(self) -> frozenset[tuple[str, str]]:
+        """The columns that its query compares, those of constructs left out."""
+        return columns_of(all_of(self.filter, *(source.on for source in self.sources)))
+
+    @cached_property
+    def user_values(self) -> tuple[str, ...]:
+        """The values that its query compares with and a user may lack, as names of Params; the id is always there."""
         parts = [self.filter, *(join.construct.filter for join in self.constructs)]
-        return any(operand in (NOW, TODAY) for part in parts for operand in operands(part))
+        found = {item.name for part in parts for item in operands(part) if isinstance(item, Param)}
+        return tuple(sorted(name for name in found if name.startswith("user.") and name != "user.id"))
 
 
 class Scope(IntEnum):
@@ -389,6 +342,17 @@ class OperationsRules:
     #: The tables beneath each view of the database.
     views: Mapping[TableName, frozenset[TableName]] = field(default_factory=dict)
     segregation: tuple[DutyRule, ...] = ()
+
+    @cached_property
+    def compared(self) -> Mapping[TableName, frozenset[str]]:
+        """The columns of each constrained table that some policy compares in place."""
+        found: dict[TableName, set[str]] = {}
+        for policy in self.policies:
+            pairs = [(policy.primary, policy.sources[0].alias, policy.columns)]
+            pairs += [(node.table, node.alias, columns_of(node.condition)) for node in policy.nodes]
+            for table, alias, columns in pairs:
+                found.setdefault(table, set()).update(name for named, name in columns if named == alias)
+        return {table: frozenset(names) for table, names in found.items()}
 
     @cached_property
     def contexts(self) -> frozenset[str]:

@@ -1,5 +1,5 @@
-"""Resolving scopes: the umbrellas of a user's policies and its standing in Dataverse, read once and kept while their
-witnesses hold.
+"""Resolving scopes: the sets of a user's policies and constructs and its standing in Dataverse, read once and kept
+while their witnesses hold.
 
 The cache is bounded and is never trusted on its own: each statement that uses a cached umbrella checks the rows it
 was made from (see :class:`~forecourt.kernel.plan.Witness`).
@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -18,19 +18,42 @@ from uuid import UUID
 
 from forecourt.kernel.plan import Witness
 from forecourt.kernel.principal import INTEGRATION, Door, OperationsUser, Principal
+from forecourt.kernel.relation import Select, TableName
 from forecourt.kernel.types import Kind
-from forecourt.odata.fetchxml.clock import PREFIX as CLOCK
 from forecourt.odata.fetchxml.clock import moment_named
+from forecourt.security.constructs import Construct, is_moment
+from forecourt.security.contexts import contexts
 from forecourt.security.grants import usable_behind
 from forecourt.security.rules import BASIC_USER, Operation, Policy, Rules
 from forecourt.security.scope import Scope
 from forecourt.security.standing import Standing, Standings
-from forecourt.security.xds import active, bindable, padded, umbrella, umbrella_columns, values
+from forecourt.security.xds.activity import active
+from forecourt.security.xds.sets import (
+    bindable,
+    lasting,
+    member_values,
+    members,
+    padded,
+    set_name,
+    sized,
+    umbrella,
+    umbrella_columns,
+    values,
+)
 from forecourt.store.catalog import Catalog
 from forecourt.store.compile import compile_witness
 from forecourt.store.database import Database
 from forecourt.store.statements import ReadStatement
 from forecourt.store.witness import fingerprint
+
+#: Tells the moment, in UTC.
+Clock = Callable[[], dt.datetime]
+
+
+def utc_now() -> dt.datetime:
+    """The moment."""
+    return dt.datetime.now(dt.UTC)
+
 
 READERS: dict[Kind, Callable[[str], object]] = {
     Kind.STRING: str,
@@ -51,10 +74,15 @@ class UserBook(Protocol):
 
 
 @dataclass(frozen=True)
-class _Umbrellas:
+class _Sets:
+    """Bound sets of a user."""
+
     sizes: tuple[tuple[str, int | None], ...] = ()
     values: tuple[tuple[str, object], ...] = ()
     witnesses: tuple[Witness, ...] = ()
+
+    def with_(self, other: _Sets) -> _Sets:
+        return _Sets((*self.sizes, *other.sizes), (*self.values, *other.values), (*self.witnesses, *other.witnesses))
 
 
 class Scopes:
@@ -68,6 +96,7 @@ class Scopes:
         catalog: Catalog,
         keep: int = 20_000,
         standings: Standings | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         self.rules = rules
         self.standings = standings
@@ -75,8 +104,9 @@ class Scopes:
         self._database = database
         self._catalog = catalog
         self._keep = keep
-        self._known: OrderedDict[tuple[str, str], _Umbrellas] = OrderedDict()
-        self._scopes: OrderedDict[tuple[str, str, Door], Scope] = OrderedDict()
+        self._clock = clock
+        self._known: OrderedDict[tuple[str, str, frozenset[str]], _Sets] = OrderedDict()
+        self._scopes: OrderedDict[tuple[str, str, Door, frozenset[str]], Scope] = OrderedDict()
         self._statements: dict[str, tuple[ReadStatement, Witness]] = {}
 
     def key_of(self, table: object) -> tuple[str, ...]:
@@ -91,7 +121,10 @@ class Scopes:
             return Scope(principal, door, values=person_values(principal))
         if principal is INTEGRATION:
             return Scope(principal, door)
-        direct = (user.id, user.fingerprint, door)
+        if user.contexts != contexts():
+            user = dataclasses.replace(user, contexts=contexts())
+            principal = dataclasses.replace(principal, operations_user=user)
+        direct = (user.id, user.fingerprint, door, user.contexts)
         if principal.contact is None and not fresh and direct in self._scopes:
             self._scopes.move_to_end(direct)
             return self._scopes[direct]
@@ -106,13 +139,14 @@ class Scopes:
         if fresh:
             again = await self._users.get(user.id, fresh=True)
             usable = again is not None and usable_behind(principal, again)
-            user = again if again is not None and usable else dataclasses.replace(user, enabled=False)
+            known = again if again is not None and usable else dataclasses.replace(user, enabled=False)
+            user = dataclasses.replace(known, contexts=user.contexts)
             principal = dataclasses.replace(principal, operations_user=user)
         standing = Standing()
         if door is Door.DATAVERSE:
             standing = await self._standing(user, fresh)
             principal = dataclasses.replace(principal, security_roles=standing.roles, dataverse_user=standing.user)
-        found = await self._umbrellas(user, fresh)
+        found = await self._sets(user, fresh)
         witness = self._users.witness(user)
         return Scope(
             principal=principal,
@@ -125,9 +159,11 @@ class Scopes:
                     **dict(found.values),
                     **standing.values,
                     **({witness.param: user.fingerprint} if witness is not None else {}),
-                }
+                },
+                self._clock,
             ),
             witnesses=(*found.witnesses, *((witness,) if witness is not None else ()), *standing.witnesses),
+            sets=found.witnesses,
         )
 
     async def _standing(self, user: OperationsUser, fresh: bool) -> Standing:
@@ -139,14 +175,24 @@ class Scopes:
             return await self.standings.get(user, fresh)
         return Standing(roles=self.rules.dataverse.users.get(user.id, frozenset()) | {BASIC_USER})
 
-    async def _umbrellas(self, user: OperationsUser, fresh: bool) -> _Umbrellas:
-        key = (user.id, user.fingerprint)
+    async def _sets(self, user: OperationsUser, fresh: bool) -> _Sets:
+        """The bound sets of a user's policies, and of the constructs that some policy still has to look at."""
+        key = (user.id, user.fingerprint, user.contexts)
         if not fresh and key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
-        found = _Umbrellas()
+        found, constructs = _Sets(), dict[str, Construct]()
+        given = _Person(user_values(user), self._clock)
         for policy in self._policies(user):
-            found = await self._with(found, policy, user)
+            bound = None
+            if bindable(policy, self.key_of):
+                bound = await self._umbrella(policy, given)
+                found = found.with_(bound)
+            if bound is None or bound.sizes[0][1] is None:
+                constructs.update({join.construct.name: join.construct for join in policy.constructs})
+        for construct in constructs.values():
+            if lasting(construct):
+                found = found.with_(await self._construct(construct, given))
         self._known[key] = found
         while len(self._known) > self._keep:
             self._known.popitem(last=False)
@@ -155,33 +201,55 @@ class Scopes:
     def _policies(self, user: OperationsUser) -> list[Policy]:
         rules = self.rules.operations
         names = {policy.name: policy for operation in Operation for policy in active(rules, user, operation)}
-        return [policy for policy in names.values() if bindable(policy, self.key_of)]
+        return list(names.values())
 
-    async def _with(self, found: _Umbrellas, policy: Policy, user: OperationsUser) -> _Umbrellas:
-        if policy.name not in self._statements:
-            select = umbrella(policy, self.key_of)
-            witness = Witness(select, f"witness.{policy.name}")
-            self._statements[policy.name] = (compile_witness(select, self._catalog), witness)
-        statement, witness = self._statements[policy.name]
-        texts, mark = await witnessed(self._database, statement, user_values(user))
-        size = padded(len(texts))
-        columns = umbrella_columns(policy, self.key_of)
-        readers = [self._reader(policy, column) for column in columns]
-        if size is None or None in readers:
-            return dataclasses.replace(found, sizes=(*found.sizes, (policy.name, None)))
+    async def _umbrella(self, policy: Policy, given: Mapping[str, object]) -> _Sets:
+        columns = [(column, policy.primary, column) for column in umbrella_columns(policy, self.key_of)]
+        names = [column for column, _, _ in columns]
+        rows, witness, mark = await self._read(policy.name, umbrella(policy, self.key_of), columns, given)
+        size = None if rows is None else padded(len(rows))
+        if size is None or rows is None:
+            return _Sets(((policy.name, None),))
+        return _Sets(((policy.name, size),), (*values(policy, names, rows), (witness.param, mark)), (witness,))
+
+    async def _construct(self, construct: Construct, given: Mapping[str, object]) -> _Sets:
+        tables = {source.alias: source.table for source in construct.sources}
+        columns = [(name, tables[column.alias], column.name) for name, column in construct.keys]
+        name = set_name(construct)
+        rows, witness, mark = await self._read(name, members(construct), columns, given)
+        size = None if rows is None else sized(construct, len(rows))
+        if size is None or rows is None:
+            return _Sets(((name, None),))
+        return _Sets(((name, size),), (*member_values(construct, rows), (witness.param, mark)), (witness,))
+
+    async def _read(
+        self,
+        name: str,
+        select: Select,
+        columns: Sequence[tuple[str, TableName, str]],
+        given: Mapping[str, object],
+    ) -> tuple[list[tuple[object, ...]] | None, Witness, str]:
+        """The rows of a set with their witness and its fingerprint; None where a value has no form to bind.
+
+        ``columns``: (output, table, column).
+        """
+        if name not in self._statements:
+            witness = Witness(select, f"witness.{name}")
+            self._statements[name] = (compile_witness(select, self._catalog), witness)
+        statement, witness = self._statements[name]
+        texts, mark = await witnessed(self._database, statement, given)
+        readers = [self._reader(table, column) for _, table, column in columns]
+        if None in readers:
+            return None, witness, mark
         rows = [
             tuple(None if text is None else read(text) for read, text in zip(readers, row, strict=True) if read)
             for row in texts
         ]
-        return _Umbrellas(
-            sizes=(*found.sizes, (policy.name, size)),
-            values=(*found.values, *values(policy, columns, rows), (witness.param, mark)),
-            witnesses=(*found.witnesses, witness),
-        )
+        return rows, witness, mark
 
-    def _reader(self, policy: Policy, column: str) -> Callable[[str], object] | None:
+    def _reader(self, table: TableName, column: str) -> Callable[[str], object] | None:
         """How a column's text becomes the value to bind; None where no text does so exactly."""
-        found = self._catalog.column(policy.primary, column)
+        found = self._catalog.column(table, column)
         return None if found is None else READERS.get(found.kind)
 
 
@@ -201,12 +269,13 @@ def values_of(principal: Principal) -> Mapping[str, object]:
 
 
 def user_values(user: OperationsUser) -> Mapping[str, object]:
-    """What rules may compare of an operations user, by the names of their Params."""
+    """What rules may compare of an operations user, by the names of their Params. What is empty is not known,
+    and equal to nothing."""
     return {
         "user.id": user.id,
-        "user.email": user.email,
-        "user.company": user.company,
-        **{f"user.{name}": value for name, value in user.attributes},
+        "user.email": user.email or None,
+        "user.company": user.company or None,
+        **{f"user.{name}": value or None for name, value in user.attributes},
     }
 
 
@@ -226,11 +295,15 @@ def person_values(principal: Principal) -> Mapping[str, object]:
 
 
 class _Person(dict[str, object]):
-    """Values of a person, and of the clock; a column that the person's rows do not have is null, which matches
-    nothing."""
+    """Values of a person; one that the person's rows do not have is null, which matches nothing. Also the moment, which
+    is told anew to each who asks."""
+
+    def __init__(self, values: Mapping[str, object], clock: Clock = utc_now) -> None:
+        super().__init__(values)
+        self._clock = clock
 
     def __missing__(self, name: str) -> object:
-        return moment_named(name, dt.datetime.now(dt.UTC)) if name.startswith(CLOCK) else None
+        return moment_named(name, self._clock()) if is_moment(name) else None
 
 
-_NOBODY = _Person()
+_NOBODY = _Person({})

@@ -3,8 +3,8 @@
 validate -> lock the pair -> find and lock the row -> prepare -> secure, compile, run -> check -> finish
 
 Business logic sees and sets values by field name (:class:`~forecourt.kernel.change.Draft`). What it sets beyond what
-was asked for is *computed*: no grant limits it. Rows that it writes itself are written as the system, in the same unit
-of work, under the same stages. Leaves out: the tables of a write (``writing``), the commit (the store's unit of work).
+was asked for is *computed*: no grant limits it. Rows that it writes itself (``rows``) are written in the same unit of
+work, under the same stages. Leaves out: the tables of a write (``writing``), the commit (the store's unit of work).
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING, Any, cast
 from forecourt.kernel.change import DEEPEST, Draft, Logic, Stamp, Write, Written
 from forecourt.kernel.errors import Refusal, not_found
 from forecourt.kernel.model import Entity
-from forecourt.kernel.plan import OrderBy, ReadPlan, WriteOperation, WritePlan
-from forecourt.kernel.predicate import Compare, Field, IsNull, Predicate, Slot, all_of
+from forecourt.kernel.plan import ReadPlan, WriteOperation, WritePlan
+from forecourt.kernel.predicate import Slot
 from forecourt.kernel.principal import INTEGRATION, SYSTEM_ADMIN_ROLE, Door, Principal
 from forecourt.kernel.types import Kind
 from forecourt.odata.slots import slot_kind
 from forecourt.security import binding
 from forecourt.security.appending import MISSING
+from forecourt.security.constructs import is_moment
+from forecourt.security.contexts import contexts
+from forecourt.security.rows import AskerRows, SystemRows
 from forecourt.security.rules import Right
 from forecourt.security.scope import Scope
 from forecourt.store.compile_write import compile_write
@@ -64,7 +67,7 @@ class Writer:
         if depth > DEEPEST:
             raise Refusal("FC4003", f"Business logic caused writes more than {DEEPEST} deep.", source=write.entity)
         entity = self._gate.model.entities[write.entity]
-        scope = await self._current(work, scope)
+        scope = await self.current(work, scope)
         if write.operation != "upsert":
             done = await self._one(work, scope, entity, write, write.operation, depth)
             if done is None:
@@ -106,7 +109,8 @@ class Writer:
         self, work: Work, scope: Scope, entity: Entity, write: Write, operation: WriteOperation, depth: int
     ) -> Written | None:
         """One create, update or delete; None where no row of the key is within reach."""
-        gate = self._gate
+        gate, behind = self._gate, self._rows_gate(entity)
+        door = scope.door if behind is gate else Door.OPERATIONS
         given = {**dict(write.values), **dict(write.computed)}
         supplied = frozenset(name for name, _ in write.values)
         if operation == "create":
@@ -120,7 +124,8 @@ class Writer:
             principal=scope.principal,
             values=given,
             supplied=supplied,
-            rows=SystemRows(self._rows_gate(entity), work, depth + 1),
+            rows=SystemRows(behind, work, depth + 1),
+            asker=AskerRows(behind, work, depth + 1, scope.principal, door),
             work=work,
             depth=depth,
             origin=write.origin,
@@ -192,14 +197,15 @@ class Writer:
             message = f"You may read this {entity.label or entity.public_name} but not {what} it."
             raise Refusal("FC3006", message, surface=surface)
 
-    async def _current(self, work: Work, scope: Scope) -> Scope:
-        """The asker's scope, resolved anew once in a unit of work: a write rests on rights as they are now."""
-        key = ("scope", scope.door, scope.principal.label, id(scope.principal))
+    async def current(self, work: Work, scope: Scope) -> Scope:
+        """The asker's scope, resolved anew once in a unit of work: a write rests on rights as they are now, and its
+        policies on rows as the unit of work sees them."""
+        key = ("scope", scope.door, scope.principal.label, id(scope.principal), contexts())
         known = cast("tuple[Principal, Scope] | None", work.notes.get(key))
         if known is None:
             fresh = scope
             if scope.principal is not INTEGRATION:
-                fresh = await self._gate.scope(scope.principal, scope.door, fresh=True)
+                fresh = (await self._gate.scope(scope.principal, scope.door, fresh=True)).in_place
             known = (scope.principal, fresh)  # holds the principal, so that its id stays its own
             work.notes[key] = known
         return known[1]
@@ -264,64 +270,16 @@ class Writer:
         return self._behind if entity.virtual_of is not None and self._behind is not None else self._gate
 
 
-class SystemRows:
-    """Rows for business logic: written and read as the system, in the same unit of work."""
-
-    def __init__(self, gate: Gate, work: Work, depth: int) -> None:
-        self._gate = gate
-        self._work = work
-        self._depth = depth
-        door = Door.OPERATIONS if gate.direct else Door.DATAVERSE
-        self._scope = Scope(INTEGRATION, door)
-
-    async def find(self, entity: str, key: Mapping[str, object]) -> Mapping[str, object] | None:
-        """One row by any unique key, or None."""
-        rows = await self.select(entity, key)
-        return rows[0] if rows else None
-
-    async def lock(self, entity: str, key: Mapping[str, object]) -> Mapping[str, object] | None:
-        """One row by any unique key, locked until the unit of work ends, or None."""
-        found = await self._gate.writer.lock(self._work, self._scope, self._gate.model.entities[entity], key)
-        return cast("Mapping[str, object] | None", found)
-
-    async def select(
-        self, entity: str, where: Mapping[str, object], order: tuple[str, ...] = ()
-    ) -> list[Mapping[str, object]]:
-        """The rows whose fields have these values."""
-        found = self._gate.model.entities[entity]
-        slots: list[object] = []
-        conditions: list[Predicate] = []
-        for name, value in where.items():
-            if value is None:
-                conditions.append(IsNull(Field((name,))))
-                continue
-            conditions.append(Compare("eq", Field((name,)), Slot(len(slots), slot_kind(found.fields[name]))))
-            slots.append(value)
-        steps = tuple(OrderBy((name.removeprefix("-"),), name.startswith("-")) for name in order)
-        plan = ReadPlan(entity, filter=all_of(*conditions), order=steps, cross_company=True)
-        return await self._gate.read_in(self._work, self._scope, plan, slots)
-
-    async def create(self, entity: str, values: Mapping[str, object]) -> Written:
-        return await self._write(Write(entity, "create", computed=tuple(values.items())))
-
-    async def update(self, entity: str, key: Mapping[str, object], values: Mapping[str, object]) -> Written:
-        return await self._write(Write(entity, "update", tuple(key.items()), computed=tuple(values.items())))
-
-    async def delete(self, entity: str, key: Mapping[str, object]) -> Written:
-        return await self._write(Write(entity, "delete", tuple(key.items())))
-
-    async def _write(self, write: Write) -> Written:
-        return await self._gate.writer.write(self._work, self._scope, write, self._depth)
-
-
 class _Values(dict[str, object]):
-    """A scope's values and the origin of the write, without copying them."""
+    """A scope's values and the origin of the write, without copying them; the moment is one for the whole write."""
 
     def __init__(self, values: Mapping[str, object], origin: str) -> None:
         super().__init__({"forecourt.origin": origin})
         self._values = values
 
     def __missing__(self, name: str) -> object:
+        if is_moment(name):
+            return self.setdefault(name, self._values[name])
         return self._values[name]
 
 

@@ -3,7 +3,7 @@
 Decides what a definition may name and how a bound value has to look beside a column: the base type of a column (a
 domain stands for the type under it), whether it may hold null, its greatest length, the table's keys.
 
-Leaves out: views' origins, the texts of defaults, everything that only a writer of DDL needs.
+Leaves out: the texts of defaults, everything that only a writer of DDL needs.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class ForeignKey:
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table or view. ``primary`` is () without a primary key; ``unique`` lists the other unique keys. ``answers``:
-    what is written here may set off writes elsewhere: it has triggers or rules that are not ours."""
+    what is written here may set off writes elsewhere: it has triggers or rules that are not ours. ``beneath``: the
+    tables and views that a view reads itself."""
 
     name: TableName
     columns: Mapping[str, TableColumn]
@@ -68,6 +69,7 @@ class Table:
     foreign: tuple[ForeignKey, ...] = ()
     view: bool = False
     answers: bool = False
+    beneath: tuple[TableName, ...] = ()
 
     def names_one(self, columns: set[str]) -> bool:
         """Whether values of these columns belong to one row at most."""
@@ -84,6 +86,20 @@ class Catalog:
     def column(self, table: TableName, name: str) -> TableColumn | None:
         found = self.tables.get(table)
         return None if found is None else found.columns.get(name)
+
+    def views(self) -> dict[TableName, frozenset[TableName]]:
+        """Everything that each view reads, at any depth."""
+        return {name: frozenset(self._beneath(table)) for name, table in self.tables.items() if table.view}
+
+    def _beneath(self, table: Table) -> set[TableName]:
+        found: set[TableName] = set()
+        pending = list(table.beneath)
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                pending.extend(self.tables[name].beneath if name in self.tables else ())
+        return found
 
 
 _KINDS = {
@@ -165,6 +181,13 @@ select t.nspname, t.relname, t.relkind in ('v', 'm'),
     exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_namespace pn on pn.oid = p.pronamespace
             where g.tgrelid = t.oid and not g.tgisinternal and pn.nspname not in ('forecourt', 'dataverse'))
         or exists (select from pg_rewrite r where r.ev_class = t.oid and r.ev_type <> '1'),
+    (select json_agg(distinct jsonb_build_array(bn.nspname, b.relname))
+     from pg_rewrite r
+          join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+               and d.refclassid = 'pg_class'::regclass
+          join pg_class b on b.oid = d.refobjid join pg_namespace bn on bn.oid = b.relnamespace
+     where t.relkind in ('v', 'm') and r.ev_class = t.oid and b.oid <> t.oid
+       and b.relkind in ('r', 'p', 'v', 'm', 'f'))::text,
     current_setting('server_version_num')::int
 from named t
 order by t.nspname, t.relname
@@ -176,17 +199,17 @@ async def read_catalog(database: Database, schemas: Sequence[str] | None = None)
     wanted = None if schemas is None else list(schemas)
     rows = await database.system(SystemPlan("read the catalogue", _QUERY, (wanted,)))
     tables = [
-        _table(TableName(schema, name), view, answers, *map(_decode, (columns, unique, foreign)))
-        for schema, name, view, columns, unique, foreign, answers, _ in rows
+        _table(TableName(schema, name), view, answers, *map(_decode, (columns, unique, foreign, beneath)))
+        for schema, name, view, columns, unique, foreign, answers, beneath, _ in rows
     ]
-    return Catalog({table.name: table for table in tables}, rows[0][7] if rows else Catalog().version)
+    return Catalog({table.name: table for table in tables}, rows[0][8] if rows else Catalog().version)
 
 
 def _decode(text: str | None) -> Any:
     return () if text is None else msgspec.json.decode(text)
 
 
-def _table(name: TableName, view: bool, answers: bool, columns: Any, unique: Any, foreign: Any) -> Table:
+def _table(name: TableName, view: bool, answers: bool, columns: Any, unique: Any, foreign: Any, beneath: Any) -> Table:
     return Table(
         name,
         {column[0]: TableColumn(*column) for column in columns},
@@ -197,4 +220,5 @@ def _table(name: TableName, view: bool, answers: bool, columns: Any, unique: Any
         ),
         view=view,
         answers=answers,
+        beneath=tuple(TableName(schema, table) for schema, table in beneath),
     )

@@ -41,8 +41,8 @@ _TOKEN = re.compile(r'"(?:[^"]|"")*"|\'(?:[^\']|\'\')*\'|\$(\d+)')
 
 #: Params of the moment of a query.
 MOMENTS = {
-    "clock.now": "(select pg_catalog.now())",
-    "clock.today": "(select (pg_catalog.now() at time zone 'UTC')::date)",
+    "clock.time.days+0.now.days+0": "(select pg_catalog.now())",
+    "clock.date.days+0.day.days+0": "(select (pg_catalog.now() at time zone 'UTC')::date)",
 }
 
 
