@@ -72,6 +72,7 @@ from forecourt.pages.options import PortalOptions
 from forecourt.pages.site.loader import load_site
 from forecourt.pages.site.site import Site, WebRoles
 from forecourt.security.columns import opened, profiled
+from forecourt.security.custom_access import with_conditions
 from forecourt.security.explain import Explainer, Reverse
 from forecourt.security.gate import Gate, Plane
 from forecourt.security.permission_checks import faults as permission_faults
@@ -126,7 +127,8 @@ class Definitions:
         if self.site is None:
             return self.operations.findings
         roles = self.site.web_roles
-        permissions = permission_findings(self.rules.portal, self.tables.model, roles.anonymous, roles.authenticated)
+        everybody = (roles.anonymous, roles.authenticated)
+        permissions = permission_findings(self.rules.portal, self.tables.model, *everybody, self.header.public)
         return (*self.operations.findings, *permissions, *self.site.findings)
 
     @property
@@ -169,8 +171,11 @@ def load_definitions(root: Path, catalog: Catalog | None = None) -> Definitions:
                 faults.add(item)
     portal = PortalRules()
     if site is not None:
+        permissions, unread = with_conditions(site.permissions, tables.model)
+        for fault in unread:
+            faults.add(fault)
         columns = opened(site.web_api_columns, tables.model)
-        portal = PortalRules(site.permissions, people, columns, profiled(site.column_profiles, tables.model))
+        portal = PortalRules(permissions, people, columns, profiled(site.column_profiles, tables.model))
     for fault in permission_faults(portal, tables.model):
         faults.add(fault)
     faults.raise_any()

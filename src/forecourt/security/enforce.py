@@ -317,6 +317,7 @@ class Enforcer:
         target = self.model.entities[relation.target]
         self._permitted(target, scope, Right.READ)
         grant = lowering.require(target, Operation.READ)
+        lowering.check_link(entity, target, relation.on)
         names = self._selected(lowering, target, grant, item.select)
         lowering.check_fields(item.filter or TRUE, target, grant)
         self._check_order(lowering, target, grant, item.order)

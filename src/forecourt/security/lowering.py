@@ -253,8 +253,6 @@ class Lowering:
             case AnyRow(other, on, where):
                 target = self.model.entities[other]
                 grant = self.require(target, Operation.READ)
-                self.check_names(entity, [own for own, _ in on])
-                self.check_names(target, [theirs for _, theirs in on])
                 return self._some(target, grant, on, where, entity, prefix)
             case Compare() | In() | InParam() | Match() | IsNull():
                 return self._leaf(item, entity, prefix)
@@ -288,6 +286,7 @@ class Lowering:
         prefix: str,
         through: Through | None = None,
     ) -> Predicate:
+        self.check_link(entity, target, on)
         self.check_fields(where, target, grant)
         inner = self.fresh("")
         link: list[Predicate] = [
@@ -320,6 +319,12 @@ class Lowering:
         for name in names:
             if name not in readable:
                 raise hidden(entity, name)
+
+    def check_link(self, entity: Entity, target: Entity, on: Iterable[tuple[str, str]]) -> None:
+        """Refuses a way along fields that are not open to the person: who goes it learns what they hold."""
+        for own, theirs in on:
+            self.check_names(entity, (own,))
+            self.check_names(target, (theirs,))
 
     def check_fields(self, where: Predicate, entity: Entity, grant: Granted) -> None:
         """Refuses a predicate that names a field which is not open to the person."""

@@ -54,6 +54,8 @@ def beside_field(
         if lookup is not None and target is not None and target.primary_name in target.fields:
             yield from _looked(lowering, lookup, target, target.primary_name, f"{NAME}{shown}.{table}")
     currency = currency_of(entity, field)
+    if currency is not None and currency not in lowering.readable(entity, lowering.grant(entity, Operation.READ)):
+        return  # the sign of an amount would tell its currency
     lookup = held(currency) if currency is not None else None
     if lookup is not None:
         target = lowering.model.entities[CURRENCIES]

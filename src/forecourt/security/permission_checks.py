@@ -7,7 +7,7 @@ where it is written (pages-and-dataverse A1.3, A1.5, C1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from forecourt.kernel.document import suggest
 from forecourt.kernel.errors import DefinitionError
@@ -78,10 +78,14 @@ def _circular(rules: PortalRules, permission: TablePermission) -> bool:
 
 
 def findings(
-    rules: PortalRules, model: Model, anonymous: frozenset[str], authenticated: frozenset[str]
+    rules: PortalRules,
+    model: Model,
+    anonymous: frozenset[str],
+    authenticated: frozenset[str],
+    public: Mapping[str, Collection[str]] = {},
 ) -> Iterator[DefinitionError]:
     """Permissions without effect, and those that open a table to everybody. ``anonymous``, ``authenticated``: the web
-    roles that everybody holds who is not signed in, or is."""
+    roles that everybody holds who is not signed in, or is; ``public``: rights that they are meant to have, by table."""
     for permission in rules.permissions:
         yield from (
             DefinitionError(
@@ -94,7 +98,7 @@ def findings(
             for what, hint in (
                 *_idle(rules, permission),
                 *_of_nobody(permission, anonymous),
-                *_wide(model, permission, anonymous, authenticated),
+                *_wide(model, permission, anonymous, authenticated, public),
             )
         )
     for profile in rules.profiles:
@@ -138,23 +142,29 @@ def _of_nobody(permission: TablePermission, anonymous: frozenset[str]) -> Iterat
 
 
 def _wide(
-    model: Model, permission: TablePermission, anonymous: frozenset[str], authenticated: frozenset[str]
+    model: Model,
+    permission: TablePermission,
+    anonymous: frozenset[str],
+    authenticated: frozenset[str],
+    public: Mapping[str, Collection[str]],
 ) -> Iterator[tuple[str, str]]:
     """Every row of a table of Dataverse's own for everybody. Rows of a virtual table are narrowed at the source."""
     entity = model.entities.get(permission.table)
-    changing = permission.rights & {Right.WRITE, Right.DELETE}
     if permission.scope is not Scope.GLOBAL or entity is None or entity.virtual_of is not None:
         return
-    if Right.READ not in permission.rights and not changing:
+    given = permission.rights & {Right.READ, Right.WRITE, Right.DELETE}
+    open_rights = {right for right in given if right.value not in public.get(permission.table, ())}
+    if not open_rights:
         return
-    does = "read" if not changing else "change"
+    does = "read" if open_rights == {Right.READ} else "change"
+    hint = "Use a narrower access type or web role, or say under public: in solution.yaml that it is meant."
     if permission.web_roles & anonymous:
-        yield f"lets every visitor {does} every row of {permission.table}.", "Use a narrower access type or web role."
+        yield f"lets every visitor {does} every row of {permission.table}.", hint
     elif permission.web_roles & authenticated:
         yield (
             f"lets everybody who signs in {does} every row of {permission.table}; where people may register, that is "
             "everybody.",
-            "Use a narrower access type or web role.",
+            hint,
         )
 
 

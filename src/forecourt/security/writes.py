@@ -169,7 +169,8 @@ class Writer:
         except Refusal as refusal:
             if refusal.code == "FC3005" and bound.plan.operation == "create":
                 message = "The new row would be out of your reach."
-                raise Refusal("FC3005", message, surface=MISSING[Right.CREATE]) from None
+                surface = MISSING[Right.CREATE] if scope.portal_door else ""
+                raise Refusal("FC3005", message, surface=surface) from None
             raise
 
     def _hides_ids(self, scope: Scope, entity: Entity) -> bool:

@@ -11,7 +11,7 @@ from pages_site_folder import Folder, guid
 
 from forecourt.kernel.errors import DefinitionErrors
 from forecourt.pages.site import FormMode, PageRight, load_site
-from forecourt.security.rules import Right, Scope
+from forecourt.security.rules import ColumnRight, Right, Scope
 
 CONTOSO = Path(__file__).resolve().parents[3] / "examples" / "contoso" / "site"
 
@@ -211,3 +211,52 @@ def test_the_sample_site_is_read_whole() -> None:
     assert listing is not None and len(listing.views) == 3 and listing.details is not None
     assert {rule.right for rule in site.rules} == {PageRight.RESTRICT_READ}
     assert [link.name for link in site.link_set("Default")][:2] == ["Home", "Purchase orders"]
+
+
+def test_column_permissions_are_read_with_their_lines_and_roles(folder: Folder) -> None:
+    folder.roles("Vendors")
+    base = "column-permission-profiles/orders/Orders.columnpermissionprofile"
+    head = {
+        "adx_columnpermissionprofileid": guid("profile"),
+        "adx_profilename": "Orders",
+        "adx_tablename": "order",
+        "adx_allcolumnpermissions": "746610001",
+        "adx_columnpermissionprofile_webrole": [guid("Vendors"), guid("nobody")],
+    }
+    line = {"adx_columnpermissionprofileid": guid("profile"), "adx_columnname": "amount"}
+    folder.write(f"{base}.yml", head)
+    folder.write(f"{base}.columnpermission.yml", [{**line, "adx_permissions": [746610000, 746610002]}])
+    site = load_site(folder.root)
+    (profile,) = site.column_profiles
+    assert (profile.name, profile.table, profile.web_roles) == ("Orders", "order", {"Vendors"})
+    assert profile.others == {ColumnRight.READ}
+    assert profile.columns == {"amount": {ColumnRight.CREATE, ColumnRight.UPDATE}}
+    assert any("is no active role" in notice for notice in site.notices)
+    folder.write(f"{base}.yml", {**head, "statecode": 1})
+    assert load_site(folder.root).column_profiles == ()
+    folder.write(f"{base}.yml", head)
+    folder.write(f"{base}.columnpermission.yml", [{**line, "adx_permissions": [7]}])
+    assert "'adx_permissions' holds '7', which is not known." in faults(folder)
+
+
+def test_a_web_role_of_another_website_is_none_of_this_one(folder: Folder) -> None:
+    rows = [
+        {"adx_webroleid": guid(name), "adx_name": name, "adx_websiteid": guid(site), "adx_authenticatedusersrole": True}
+        for name, site in (("Own", "website"), ("Foreign", "elsewhere"))
+    ]
+    folder.write("webrole.yml", rows)
+    assert load_site(folder.root).web_roles.authenticated == {"Own"}
+
+
+def test_the_switch_that_turns_table_permissions_off_is_told_to_have_no_effect(folder: Folder) -> None:
+    row = {"adx_entitylistid": guid("l"), "adx_name": "L", "adx_entityname": "account", "adx_view": "Accounts"}
+    folder.write("lists/L.list.yml", {**row, "adx_entitypermissionsenabled": False})
+    (notice,) = load_site(folder.root).notices
+    assert "L.list.yml:" in notice and "table permissions hold for the list 'L' all the same" in notice
+
+
+def test_custom_access_needs_a_query(folder: Folder) -> None:
+    folder.permission("P", adx_scope=756150005)
+    assert "has access type Custom but no filter" in faults(folder)
+    folder.permission("P", adx_scope=756150009)
+    assert "'adx_scope' is '756150009', which is not known." in faults(folder)

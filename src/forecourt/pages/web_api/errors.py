@@ -50,6 +50,7 @@ _OURS: dict[str, tuple[str, str, int]] = {
     "FC3006": (WRITE_MISSING, WRITE_MISSING, 403),
     "FC4041": (CDS_ERROR, CDS_ERROR, 404),
     "FC4042": (NOT_FOUND, NOT_FOUND, 404),
+    "FC4092": (CDS_ERROR, CDS_ERROR, 412),
 }
 
 #: Dataverse's codes as the portal's, where the portal has one of its own.

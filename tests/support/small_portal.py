@@ -1,0 +1,328 @@
+"""A small portal over the small ERP's Dataverse tables: its site is written by the test, its people are made by it.
+
+``cts_thing`` has a customer lookup (``cts_buyer``), a parent, pairs with contacts, a unique code, and ``cts_part``
+beneath it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from forecourt.identity.passwords import generate_password
+from forecourt.security.rules import ColumnRight, Scope
+from forecourt.store.embedded import EmbeddedServer
+from support.server import Installation, Person
+from support.small_erp import ROOT, small_erp
+
+ROLES = ("Members", "Managers", "Restricted", "Anonymous Users", "Authenticated Users")
+PUBLISHED, DRAFT = "Published", "Draft"
+
+#: What ``/_api`` opens, unless a test says otherwise.
+WEB_API = {
+    "cts_thing": "cts_name,cts_code,cts_memo,cts_whole,cts_choice,cts_buyer,cts_parent",
+    "cts_part": "cts_name,cts_thing",
+    "contact": "lastname,emailaddress1,parentcustomerid",
+    "account": "name,accountnumber",
+}
+
+VIEWS = """
+views:
+  - id: 00000000-0000-0000-0000-0000000000f1
+    name: Things
+    columns: [cts_name, cts_memo, cts_whole]
+    order: [{column: cts_memo}]
+forms:
+  - name: Thing
+    sections:
+      - {label: Thing, columns: [cts_name, cts_memo, cts_whole]}
+"""
+
+
+def id_of(kind: str, name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{name}"))
+
+
+@dataclass(frozen=True)
+class Permission:
+    """``rights``: letters of ``read write create delete append to``, as ``rwcdat``; ``link``: the relationship."""
+
+    name: str
+    table: str
+    scope: Scope
+    rights: str = "r"
+    roles: tuple[str, ...] = ("Members",)
+    link: str = ""
+    parent: str = ""
+    fetch: str = ""
+    active: bool = True
+
+    def row(self) -> dict[str, Any]:
+        links = {Scope.CONTACT: "adx_contactrelationship", Scope.ACCOUNT: "adx_accountrelationship"}
+        found: dict[str, Any] = {
+            "adx_entitypermissionid": id_of("permission", self.name),
+            "adx_entityname": self.name,
+            "adx_entitylogicalname": self.table,
+            "adx_scope": int(self.scope),
+            "adx_entitypermission_webrole": [id_of("role", role) for role in self.roles],
+            "statecode": 0 if self.active else 1,
+        }
+        for letter, right in zip("rwcdat", ("read", "write", "create", "delete", "append", "appendto"), strict=True):
+            found[f"adx_{right}"] = letter in self.rights
+        if self.link:
+            found[links.get(self.scope, "adx_parentrelationship")] = self.link
+        if self.parent:
+            found["adx_parententitypermission"] = id_of("permission", self.parent)
+        if self.fetch:
+            found["adx_fetchxml"] = self.fetch
+        return found
+
+
+@dataclass(frozen=True)
+class Profile:
+    """``columns``: letters ``cru`` by column; ``others``: those of all others."""
+
+    name: str
+    table: str
+    columns: Mapping[str, str]
+    others: str = ""
+    roles: tuple[str, ...] = ("Restricted",)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A page rule. ``right``: 1 Grant Change, 2 Restrict Read."""
+
+    name: str
+    page: str
+    right: int
+    roles: tuple[str, ...]
+    scope: int = 1
+    states: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Content:
+    """A page of the site. ``shows``: ``list`` or ``form`` of things."""
+
+    name: str
+    parent: str = "Home"
+    state: str = PUBLISHED
+    active: bool = True
+    shows: str = ""
+    copy: str = ""
+
+
+@dataclass(frozen=True)
+class SmallSite:
+    permissions: Sequence[Permission] = ()
+    profiles: Sequence[Profile] = ()
+    rules: Sequence[Rule] = ()
+    pages: Sequence[Content] = ()
+    access: Sequence[Mapping[str, Any]] = ()
+    files: Sequence[tuple[str, str]] = ()
+    web_api: Mapping[str, str] = field(default_factory=lambda: WEB_API)
+
+    def write(self, root: Path) -> None:
+        """The site as ``pac pages download`` writes it."""
+        put(root / "website.yml", {"adx_websiteid": id_of("site", "small"), "adx_name": "Small"})
+        roles = [
+            {
+                "adx_webroleid": id_of("role", name),
+                "adx_name": name,
+                "adx_authenticatedusersrole": name == "Authenticated Users",
+                "adx_anonymoususersrole": name == "Anonymous Users",
+            }
+            for name in ROLES
+        ]
+        put(root / "webrole.yml", roles)
+        states = [
+            {"adx_publishingstateid": id_of("state", name), "adx_name": name, "adx_isvisible": name == PUBLISHED}
+            for name in (PUBLISHED, DRAFT)
+        ]
+        put(root / "publishingstate.yml", states)
+        settings = [
+            {"adx_sitesettingid": id_of("setting", name), "adx_name": name, "adx_value": value}
+            for table, columns in self.web_api.items()
+            for name, value in ((f"Webapi/{table}/enabled", "true"), (f"Webapi/{table}/fields", columns))
+        ]
+        put(root / "sitesetting.yml", settings)
+        for permission in self.permissions:
+            put(root / "table-permissions" / f"{permission.name}.tablepermission.yml", permission.row())
+        for profile in self.profiles:
+            self._profile(root / "column-permission-profiles" / profile.name, profile)
+        rules = [
+            {
+                "adx_webpageaccesscontrolruleid": id_of("rule", rule.name),
+                "adx_name": rule.name,
+                "adx_webpageid": id_of("page", rule.page),
+                "adx_right": rule.right,
+                "adx_scope": rule.scope,
+                "adx_webpageaccesscontrolrule_webrole": [id_of("role", role) for role in rule.roles],
+                "adx_accesscontrolrule_publishingstate": [id_of("state", state) for state in rule.states],
+            }
+            for rule in self.rules
+        ]
+        put(root / "webpagerule.yml", rules)
+        put(root / "websiteaccess.yml", list(self.access))
+        for page in (Content("Home", ""), *self.pages):
+            self._page(root / "web-pages" / page.name.lower(), page)
+        for page_name, name in self.files:
+            row = {
+                "adx_webfileid": id_of("file", name),
+                "adx_name": name,
+                "adx_partialurl": name,
+                "adx_parentpageid": id_of("page", page_name),
+            }
+            put(root / "web-files" / f"{name}.webfile.yml", row)
+            (root / "web-files" / name).write_text(f"the file {name}", "utf-8")
+        listing = {
+            "adx_entitylistid": id_of("list", "things"),
+            "adx_name": "Things",
+            "adx_entityname": "cts_thing",
+            "adx_view": "00000000-0000-0000-0000-0000000000f1",
+            "adx_searchenabled": True,
+            "adx_entitypermissionsenabled": False,
+        }
+        put(root / "lists" / "Things.list.yml", listing)
+        form = {
+            "adx_entityformid": id_of("form", "thing"),
+            "adx_name": "Thing",
+            "adx_entityname": "cts_thing",
+            "adx_formname": "Thing",
+            "adx_mode": 100000001,
+            "adx_entitypermissionsenabled": False,
+        }
+        put(root / "basic-forms" / "thing" / "Thing.basicform.yml", form)
+
+    def _profile(self, folder: Path, profile: Profile) -> None:
+        letters = {"c": ColumnRight.CREATE, "r": ColumnRight.READ, "u": ColumnRight.UPDATE}
+        row: dict[str, Any] = {
+            "adx_columnpermissionprofileid": id_of("profile", profile.name),
+            "adx_profilename": profile.name,
+            "adx_tablename": profile.table,
+            "adx_columnpermissionprofile_webrole": [id_of("role", role) for role in profile.roles],
+        }
+        if profile.others:
+            row["adx_allcolumnpermissions"] = [int(letters[letter]) for letter in profile.others]
+        put(folder / f"{profile.name}.columnpermissionprofile.yml", row)
+        lines = [
+            {
+                "adx_columnpermissionid": id_of("column", f"{profile.name}/{column}"),
+                "adx_columnpermissionprofileid": id_of("profile", profile.name),
+                "adx_columnname": column,
+                "adx_permissions": [int(letters[letter]) for letter in rights],
+            }
+            for column, rights in profile.columns.items()
+        ]
+        put(folder / f"{profile.name}.columnpermissionprofile.columnpermission.yml", lines)
+
+    def _page(self, folder: Path, page: Content) -> None:
+        row: dict[str, Any] = {
+            "adx_webpageid": id_of("page", page.name),
+            "adx_name": page.name,
+            "adx_partialurl": "/" if page.name == "Home" else page.name.lower(),
+            "adx_isroot": True,
+            "adx_publishingstateid": id_of("state", page.state),
+            "statecode": 0 if page.active else 1,
+        }
+        if page.parent:
+            row["adx_parentpageid"] = id_of("page", page.parent)
+        if page.shows == "list":
+            row["adx_entitylist"] = id_of("list", "things")
+        if page.shows == "form":
+            row["adx_entityform"] = id_of("form", "thing")
+        if page.copy:
+            row["adx_copy"] = page.copy
+        put(folder / f"{page.name}.webpage.yml", row)
+
+
+def put(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content), "utf-8")
+
+
+def solution(folder: Path, site: SmallSite) -> Path:
+    """The small ERP's solution with the site, in a folder of its own."""
+    root = folder / "small"
+    shutil.copytree(ROOT, root)
+    thing = root / "dataverse" / "tables" / "cts_thing.yaml"
+    thing.write_text(thing.read_text("utf-8") + VIEWS, "utf-8")
+    site.write(root / "site")
+    return root
+
+
+@dataclass
+class SmallPortal:
+    """The installation with its people. ``accounts``: ids by name."""
+
+    site: Installation
+    accounts: dict[str, str] = field(default_factory=dict)
+    people: dict[str, Person] = field(default_factory=dict)
+
+    async def person(self, name: str, *roles: str, account: str = "") -> Person:
+        """A contact that signs in, with web roles, maybe of an account."""
+        if account and account not in self.accounts:
+            self.accounts[account] = str(
+                (
+                    await self.site.dataverse(
+                        "insert into dataverse.account (name) values ($1) returning accountid", account
+                    )
+                )[0][0]
+            )
+        rows = await self.site.dataverse(
+            "insert into dataverse.contact (lastname, fullname, emailaddress1, parentcustomerid) "
+            "values ($1, $1, $2, $3) returning contactid",
+            name,
+            f"{name}@example.com",
+            uuid.UUID(self.accounts[account]) if account else None,
+        )
+        contact = rows[0][0]
+        for role in roles:
+            await self.site.dataverse(
+                "insert into dataverse.adx_webrole_contact (adx_webroleid, contactid) values ($1, $2)",
+                uuid.UUID(id_of("role", role)),
+                contact,
+            )
+        password = generate_password()
+        await self.site.forecourt.accounts.create(name, password, contact_id=contact)
+        self.people[name] = Person(self.site, name, password, None, contact)
+        return self.people[name]
+
+    async def thing(self, name: str, buyer: object = None, **columns: object) -> str:
+        """A row of ``cts_thing`` made by plain SQL."""
+        given = {"cts_name": name, **columns}
+        if buyer is not None:
+            given["cts_buyer"] = uuid.UUID(str(buyer))
+        places = ", ".join(f"${place}" for place in range(1, len(given) + 1))
+        sql = f"insert into dataverse.cts_thing ({', '.join(given)}) values ({places}) returning cts_thingid"
+        return str((await self.site.dataverse(sql, *given.values()))[0][0])
+
+    async def part(self, name: str, thing: str) -> str:
+        sql = "insert into dataverse.cts_part (cts_name, cts_thing) values ($1, $2) returning cts_partid"
+        return str((await self.site.dataverse(sql, name, uuid.UUID(thing)))[0][0])
+
+    async def share(self, thing: str, person: Person) -> None:
+        await self.site.dataverse(
+            "insert into dataverse.cts_thing_contacts (cts_thingid, contactid) values ($1, $2)",
+            uuid.UUID(thing),
+            person.contact,
+        )
+
+    async def stored(self, thing: str) -> dict[str, Any]:
+        rows = await self.site.dataverse("select * from dataverse.cts_thing where cts_thingid = $1", uuid.UUID(thing))
+        return dict(rows[0]) if rows else {}
+
+
+@asynccontextmanager
+async def small_portal(server: EmbeddedServer, folder: Path, site: SmallSite) -> AsyncIterator[SmallPortal]:
+    async with small_erp(server, solution(folder, site)) as installation:
+        yield SmallPortal(installation)
+        assert not installation.faults
