@@ -16,6 +16,7 @@ from forecourt.cli.init import init
 from forecourt.cli.log import log
 from forecourt.cli.native import native
 from forecourt.cli.package import package
+from forecourt.cli.prove import prove
 from forecourt.cli.reload import reload
 from forecourt.cli.schema import schema
 from forecourt.cli.serve import demo, serve
@@ -46,7 +47,7 @@ def forecourt() -> None:
 
 
 COMMANDS = (
-    *(demo, serve, reload, check, audit, explain, init, user, log),
+    *(demo, serve, reload, check, audit, explain, prove, init, user, log),
     *(schema, sync, package, tables, native, bench),
 )
 for command in COMMANDS:

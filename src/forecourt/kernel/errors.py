@@ -80,6 +80,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC7015": (0, "People have a right that the baseline does not know."),
     "FC7016": (0, "The later of two solutions lets an identity reach what the earlier one did not."),
     "FC7017": (0, "The later of two solutions keeps an identity from what the earlier one let it reach."),
+    "FC7101": (0, "Proofs need a package that is not installed."),
 }
 
 

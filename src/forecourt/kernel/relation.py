@@ -142,7 +142,7 @@ class Select:
     """A query over tables. ``limit``/``offset`` are Slots, Consts or None. ``count``: one row, one number. ``given``:
     rows that are crossed with those of the sources.
 
-    ``nullable`` holds the columns that may be null, as (alias, name): a store may render null logic only for these.
+    ``nullable`` holds the columns that may be null though their table does not say so, as (alias, name).
     ``grouped``: rows that are equal in the outputs that are no aggregates become one; where all are aggregates, all
     rows do, also none. ``distinct``: of rows that are equal in all outputs one is kept.
     """

@@ -121,6 +121,11 @@ class Gate:
         return ()
 
     @property
+    def operations(self) -> Plane:
+        """The database of the data entities."""
+        return self._operations
+
+    @property
     def direct(self) -> bool:
         """Whether this gate serves the data entities themselves."""
         return self._dataverse is None

@@ -29,7 +29,7 @@ class TableColumn:
     ``generated``: what the database fills by itself: numbers of an identity or a sequence, or a computed column, which
     nothing may set. ``default``: a row may leave it out. ``digits``: of a numeric, in all; ``scale``: those behind the
     point, of a numeric or of a moment's seconds; None where the type does not say. ``random``: the default is a random
-    UUID.
+    UUID. ``folds``: its collation holds different texts for equal.
     """
 
     name: str
@@ -41,6 +41,7 @@ class TableColumn:
     digits: int | None = None
     scale: int | None = None
     random: bool = False
+    folds: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -49,18 +50,21 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """``columns`` of this table refer to ``target_columns`` of ``target``, in this order."""
+    """``columns`` of this table refer to ``target_columns`` of ``target``, in this order. ``valid``: so do all rows,
+    also those that were there before."""
 
     columns: tuple[str, ...]
     target: TableName
     target_columns: tuple[str, ...]
+    valid: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table or view. ``primary`` is () without a primary key; ``unique`` lists the other unique keys. ``answers``:
     what is written here may set off writes elsewhere: it has triggers or rules that are not ours. ``beneath``: the
-    tables and views that a view reads itself."""
+    tables and views that a view reads itself. ``kept``: the database itself keeps all its rows to its keys and to NOT
+    NULL, which it does not of views, of tables elsewhere and of those that others inherit from."""
 
     name: TableName
     columns: Mapping[str, TableColumn]
@@ -70,6 +74,7 @@ class Table:
     view: bool = False
     answers: bool = False
     beneath: tuple[TableName, ...] = ()
+    kept: bool = True
 
     def names_one(self, columns: set[str]) -> bool:
         """Whether values of these columns belong to one row at most."""
@@ -134,7 +139,7 @@ with recursive base(oid, typmod, origin) as (
     from base join pg_type d on d.typbasetype = base.oid and d.typtype = 'd'
 ),
 named as (
-    select c.oid, n.nspname, c.relname, c.relkind
+    select c.oid, n.nspname, c.relname, c.relkind, c.relhassubclass
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
       and case when $1::text[] is null
@@ -142,7 +147,10 @@ named as (
           else n.nspname = any($1::text[]) end
 )
 select t.nspname, t.relname, t.relkind in ('v', 'm'),
-    (select json_agg(json_build_array(a.attname, o.typname, not (a.attnotnull or d.typnotnull),
+    (select json_agg(json_build_array(a.attname, o.typname,
+            not (d.typnotnull or a.attnotnull and not exists (
+                select from pg_constraint u where u.conrelid = t.oid and u.contype = 'n' and not u.convalidated
+                    and u.conkey = array[a.attnum])),
             case when o.typname in ('varchar', 'bpchar')
                  then nullif(greatest(case when a.atttypmod >= 0 then a.atttypmod else b.typmod end, 3) - 4, -1)
             end,
@@ -154,7 +162,9 @@ select t.nspname, t.relname, t.relkind in ('v', 'm'),
             case when m.typmod < 0 then null
                  when o.typname = 'numeric' then ((m.typmod - 4) & 2047 # 1024) - 1024
                  when o.typname in ('timestamp', 'timestamptz') then m.typmod end,
-            coalesce(pg_get_expr(e.adbin, e.adrelid) = 'gen_random_uuid()', false)) order by a.attnum)
+            coalesce(pg_get_expr(e.adbin, e.adrelid) = 'gen_random_uuid()', false),
+            coalesce((select not l.collisdeterministic from pg_collation l where l.oid = a.attcollation), false))
+        order by a.attnum)
      from pg_attribute a join pg_type d on d.oid = a.atttypid
           join base b on b.oid = a.atttypid join pg_type o on o.oid = b.origin
           cross join lateral (values (case when a.atttypmod >= 0 then a.atttypmod else b.typmod end)) as m(typmod)
@@ -175,7 +185,8 @@ select t.nspname, t.relname, t.relkind in ('v', 'm'),
             fn.nspname, fc.relname,
             (select json_agg(a.attname order by k.place)
              from unnest(f.confkey) with ordinality as k(number, place)
-                  join pg_attribute a on a.attrelid = f.confrelid and a.attnum = k.number)) order by f.conname)
+                  join pg_attribute a on a.attrelid = f.confrelid and a.attnum = k.number),
+            f.convalidated) order by f.conname)
      from pg_constraint f join pg_class fc on fc.oid = f.confrelid join pg_namespace fn on fn.oid = fc.relnamespace
      where f.conrelid = t.oid and f.contype = 'f')::text,
     exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid join pg_namespace pn on pn.oid = p.pronamespace
@@ -188,6 +199,7 @@ select t.nspname, t.relname, t.relkind in ('v', 'm'),
           join pg_class b on b.oid = d.refobjid join pg_namespace bn on bn.oid = b.relnamespace
      where t.relkind in ('v', 'm') and r.ev_class = t.oid and b.oid <> t.oid
        and b.relkind in ('r', 'p', 'v', 'm', 'f'))::text,
+    t.relkind = 'p' or t.relkind = 'r' and not t.relhassubclass,
     current_setting('server_version_num')::int
 from named t
 order by t.nspname, t.relname
@@ -199,26 +211,30 @@ async def read_catalog(database: Database, schemas: Sequence[str] | None = None)
     wanted = None if schemas is None else list(schemas)
     rows = await database.system(SystemPlan("read the catalogue", _QUERY, (wanted,)))
     tables = [
-        _table(TableName(schema, name), view, answers, *map(_decode, (columns, unique, foreign, beneath)))
-        for schema, name, view, columns, unique, foreign, answers, beneath, _ in rows
+        _table(TableName(schema, name), view, answers, kept, *map(_decode, (columns, unique, foreign, beneath)))
+        for schema, name, view, columns, unique, foreign, answers, beneath, kept, _ in rows
     ]
-    return Catalog({table.name: table for table in tables}, rows[0][8] if rows else Catalog().version)
+    return Catalog({table.name: table for table in tables}, rows[0][9] if rows else Catalog().version)
 
 
 def _decode(text: str | None) -> Any:
     return () if text is None else msgspec.json.decode(text)
 
 
-def _table(name: TableName, view: bool, answers: bool, columns: Any, unique: Any, foreign: Any, beneath: Any) -> Table:
+def _table(
+    name: TableName, view: bool, answers: bool, kept: bool, columns: Any, unique: Any, foreign: Any, beneath: Any
+) -> Table:
     return Table(
         name,
         {column[0]: TableColumn(*column) for column in columns},
         primary=next((tuple(key) for primary, key in unique if primary), ()),
         unique=tuple(tuple(key) for primary, key in unique if not primary),
         foreign=tuple(
-            ForeignKey(tuple(own), TableName(schema, table), tuple(target)) for own, schema, table, target in foreign
+            ForeignKey(tuple(own), TableName(schema, table), tuple(target), valid)
+            for own, schema, table, target, valid in foreign
         ),
         view=view,
         answers=answers,
         beneath=tuple(TableName(schema, table) for schema, table in beneath),
+        kept=kept,
     )

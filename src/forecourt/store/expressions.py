@@ -233,7 +233,11 @@ class Expressions:
     def may_be_null(self, operand: Operand, scope: Scope) -> bool:
         match operand:
             case Column(alias, name):
-                return scope.bound(alias) is not None or (alias, name) in scope.of(alias).nullable
+                if scope.bound(alias) is not None:
+                    return True
+                seen = scope.of(alias)
+                found = self.catalog.column(seen.tables[alias][0], name)
+                return (alias, name) in seen.nullable or (found is not None and found.nullable)
             case Arith(op, left, right):
                 return op in ("div", "mod") or self.may_be_null(left, scope) or self.may_be_null(right, scope)
             case Param():

@@ -57,3 +57,28 @@ async def test_without_names_every_schema_but_the_system_s_is_read(database: Dat
 def test_a_type_without_a_kind_of_its_own_crosses_as_text() -> None:
     assert TableColumn("x", "inet").kind is Kind.STRING
     assert TableColumn("x", "int2").kind is Kind.INT32
+
+
+async def test_what_the_database_does_not_hold_its_rows_to_is_told_apart(database: Database) -> None:
+    """Proofs rest on keys and NOT NULL; what was never validated, or is of no table of its own, does not count."""
+    script = """
+    create schema kept;
+    create table kept.parent (id int primary key, other int);
+    create table kept.child (parent int, other int) inherits (kept.parent);
+    create table kept.own (id int primary key, parent int, checked int not null,
+        constraint valid foreign key (parent) references kept.parent (id));
+    alter table kept.own add constraint loose foreign key (checked) references kept.parent (id) not valid;
+    create table kept.parted (id int primary key) partition by range (id);
+    create view kept.seen as select id from kept.own;
+    """
+    if database.version >= 180000:
+        script += "alter table kept.own add column later int; alter table kept.own add not null later not valid;"
+    await database.script("make tables", script)
+    catalog = await read_catalog(database, ["kept"])
+    kept = {table.name.name: table.kept for table in catalog.tables.values()}
+    assert kept == {"parent": False, "child": True, "own": True, "parted": True, "seen": False}
+    own = catalog.tables[TableName("kept", "own")]
+    assert {key.columns: key.valid for key in own.foreign} == {("parent",): True, ("checked",): False}
+    assert not own.columns["checked"].nullable
+    assert "later" not in own.columns or own.columns["later"].nullable
+    assert not any(column.folds for column in own.columns.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -34,7 +35,7 @@ ORDERS, LINES, USERS = (TableName("erp", name) for name in ("Orders", "lines", "
 
 
 def table(name: TableName, **types: str) -> Table:
-    return Table(name, {column: TableColumn(column, type_) for column, type_ in types.items()})
+    return Table(name, {column: TableColumn(column, type_, nullable=False) for column, type_ in types.items()})
 
 
 CATALOG = Catalog(
@@ -137,6 +138,16 @@ def test_unequal_counts_null_only_where_there_may_be_one() -> None:
     assert sql(where) == '"o"."id" != CAST($1 AS BIGINT)'
     assert sql(where, "id") == '"o"."id" IS DISTINCT FROM CAST($1 AS BIGINT)'
     assert sql(Not(where), "id") == '"o"."id" = CAST($1 AS BIGINT)'
+
+
+def test_a_column_that_its_table_lets_be_null_is_taken_for_that() -> None:
+    """Policies compare columns that no entity shows, and that no select declares."""
+    loose = replace(CATALOG.tables[ORDERS].columns["id"], nullable=True)
+    columns = {**CATALOG.tables[ORDERS].columns, "id": loose}
+    catalog = Catalog({**CATALOG.tables, ORDERS: replace(CATALOG.tables[ORDERS], columns=columns)})
+    where = Compare("eq", column("id"), Slot(0, Kind.INT32))
+    assert sql(Not(where), catalog=catalog) == '("o"."id" = CAST($1 AS BIGINT)) IS NOT true'
+    assert sql(where, catalog=catalog) == '"o"."id" = CAST($1 AS BIGINT)'
 
 
 def test_null_order_is_written_for_nullable_keys_only() -> None:

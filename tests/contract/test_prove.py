@@ -1,0 +1,125 @@
+"""Both examples are proved as they are shipped; what one rule less opens is refuted, with rows that show it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from forecourt.cli import proofs as command
+from forecourt.kernel.errors import Refusal
+from forecourt.store.embedded import EmbeddedServer
+from support import contoso
+from support.server import Installation, installed
+
+pytest.importorskip("z3", reason="z3-solver, of requirements/dev.txt, is not installed")
+
+from forecourt.security.prove.prover import Report, Verdict
+
+ORDERS_TABLE = "dataverse/tables/purchase_order.yaml"
+
+
+@pytest.fixture(scope="module")
+async def clean(postgres: EmbeddedServer) -> AsyncIterator[Installation]:
+    async with contoso.contoso_site(postgres) as site:
+        yield site
+
+
+async def changed(clean: Installation, folder: Path, file: str, old: str, new: str) -> Report:
+    """The report on a copy of the sample solution in which one text of one file is another."""
+    root = folder / "solution"
+    shutil.copytree(contoso.ROOT, root)
+    path = root / file
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+    async with installed(root, clean.url) as site:
+        return await command.proofs(site.forecourt)
+
+
+def refuted(report: Report) -> list[Verdict]:
+    return [verdict for verdict in report.verdicts if verdict.status == "refuted"]
+
+
+async def test_the_sample_company_is_proved(clean: Installation) -> None:
+    report = await command.proofs(clean.forecourt)
+    assert {verdict.status for verdict in report.verdicts} == {"proved"}, command.document(report)
+    assert report.questions > 60
+    assert {verdict.containment for verdict in report.verdicts} == {"portal", "direct", "permission"}
+    assert all(state.holds and state.people for verdict in report.verdicts for state in verdict.assumptions)
+
+
+async def test_adventureworks_is_proved(adventureworks: Installation) -> None:
+    report = await command.proofs(adventureworks.forecourt)
+    assert {verdict.status for verdict in report.verdicts} == {"proved"}, command.document(report)
+    assert report.questions > 30
+    assert any("refers to" in fact for verdict in report.verdicts for fact in verdict.facts)
+
+
+async def test_an_order_of_another_legal_entity_is_the_counterexample_of_a_permission_without_one(
+    clean: Installation, tmp_path: Path
+) -> None:
+    old = "{mserp_ordervendoraccountnumber: accountnumber, mserp_dataareaid: msdyn_companycode}"
+    report = await changed(clean, tmp_path, ORDERS_TABLE, old, "{mserp_ordervendoraccountnumber: accountnumber}")
+    found = [verdict for verdict in refuted(report) if verdict.containment == "permission"]
+    assert {verdict.entity for verdict in found} == {"PurchPurchaseOrderHeaderV2Entity"}
+    verdict = found[0]
+    assert "Vendor-own-purchase-orders" in verdict.where
+    assert verdict.counterexample is not None
+    rows = {str(table): rows for table, rows in verdict.counterexample.rows.items()}
+    (order,) = rows["erp.purchtable"]
+    assert order["orderaccount"] == verdict.counterexample.values["account.accountnumber"]
+    assert order["dataareaid"] is not None
+
+
+async def test_a_policy_without_the_legal_entity_is_wider_than_the_portal(clean: Installation, tmp_path: Path) -> None:
+    old = "relation: {orderaccount: accountnum, dataareaid: dataareaid}"
+    file = "operations/policies/VendProfileAccount.yaml"
+    report = await changed(clean, tmp_path, file, old, "relation: {orderaccount: accountnum}")
+    assert "PurchPurchaseOrderHeaderV2Entity" in {
+        verdict.entity for verdict in refuted(report) if verdict.containment == "direct"
+    }
+
+
+async def test_the_scratch_tables_leave_nothing_behind(clean: Installation) -> None:
+    await command.proofs(clean.forecourt)
+    left = await clean.sql("select relname from pg_class where relname like 'scratch%'")
+    assert left == []
+
+
+async def test_a_contact_with_the_account_of_another_is_named(postgres: EmbeddedServer) -> None:
+    async with contoso.contoso_site(postgres) as site:
+        contact = (
+            await site.dataverse(
+                """
+                update dataverse.contact c set parentcustomerid = o.accountid from dataverse.account o
+                where c.contactid = (
+                    select m.msdyn_contactid from dataverse.msdyn_externalportalusermapping m
+                    where m.msdyn_userid = 'v-us-101')
+                  and o.accountid = (
+                    select d.parentcustomerid from dataverse.contact d
+                    join dataverse.msdyn_externalportalusermapping m on m.msdyn_contactid = d.contactid
+                    where m.msdyn_userid = 'v-us-102')
+                returning c.emailaddress1
+                """
+            )
+        )[0][0]
+        report = await command.proofs(site.forecourt)
+    broken = [state for verdict in report.verdicts for state in verdict.assumptions if state.broken]
+    assert broken
+    assert all(len(state.broken) == 1 and contact in state.broken[0] for state in broken)
+    found = refuted(report)
+    assert "PurchPurchaseOrderHeaderV2Entity" in {verdict.entity for verdict in found}
+    assert all(verdict.counterexample is not None for verdict in found)
+
+
+async def test_without_the_solver_the_command_says_what_to_install(
+    clean: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    with pytest.raises(Refusal, match="z3-solver") as refusal:
+        command.needed()
+    assert refusal.value.code == "FC7101"
+    assert "forecourt[prove]" in refusal.value.hint
