@@ -146,10 +146,13 @@ class Expressions:
     # ------------------------------------------------------------------------------------------------ operands
 
     def column(self, column: Column, scope: Scope) -> Expression:
-        """The bare column; of ROW_VERSION, ``xmin``."""
+        """The bare column; of ROW_VERSION, ``xmin``, and for a view, whose rows have none, a hash of the row."""
         if (given := scope.bound(column.alias)) is not None:
             return given.c[column.name]
-        _, source = scope.of(column.alias).tables[column.alias]
+        table, source = scope.of(column.alias).tables[column.alias]
+        if column.name == ROW_VERSION and table in self.catalog.tables and self.catalog.tables[table].view:
+            row: Expression = sa.literal_column('"' + column.alias.replace('"', '""') + '"')
+            return sa.func.hashtextextended(cast(row, Family.TEXT), sa.literal_column("0"))
         return source.c["xmin" if column.name == ROW_VERSION else column.name]
 
     def family(self, operand: Operand, scope: Scope) -> Family | None:
