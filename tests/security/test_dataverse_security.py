@@ -306,3 +306,58 @@ async def test_a_company_comes_with_the_team_that_owns_its_rows(site: Installati
     refused(await send(admin, "PATCH", f"/cdm_companies({row})", cleared), "0x80048d19", 400)
     refused(await send(admin, "PATCH", f"/cdm_companies({row})", {"cdm_companycode": "yyyy"}), "0x80048d19", 400)
     assert site.faults == []
+
+
+async def test_a_hidden_row_and_one_that_is_not_there_answer_alike(
+    site: Installation, admin: Person, clerk: Person
+) -> None:
+    """Also where it is written: an id that is taken must not be told from one that is free."""
+    await give(site, clerk, "Keeper")
+    hidden, absent = str(uuid4()), str(uuid4())
+    row = {"contactid": hidden, "lastname": "Z hidden"}
+    assert (await send(admin, "POST", "/contacts", row)).status == 204
+    change = {"lastname": "Z changed"}
+    target = {**change, "@odata.type": "Microsoft.Dynamics.CRM.contact"}
+    multiple = "/contacts/Microsoft.Dynamics.CRM"
+    for method, path, body, headers in (
+        ("GET", "/contacts({0})", None, {}),
+        ("PATCH", "/contacts({0})", change, {}),
+        ("PATCH", "/contacts({0})", change, {"if_match": "*"}),
+        ("PATCH", "/contacts({0})", change, {"if_match": 'W/"1"'}),
+        ("PATCH", "/contacts({0})", change, {"if_none_match": "*"}),
+        ("PATCH", "/contacts({0})", {}, {}),
+        ("PATCH", "/contacts({0})", {}, {"if_none_match": "*"}),
+        ("PUT", "/contacts({0})/lastname", {"value": "Z changed"}, {}),
+        ("DELETE", "/contacts({0})/lastname", None, {}),
+        ("DELETE", "/contacts({0})", None, {}),
+        ("DELETE", "/contacts({0})", None, {"if_match": 'W/"1"'}),
+        ("POST", "/contacts", {**change, "contactid": "{0}"}, {}),
+        ("POST", f"{multiple}.CreateMultiple", {"Targets": [{**target, "contactid": "{0}"}]}, {}),
+        ("POST", f"{multiple}.UpdateMultiple", {"Targets": [{**target, "contactid": "{0}"}]}, {}),
+        ("POST", f"{multiple}.UpsertMultiple", {"Targets": [{**target, "@odata.id": "contacts({0})"}]}, {}),
+        ("POST", "/contacts", {**change, "parentcustomerid_contact@odata.bind": "/contacts({0})"}, {}),
+        ("PUT", "/contacts({0})/parentcustomerid_contact/$ref", {"@odata.id": "/contacts({0})"}, {}),
+        ("DELETE", "/contacts({0})/parentcustomerid_contact/$ref", None, {}),
+        ("POST", "/contacts({0})/contact_customer_contacts/$ref", {"@odata.id": "/contacts({0})"}, {}),
+    ):
+        found = []
+        for item in (hidden, absent):
+            sent = None if body is None else json.loads(json.dumps(body).replace("{0}", item))
+            answer = await send(clerk, method, path.replace("{0}", item), sent, **headers)
+            found.append((answer.status, answer.text.replace(item, "…"), sorted(answer.headers)))
+        assert found[0] == found[1], (method, path, body, headers)
+        assert found[0][0] >= 400
+    rows = await site.dataverse("select lastname from dataverse.contact where contactid = $1", UUID(hidden))
+    assert [row[0] for row in rows] == ["Z hidden"]
+    assert await names(clerk, "contacts") == []
+
+
+async def test_who_reads_the_whole_table_chooses_ids_and_learns_which_key_is_taken(
+    site: Installation, admin: Person, clerk: Person
+) -> None:
+    await give(site, clerk, "Keeper")
+    chosen = str(uuid4())
+    assert (await send(clerk, "PATCH", f"/accounts({chosen})", {"name": "Z chosen"})).status == 204
+    assert (await send(clerk, "PATCH", f"/accounts({chosen})", {"name": "Z again"})).status == 204
+    refused(await send(clerk, "PATCH", f"/accounts({chosen})", {}, if_none_match="*"), "0x80040237", 412)
+    assert await names(clerk) == ["Z again"]

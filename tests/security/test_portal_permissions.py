@@ -103,6 +103,28 @@ async def test_each_access_type_reaches_its_rows(portal: SmallPortal, ann: Perso
     assert code(await api(mia, "GET", "cts_parts")) == (403, "90040120")  # its permission is not active
 
 
+async def test_account_access_on_the_table_account_reaches_what_hangs_on_the_own_one(
+    postgres: EmbeddedServer, tmp_path: Path
+) -> None:
+    site = SmallSite(
+        permissions=(
+            Permission("branches", "account", Scope.ACCOUNT, "r", link="account_parent_account"),
+            Permission("colleagues", "contact", Scope.ACCOUNT, "r", link="contact_customer_accounts"),
+        )
+    )
+    async with small_portal(postgres, tmp_path, site) as portal:
+        ann = await portal.person("ann", "Members", account="North")
+        await portal.person("al", account="North")
+        await portal.person("bob", account="South")
+        await portal.site.dataverse(
+            "update dataverse.account set parentaccountid = $1 where name = 'South'", UUID(portal.accounts["North"])
+        )
+        answer = await api(ann, "GET", "accounts", **{"$select": "name"})
+        assert [row["name"] for row in answer.rows] == ["South"]
+        answer = await api(ann, "GET", "contacts", **{"$select": "lastname", "$orderby": "lastname"})
+        assert [row["lastname"] for row in answer.rows] == ["al", "ann"]
+
+
 async def test_a_visitor_reaches_nothing_that_is_somebodys(portal: SmallPortal) -> None:
     answer = await portal.site.ask("GET", "/_api/cts_things?$select=cts_name")
     assert code(answer) == (403, "90040120")
@@ -298,8 +320,21 @@ async def rob(portal: SmallPortal) -> Person:
     return await portal.person("rob", "Members", "Restricted")
 
 
+LINK = (
+    '<link-entity name="contact" from="contactid" to="cts_buyer" link-type="inner">'
+    '<attribute name="lastname"/></link-entity>'
+)
+
+
+def fetched(inner: str) -> str:
+    return f'<fetch><entity name="cts_thing">{inner}</entity></fetch>'
+
+
 async def test_column_permissions_hide_columns_from_reads(portal: SmallPortal, rob: Person) -> None:
     thing = await portal.thing("one", rob.contact, cts_memo="secret", cts_whole=3)
+    secret = '<condition attribute="cts_memo" operator="eq" value="secret"/>'
+    allowed = await api(rob, "GET", "cts_things", fetchXml=fetched('<attribute name="cts_name"/>'))
+    assert [row["cts_name"] for row in allowed.rows] == ["one"]
     row = (await api(rob, "GET", f"cts_things({thing})")).json
     assert row["cts_name"] == "one" and row["cts_whole"] == 3
     assert not {"cts_memo", "_cts_buyer_value", "cts_code"} & row.keys()
@@ -313,6 +348,10 @@ async def test_column_permissions_hide_columns_from_reads(portal: SmallPortal, r
         {"$filter": "cts_buyer_contact/lastname eq 'rob'"},
         {"$apply": "groupby((cts_memo))"},
         {"$apply": "aggregate(cts_code with max as top)"},
+        {"fetchXml": fetched('<attribute name="cts_memo"/>')},
+        {"fetchXml": fetched('<attribute name="cts_name"/><order attribute="cts_memo"/>')},
+        {"fetchXml": fetched(f'<attribute name="cts_name"/><filter>{secret}</filter>')},
+        {"fetchXml": fetched('<attribute name="cts_name"/>' + LINK)},
     ):
         answer = await api(rob, "GET", "cts_things", **options)
         assert answer.status in (400, 403), (options, answer.text)

@@ -208,9 +208,7 @@ class Enforcer:
             return frozenset()
         if operation is Operation.READ:
             return lowering.readable(entity, grant)
-        return frozenset(
-            name for name in entity.fields if self.writing.open_to(lowering, entity, name, grant, operation)
-        )
+        return self.writing.settable(lowering, entity, grant, operation)
 
     def reads_all(self, entity: Entity, scope: Scope) -> bool:
         """Whether the person reads every row of a table, whatever rows it has."""

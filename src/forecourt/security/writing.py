@@ -62,8 +62,9 @@ class Writing:
     def assignments(self, lowering: Lowering, entity: Entity, plan: WritePlan, grant: Granted) -> Assignments:
         """The columns that the plan sets. Raises Refusal FC1003 (not writable), FC3004 (not open to the asker)."""
         found: dict[str, dict[str, Slot | None]] = {}
+        settable = self.settable(lowering, entity, grant, OPERATIONS[plan.operation])
         for name, value in plan.changes:
-            self._permit(lowering, entity, name, grant, plan.operation)
+            self._permit(entity, name, settable, plan.operation)
             source, column = self._place(entity, name)
             found.setdefault(source, {})[column] = value
         for name, value in plan.computed:
@@ -71,19 +72,19 @@ class Writing:
             found.setdefault(source, {})[column] = value
         return found
 
-    def open_to(self, lowering: Lowering, entity: Entity, name: str, grant: Granted, operation: Operation) -> bool:
-        """Whether grants, the door and column permissions let the asker set a field."""
-        if not grant.opens(entity.fields[name].base or name):
-            return False
+    def settable(self, lowering: Lowering, entity: Entity, grant: Granted, operation: Operation) -> frozenset[str]:
+        """The fields that grants, the door and column permissions let the asker set."""
+        granted = frozenset(name for name, field in entity.fields.items() if grant.opens(field.base or name))
         opened = open_columns(lowering.rules.portal, lowering.scope, entity, operation)
-        return opened is None or name in opened or bool(entity.pairs)
+        return granted if opened is None or entity.pairs else granted & opened
 
-    def _permit(self, lowering: Lowering, entity: Entity, name: str, grant: Granted, operation: WriteOperation) -> None:
+    @staticmethod
+    def _permit(entity: Entity, name: str, settable: frozenset[str], operation: WriteOperation) -> None:
         wanted = entity.fields[name]
         allowed = wanted.creatable if operation == "create" else wanted.editable and name not in entity.key
         if entity.read_only or not allowed:
             raise _fixed(entity, name)
-        if not self.open_to(lowering, entity, name, grant, OPERATIONS[operation]):
+        if name not in settable:
             raise Refusal("FC3004", f"Column {name} of {entity.collection} may not be changed by you.", source=name)
 
     def _place(self, entity: Entity, name: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 Whoever reads a column may filter, sort, group and expand by it, and a column that is not readable is none of these at
 any door: the same set decides them all. So the sets are compared. Of the portal it is what its Web API opens, and what
-views and forms show.
+views and forms show, as far as column permissions go.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from forecourt.security.audit.findings import Finding
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.surroundings import Surroundings
+from forecourt.security.columns import permitted
 from forecourt.security.gate import Gate
 from forecourt.security.lowering import Lowering
 from forecourt.security.permissions import nodes
@@ -62,10 +63,11 @@ def _differences(
         planes.rules.portal, virtual.name, Right.READ, first.portal.web_roles
     ):
         return
+    left = permitted(planes.rules.portal, virtual, Operation.READ, first.portal.web_roles)
+    listed = (opened or frozenset()) | shown
+    listed = listed if left is None else listed & left
     portal = frozenset(
-        virtual.fields[name].base or name
-        for name in (opened or frozenset()) | shown | frozenset(virtual.key)
-        if name in virtual.fields
+        virtual.fields[name].base or name for name in listed | frozenset(virtual.key) if name in virtual.fields
     ) | frozenset(entity.key)
     for name, door in DIRECT.items():
         gate, asked = (planes.dataverse, virtual) if door is Door.DATAVERSE else (planes.operations, entity)
