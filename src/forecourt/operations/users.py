@@ -160,6 +160,24 @@ class Users:
         found = [await self.get(user_id, fresh=True) for user_id in dict.fromkeys(ids)]
         return [user for user in found if user is not None and user.enabled and user.external]
 
+    async def held(self) -> list[tuple[str, frozenset[str]]]:
+        """Every enabled user of the tables with the roles it holds, those left out that a file declares."""
+        if self._tables is None:
+            return []
+        users, roles = self._tables.users, self._tables.roles
+        named = [Output("id", Column("u", users.id), None), Output("role", Column("r", roles.role), None)]
+        if users.enabled is not None:
+            named.append(Output("enabled", Column("u", users.enabled), None))
+        link = Compare("eq", Column("r", roles.user), Column("u", users.id))
+        sources = (Source("u", table(users.table)), Source("r", table(roles.table), "inner", link))
+        select = Select(sources, outputs=tuple(named))
+        found: dict[str, set[str]] = {}
+        for row in (await self._database.read(compile_select(select, self._catalog), (), {})).rows:
+            on = users.enabled is None or (str(row[2]).lower() not in OFF and row[2] is not None)
+            if on and str(row[0]) not in self._declared:
+                found.setdefault(str(row[0]), set()).add(str(row[1]))
+        return [(user, frozenset(held)) for user, held in sorted(found.items())]
+
     async def _ids(self, name: TableName, column: str, where: Predicate, values: Mapping[str, object]) -> list[str]:
         select = Select((Source("u", name),), where, (Output("id", Column("u", column), None),))
         rows = (await self._database.read(compile_select(select, self._catalog), (), values)).rows

@@ -31,7 +31,7 @@ from forecourt.kernel.relation import Source, TableName
 from forecourt.kernel.types import Kind, Scalar
 from forecourt.operations.definitions import PolicyQuery, QueryJoin, Range, RangeValue
 from forecourt.operations.entities import table_name
-from forecourt.security.constructs import NOW, TODAY, Construct, ConstructJoin
+from forecourt.security.constructs import NOW, TODAY, Construct, ConstructJoin, given
 from forecourt.store.catalog import Catalog
 
 USER_VALUES = ("id", "email", "company")
@@ -137,8 +137,8 @@ class QueryBuilder:
         kind = self.kind(aliases[column.alias], column.name)
         found: list[Predicate] = []
         for name, op in _COMPARED.items():
-            if (given := getattr(item, name)) is not None:
-                found.append(Compare(op, column, value := self.value(given, kind, *path, name)))
+            if (bound := getattr(item, name)) is not None:
+                found.append(Compare(op, column, value := self.value(bound, kind, *path, name)))
                 if op == "ne" and isinstance(value, Param):
                     found.append(given(value))
         if item.one_of is not None:

@@ -87,6 +87,10 @@ class Filter:
                 found.extend(self._conditions(policy, table, alias))
         return all_of(*found)
 
+    def of(self, policy: Policy, table: TableName, alias: str) -> Predicate:
+        """The condition that one policy puts on a table for whom it constrains."""
+        return all_of(*self._conditions(policy, table, alias))
+
     def _conditions(self, policy: Policy, table: TableName, alias: str) -> Iterator[Predicate]:
         if policy.constrain_primary and table == policy.primary:
             yield self._signed(policy, self._primary(policy, alias))
