@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import io
+import json
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from forecourt.cli import main
 from forecourt.cli import proofs as command
 from forecourt.kernel.errors import Refusal
 from forecourt.store.embedded import EmbeddedServer
@@ -27,10 +32,16 @@ async def clean(postgres: EmbeddedServer) -> AsyncIterator[Installation]:
         yield site
 
 
+def copied(folder: Path) -> Path:
+    """A copy of the sample solution."""
+    root = folder / "solution"
+    shutil.copytree(contoso.ROOT, root, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
 async def changed(clean: Installation, folder: Path, file: str, old: str, new: str) -> Report:
     """The report on a copy of the sample solution in which one text of one file is another."""
-    root = folder / "solution"
-    shutil.copytree(contoso.ROOT, root)
+    root = copied(folder)
     path = root / file
     text = path.read_text("utf-8")
     assert old in text
@@ -113,6 +124,44 @@ async def test_a_contact_with_the_account_of_another_is_named(postgres: Embedded
     found = refuted(report)
     assert "PurchPurchaseOrderHeaderV2Entity" in {verdict.entity for verdict in found}
     assert all(verdict.counterexample is not None for verdict in found)
+
+
+async def said(*arguments: object) -> tuple[int, str]:
+    """Exit code and output of a command line, in a thread, as it runs in a process of its own."""
+
+    def call() -> tuple[int, str]:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        return int(ended.value.code or 0), out.getvalue()
+
+    return await asyncio.to_thread(call)
+
+
+async def test_the_command_ends_with_one_and_names_the_rows_where_something_is_refuted(
+    clean: Installation, tmp_path: Path
+) -> None:
+    """A role that reads workers, and no policy for it: with external users let in, the source shows them all."""
+    root = copied(tmp_path)
+    header = root / "solution.yaml"
+    database = json.dumps(clean.url)
+    text = header.read_text("utf-8").partition("\nsample:")[0]
+    old = "connections: {dataverse: embedded, operations: embedded}"
+    assert old in text
+    text = text.replace(old, f"connections: {{dataverse: {database}, operations: {database}}}")
+    header.write_text(text.replace("external_users: policy-required", "external_users: open") + "\n", "utf-8")
+    (root / "operations" / "policies" / "HcmWorkerSelf.yaml").unlink()
+    code, out = await said("prove", root, "--data", tmp_path / "data", "--json")
+    report = json.loads(out)
+    assert code == 1
+    assert report["refuted"] and report["proved"]
+    wide = [item for item in report["verdicts"] if item["status"] == "refuted" and item["containment"] == "direct"]
+    assert {item["entity"] for item in wide} >= {"HcmWorkerEntity"}
+    assert all(item["counterexample"]["row"] and item["where"] and item["people"] for item in wide)
+    code, out = await said("prove", root, "--data", tmp_path / "data")
+    assert code == 1
+    assert "refuted  what the source admits of Workers is what the portal shows" in out
+    assert "shown to leak: PersonnelNumber=" in out
 
 
 async def test_without_the_solver_the_command_says_what_to_install(

@@ -121,6 +121,8 @@ def inner(select: Select, left: int = MOST) -> Predicate:
     if not left:
         raise Unfit(f"more than {MOST} outer joins in one condition")
     before, outer, after = select.sources[:place], select.sources[place], select.sources[place + 1 :]
+    if any(_declares(part, outer.alias) for part in (select.where, *(source.on for source in after))):
+        raise Unfit(f"'{outer.alias}' names two tables")
     found = replace(select, sources=(*before, replace(outer, join="inner"), *after))
 
     def absent(operand: Operand) -> Operand:
@@ -133,3 +135,17 @@ def inner(select: Select, left: int = MOST) -> Predicate:
         where=all_of(none, deeply(select.where, absent)),
     )
     return any_of(inner(found, left - 1), inner(missing, left - 1))
+
+
+def _declares(item: Predicate, alias: str) -> bool:
+    """Whether a select within the predicate has a source of this name, which would hide the one around it."""
+    match item:
+        case Exists(select):
+            parts = (select.where, *(source.on for source in select.sources))
+            return any(source.alias == alias for source in select.sources) or any(_declares(p, alias) for p in parts)
+        case And(items) | Or(items):
+            return any(_declares(child, alias) for child in items)
+        case Not(child):
+            return _declares(child, alias)
+        case _:
+            return False
