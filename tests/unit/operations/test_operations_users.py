@@ -140,3 +140,10 @@ async def test_without_tables_there_are_the_users_of_the_file(database: Database
     assert await users.get("ann") is None
     assert await users.by_email("admin@x.example") == DECLARED
     assert await users.external() == []
+
+
+async def test_everybody_who_is_enabled_is_listed_with_the_roles_they_hold(users: Users, database: Database) -> None:
+    await database.script("shadow a declared user", "insert into s.people values ('admin', '', '', '', 1, '')")
+    await database.script("give it a role", "insert into s.roles values ('admin', 'Clerk')")
+    outside = frozenset({"Vendor", "SystemExternalUser", "CDSVirtualEntityAuthenticatedPortalUser"})
+    assert await users.held() == [("ann", outside), ("eve", frozenset({"Clerk"}))]
