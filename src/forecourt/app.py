@@ -102,6 +102,7 @@ from forecourt.store.watched import SCRIPTS as WATCH
 from forecourt.store.watched import watch
 from forecourt.store.work import SCRIPTS as DECISIONS
 from forecourt.store.work import Coordinator
+from forecourt.studio import Studio, StudioOptions
 
 DATABASE = "forecourt"
 
@@ -270,6 +271,8 @@ class Forecourt:
     contacts: Contacts
     principals: Principals
     people: People
+    explainer: Explainer
+    reverse: Reverse
     accounts: Accounts
     applications: Applications
     sessions: Sessions
@@ -278,21 +281,12 @@ class Forecourt:
     bearer: Bearer
     token_endpoint: TokenEndpoint
     portal: Portal | None
+    studio: Studio
     copies: Copies
     packages: Jobs
     observer: Observer
     security_log: SecurityLog
     seals: Seals
-
-    @property
-    def reverse(self) -> Reverse:
-        """Who can see a row."""
-        return Reverse(self.operations_gate, self.dataverse_gate, self.people)
-
-    @property
-    def explainer(self) -> Explainer:
-        """Why somebody can or cannot."""
-        return Explainer(self.operations_gate, self.dataverse_gate, self.reverse.mappable)
 
     @property
     def dual_write(self) -> DualWrite:
@@ -393,6 +387,23 @@ async def build(
             options=PortalOptions(title=header.title, secure=settings.secure_cookies),
             observer=observer,
         )
+    people = People(store, users, book, principals, standings)
+    reverse = Reverse(operations_gate, dataverse_gate, people)
+    explainer = Explainer(operations_gate, dataverse_gate, reverse.mappable)
+    studio = Studio(
+        explainer=explainer,
+        reverse=reverse,
+        people=people,
+        users=users,
+        sessions=sessions,
+        accounts=accounts,
+        options=StudioOptions(
+            header.title or header.name,
+            found.site.setting("Theme/Accent") if found.site is not None else "",
+            settings.secure_cookies,
+        ),
+        observer=observer,
+    )
     return Forecourt(
         settings=settings,
         definitions=found,
@@ -405,7 +416,9 @@ async def build(
         rows=rows,
         contacts=Contacts(store),
         principals=principals,
-        people=People(store, users, book, principals, standings),
+        people=people,
+        explainer=explainer,
+        reverse=reverse,
         accounts=accounts,
         applications=applications,
         sessions=sessions,
@@ -414,6 +427,7 @@ async def build(
         bearer=Bearer(tokens, Issuers(header.issuers, fetch, utc_now), principals),
         token_endpoint=TokenEndpoint(tokens, accounts, applications, utc_now, password_grant=settings.password_grant),
         portal=portal,
+        studio=studio,
         copies=copies,
         packages=packages,
         observer=observer,

@@ -91,6 +91,8 @@ class Server:
             await self._tokens(scope, receive, send)
         elif PackageDoor.owns(path):
             await self._packages(scope, receive, send)
+        elif path.startswith("/studio/") or path == "/studio":
+            await self._forecourt.studio(scope, receive, send)
         elif path == "/health":
             await self._health(scope, receive, send)
         elif path == "/metrics":

@@ -7,6 +7,7 @@ many people there are, and gives each the principal that a request of theirs wou
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from forecourt.identity.contacts import Contacts
@@ -40,6 +41,22 @@ left join account_roles on account_roles.accountid = a.accountid
 left join mappings on mappings.msdyn_contactid = c.contactid
 where c.statecode = 0
 """
+
+
+#: $1 a pattern, $2 how many.
+_SEARCH: Final = """
+select coalesce(fullname, '') as label, coalesce(emailaddress1, '') as email, contactid from dataverse.contact
+where statecode = 0 and (emailaddress1 ilike $1 or fullname ilike $1) order by emailaddress1, contactid limit $2
+"""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody to choose. ``name``: what :meth:`People.find` takes; ``kind``: ``contact`` or ``user``."""
+
+    name: str
+    label: str
+    kind: str
 
 
 class Directory(Protocol):
@@ -117,6 +134,19 @@ class People:
         if user is None:
             raise Refusal("FC4041", f"'{text}' is neither a contact nor an operations user.")
         return Asked(user.id, Principal(operations_user=user))
+
+    async def search(self, text: str, limit: int = 10) -> list[Person]:
+        """People whose name, e-mail or id holds the text, contacts first."""
+        escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        rows = await self._database.system(SystemPlan("search contacts", _SEARCH, (f"%{escaped}%", limit)))
+        found = [Person(row["email"] or str(row["contactid"]), row["label"], "contact") for row in rows]
+        wanted = text.casefold()
+        users = [
+            Person(user.id, user.name, "user")
+            for user in await self._users.everybody()
+            if any(wanted in part.casefold() for part in (user.id, user.name, user.email))
+        ]
+        return [*found, *users][: 2 * limit]
 
     async def visitor(self) -> Asked:
         """Somebody who has not signed in."""

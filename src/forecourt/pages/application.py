@@ -23,21 +23,23 @@ from forecourt.identity import csrf
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.kernel.principal import Door
-from forecourt.pages import theme
-from forecourt.pages.assets import Assets
 from forecourt.pages.details import Forms
 from forecourt.pages.error_pages import ErrorPages
 from forecourt.pages.lists import Lists
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import Accounts, DataverseRequests, Principals, Sessions
-from forecourt.pages.render import SECURITY_HEADERS, Renderer, finish
+from forecourt.pages.render import Renderer, finish
 from forecourt.pages.sign_in import SignIn
 from forecourt.pages.site import Site
 from forecourt.pages.site_pages import SitePages
 from forecourt.pages.view_filters import view_filters
-from forecourt.pages.visit import Visit, begin, new_correlation, read_form
+from forecourt.pages.visit import Visit, begin
 from forecourt.pages.web_api import PortalApi
 from forecourt.pages.web_api.errors import from_refusal
+from forecourt.web import theme
+from forecourt.web.assets import Assets
+from forecourt.web.headers import SECURITY_HEADERS
+from forecourt.web.requests import new_correlation, read_form
 
 #: What a query may hold as it is.
 _PRINTED = "".join(map(chr, range(0x21, 0x7F)))

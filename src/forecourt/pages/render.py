@@ -14,25 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.responses import HTMLResponse, Response
 
 from forecourt.pages import formatting, liquid, page_rules
-from forecourt.pages.assets import Assets
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.site import Page, Site
 from forecourt.pages.visit import Visit
-
-#: No script or style of ours is inline, and none comes from elsewhere.
-POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
-    "frame-ancestors 'self'; base-uri 'self'; form-action 'self'"
-)
-
-SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"strict-origin-when-cross-origin"),
-    (b"x-frame-options", b"SAMEORIGIN"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-)
+from forecourt.web.assets import TEMPLATES, Assets
 
 #: Names of the link set that makes the navigation; the first that the site has.
 NAVIGATION = ("Primary Navigation", "Default")
@@ -72,7 +57,7 @@ class Renderer:
         self._options = options
         self.title = options.title or site.name
         self._templates = Environment(
-            loader=FileSystemLoader(Path(__file__).parent / "templates"),
+            loader=FileSystemLoader([Path(__file__).parent / "templates", TEMPLATES]),
             autoescape=select_autoescape(default=True, default_for_string=True),
             undefined=StrictUndefined,
             auto_reload=False,

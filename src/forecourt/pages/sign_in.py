@@ -19,7 +19,8 @@ from forecourt.kernel.errors import Refusal
 from forecourt.pages.ports import Accounts, Principals, Sessions
 from forecourt.pages.render import Renderer, finish
 from forecourt.pages.site_pages import SitePages
-from forecourt.pages.visit import Visit, local_url, own_origins, read_form
+from forecourt.pages.visit import Visit
+from forecourt.web.requests import local_url, own_origins, read_form
 
 REPLAY = "replay."
 RETURN = "returnUrl"

@@ -19,7 +19,8 @@ from forecourt.pages.editing import VERSION, Editor, Filled
 from forecourt.pages.lists import Lists
 from forecourt.pages.render import NOTICES, Renderer, finish
 from forecourt.pages.site import FormDefinition, FormMode, Page, Site, WebFile
-from forecourt.pages.visit import Visit, read_form
+from forecourt.pages.visit import Visit
+from forecourt.web.requests import read_form
 
 
 @dataclass(frozen=True, slots=True)

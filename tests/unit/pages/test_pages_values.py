@@ -10,10 +10,10 @@ import pytest
 
 from forecourt.kernel.model import EntityField, Enum, EnumMember
 from forecourt.kernel.types import Kind
-from forecourt.pages import theme
 from forecourt.pages.formatting import cell, locales_for, preferred_languages, tone_of
 from forecourt.pages.inputs import FormField, InputKind, Unreadable, text_of, value_of
-from forecourt.pages.visit import local_url
+from forecourt.web import theme
+from forecourt.web.requests import local_url
 
 STATUS = Enum(
     "Status",

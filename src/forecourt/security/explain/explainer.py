@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.predicate import FALSE, TRUE, Predicate
+from forecourt.kernel.predicate import FALSE, TRUE, Column, Predicate
 from forecourt.kernel.principal import Door, OperationsUser, Principal
 from forecourt.security.explain.answers import Answer, Change, Explanation, LayerVerdict, Verdict
 from forecourt.security.explain.change import Changes
@@ -78,6 +78,19 @@ class Explainer:
         found = await looked.some(TRUE) if subject.keyed else None
         rows = None if subject.keyed else await looked.count(TRUE)
         return Explanation(asked.label, table, key, question.operation, question.column, found, answers, rows)
+
+    async def examples(self, subject: Subject, limit: int = 8) -> list[tuple[str, str]]:
+        """Some rows of a table to choose from: pairs (key, what it reads as)."""
+        entity = subject.row
+        names = [*entity.key, *([entity.primary_name] if entity.primary_name in entity.fields else [])]
+        columns = [Column(entity.fields[name].source, entity.fields[name].column) for name in names]
+        found = []
+        for row in await sight(subject, {}).columns(list(dict.fromkeys(columns)), limit):
+            values = dict(zip(dict.fromkeys(columns), row, strict=True))
+            key = ",".join(str(values[column]) for column in columns[: len(entity.key)])
+            label = str(values[columns[-1]]) if len(columns) > len(entity.key) else key.replace(",", ", ")
+            found.append((key, label))
+        return found
 
     async def _answer(self, asked: Asked, subject: Subject, question: Question, door: Door, changes: bool) -> Answer:
         entity, gate = subject.at(door), self.gate(door)

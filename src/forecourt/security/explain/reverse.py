@@ -161,7 +161,7 @@ class Reverse:
         if decision == FALSE:
             return []
         rules = [
-            (f"{rule.name} ({rule.where})" if rule.where else rule.name, rule.condition)
+            (f"{rule.name} ({rule.where})" if rule.where else f"{rule.name} {rule.detail}".strip(), rule.condition)
             for layer in layers(gate.enforcer, scope, entity, asking)
             for rule in layer.rules
             if rule.condition is not None and (rule.where or layer.any)

@@ -19,7 +19,10 @@ from starlette.responses import Response
 
 from forecourt.kernel.errors import Refusal
 
-_OWN = Path(__file__).parent / "assets"
+_OWN = Path(__file__).parent / "files"
+
+#: Parts of pages that every HTML door has: icons, badges, notices.
+TEMPLATES = Path(__file__).parent / "templates"
 _BOOTSTRAP = ("css/bootstrap.min.css", "js/bootstrap.bundle.min.js")
 _FOREVER = "public, max-age=31536000, immutable"
 
@@ -48,19 +51,24 @@ def _asset(name: str, content: bytes) -> Asset:
 
 
 class Assets:
-    """All assets of the portal. ``generated``: further ones by name (the theme of a site)."""
+    """All assets of a door. ``generated``: further ones by name (the theme of a site); ``folder``: with files of the
+    door's own; ``at``: the address under which they are served."""
 
-    def __init__(self, generated: Mapping[str, str] | None = None) -> None:
-        found = {path.name: _asset(path.name, path.read_bytes()) for path in sorted(_OWN.iterdir()) if path.is_file()}
+    def __init__(
+        self, generated: Mapping[str, str] | None = None, folder: Path | None = None, at: str = "/assets"
+    ) -> None:
+        paths = [path for place in (_OWN, folder) if place is not None for path in sorted(place.iterdir())]
+        found = {path.name: _asset(path.name, path.read_bytes()) for path in paths if path.is_file()}
         for name in _BOOTSTRAP:
             found[name.rpartition("/")[2]] = _asset(name, (bootstrap_folder() / name).read_bytes())
         for name, text in (generated or {}).items():
             found[name] = _asset(name, text.encode())
         self._by_name = found
+        self._at = at
 
     def url(self, name: str) -> str:
         """The address of an asset."""
-        return f"/assets/{self._by_name[name].digest}/{name}"
+        return f"{self._at}/{self._by_name[name].digest}/{name}"
 
     def answer(self, request: Request, digest: str, name: str) -> Response:
         """The asset, for good. Raises Refusal FC4042."""

@@ -1,0 +1,1 @@
+"""What every HTML door has: style sheets and scripts, the theme, icons, security headers, forms."""
