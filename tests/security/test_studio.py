@@ -90,10 +90,10 @@ async def test_the_way_back_after_sign_in_stays_in_the_studio(contoso: Installat
 async def test_an_account_of_an_operations_user_without_the_role_is_refused(contoso: Installation) -> None:
     accounts = contoso.forecourt.accounts
     clerk = await accounts.find("studio.clerk")
-    password = "a long enough pass phrase"
+    password = "A long enough pass phrase 1"
     if clerk is None:
         await accounts.create("studio.clerk", password, operations_user="purch.clerk")
-    person = replace(contoso.signed_up("admin"), username="studio.clerk", password=password)
+    person = replace(contoso.signed_up("admin"), username="studio.clerk", password=password, _cookie="")
     answer = await signed_in(contoso, person)
     assert answer.status == 403
     assert sessions.COOKIE not in answer.cookies
