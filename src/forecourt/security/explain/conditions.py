@@ -156,7 +156,7 @@ async def _comparison(sight: Sight, leaf: Predicate, wanted: bool) -> Findings:
         return _named(operand, values, sight)
 
     match leaf:
-        case Compare(op, left, Param(name)) if sight.values.get(name) is None:
+        case Compare(op, left, Param(name)) if sight.values[name] is None:
             text = f"{said(left)}: the person has no {name}"
         case Compare(op, left, right):
             text = f"{said(left)} {words[op]} {said(right)}"
@@ -164,7 +164,7 @@ async def _comparison(sight: Sight, leaf: Predicate, wanted: bool) -> Findings:
             among = ", ".join(said(value) for value in listed) or "nothing"
             text = f"{said(operand)} is {'not ' if wanted else ''}among {among}"
         case InParam(operand, param):
-            listed_values = sight.values.get(param) or []
+            listed_values = sight.values[param] or []
             among = _some([shown(value) for value in listed_values] if isinstance(listed_values, list | tuple) else [])
             text = f"{said(operand)} is {'not ' if wanted else ''}among {among} ({_source(param)})"
         case IsNull(operand):
@@ -180,14 +180,14 @@ def _would(leaf: Predicate, wanted: bool, values: Mapping[str, object]) -> Itera
     """Values for the row's column that would meet a comparison."""
     match leaf:
         case Compare("eq", Column() as column, (Const() | Param()) as other) if wanted:
-            value = other.value if isinstance(other, Const) else values.get(other.name)
+            value = other.value if isinstance(other, Const) else values[other.name]
             if value is not None:
                 yield Wanted(column, (value,))
         case In(Column() as column, listed) if wanted:
             known = tuple(_value(value, {}, values) for value in listed)
             yield Wanted(column, tuple(value for value in known if value is not None))
         case InParam(Column() as column, param) if wanted:
-            listed_values = values.get(param)
+            listed_values = values[param]
             if isinstance(listed_values, list | tuple) and listed_values:
                 yield Wanted(column, tuple(listed_values))
 
@@ -350,7 +350,7 @@ def _value(operand: Operand, columns: Mapping[Column, object], values: Mapping[s
         case Const(value):
             return value
         case Param(name):
-            return values.get(name)
+            return values[name]
         case _:
             return None
 
@@ -384,7 +384,7 @@ def _named(operand: Operand, values: Mapping[Column, object], sight: Sight) -> s
         case Const(value):
             return shown(value)
         case Param(name):
-            return f"{shown(sight.values.get(name))} (${name})"
+            return f"{shown(sight.values[name])} (${name})"
         case _:
             return "an expression"
 

@@ -7,12 +7,11 @@ decision of ``enforce`` itself.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.model import Entity
+from forecourt.kernel.model import DataSource, Entity
 from forecourt.kernel.plan import WriteOperation, WritePlan
 from forecourt.kernel.predicate import FALSE, TRUE, Predicate, Slot, all_of, any_of
 from forecourt.kernel.principal import Door, OperationsUser
@@ -25,7 +24,6 @@ from forecourt.security.lowering import RIGHTS, Lowering
 from forecourt.security.permissions import node_predicate, root_of
 from forecourt.security.rules import (
     SYSTEM_ADMIN_ROLE,
-    SYSTEM_ADMINISTRATOR,
     Depth,
     Operation,
     Policy,
@@ -35,7 +33,8 @@ from forecourt.security.rules import (
 )
 from forecourt.security.scope import Scope
 from forecourt.security.writing import OPERATIONS
-from forecourt.security.xds import Filter, broken, holds
+from forecourt.security.xds import Filter
+from forecourt.security.xds.activity import beneath, broken, bypasses, holds, shut
 
 WRITES: Mapping[Doing, WriteOperation] = {"create": "create", "update": "update", "delete": "delete"}
 TIES = {"append": (Right.APPEND, Privilege.APPEND), "append_to": (Right.APPEND_TO, Privilege.APPEND_TO)}
@@ -343,40 +342,44 @@ class _Chain:
 
     def _policies(self, user: OperationsUser) -> Layer:
         found: list[Rule] = []
+        rules, sources = self.rules.operations, [s for s in self.entity.sources if s.join != "left"]
         for operation in self.operations:
             if self.lowering.open(self.entity, operation) == FALSE:
                 detail = f"no active policy constrains {self.entity.root.table} for {operation.value} by {user.id}"
                 found.append(Rule("required", FALSE, detail, subject=operation))
-        for policy in self.rules.operations.policies:
-            found += self._policy(user, policy)
-        return Layer("policy", tuple(found))
+            for table in dict.fromkeys(source.table for source in sources):
+                if shut(rules, user, table, operation):
+                    detail = f"{table} is constrained by policies of which none is active for {user.id}"
+                    found.append(Rule("required", FALSE, detail, subject=operation))
+        for policy in rules.policies:
+            found += self._policy(user, policy, sources)
+        return Layer("policy", tuple(dict.fromkeys(found)))
 
-    def _policy(self, user: OperationsUser, policy: Policy) -> Iterator[Rule]:
+    def _policy(self, user: OperationsUser, policy: Policy, sources: Sequence[DataSource]) -> Iterator[Rule]:
         rules = self.rules.operations
         where, context = str(policy.where), f"context {policy.context[0]} '{policy.context[1]}'"
-        sources = [s for s in self.entity.sources if s.table in policy.tables and s.join != "left"]
-        if not sources:
+        over = [s for s in sources if s.table in policy.tables]
+        around = [s for s in sources if beneath(rules, policy, s.table)]
+        if not over and not around:
             return
-        operations = [operation for operation in self.operations if operation in policy.operations]
-        if SYSTEM_ADMINISTRATOR in user.roles:
-            yield Rule(policy.name, None, "does not constrain system administrators", where, policy)
+        if bypasses(user):
+            yield Rule(policy.name, None, f"does not constrain {user.id}, who bypasses policies", where, policy)
         elif not policy.enabled:
             yield Rule(policy.name, None, "is not enabled", where, policy)
-        elif not operations:
-            names = ", ".join(sorted(policy.operations))
-            yield Rule(policy.name, None, f"constrains {names} only", where, policy)
+        elif not any(operation in policy.operations for operation in self.operations):
+            yield Rule(policy.name, None, f"constrains {', '.join(sorted(policy.operations))} only", where, policy)
         elif broken(rules, policy):
             yield Rule(policy.name, FALSE, f"{context} can never hold: it denies", where, policy)
         elif not holds(rules, user, policy):
             yield Rule(policy.name, None, f"{context} does not hold for {user.id}", where, policy)
         else:
-            for source in sources:
-                condition = self._only(policy, user).on(source.table, source.alias, operations[0])
+            filters = Filter(rules, user, dict(self.scope.sizes), self.enforcer.key_of, self.lowering.fresh)
+            for source in around:
+                detail = f"constrains a table beneath the view {source.table}, and not the view: it denies"
+                yield Rule(policy.name, FALSE, detail, where, policy)
+            for source in over:
+                condition = filters.of(policy, source.table, source.alias)
                 yield Rule(policy.name, condition, f"on {source.table}, {context}", where, policy)
-
-    def _only(self, policy: Policy, user: OperationsUser) -> Filter:
-        rules = dataclasses.replace(self.rules.operations, policies=(policy,))
-        return Filter(rules, user, dict(self.scope.sizes), self.enforcer.key_of, self.lowering.fresh)
 
     # -- columns -------------------------------------------------------------------------------------------------
 

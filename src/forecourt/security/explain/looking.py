@@ -6,12 +6,15 @@ hide can be named.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import TRUE, Column, Compare, Const, Predicate, all_of
 from forecourt.kernel.relation import Given, Holds, Output, Select, Source
+from forecourt.odata.fetchxml.clock import moment_named
+from forecourt.security.constructs import is_moment
 from forecourt.security.explain.facts import columns_in
 from forecourt.security.explain.subject import Subject
 
@@ -23,7 +26,7 @@ class Sight:
     subject: Subject
     sources: tuple[Source, ...]
     where: Predicate
-    values: Mapping[str, object]
+    values: Values
 
     def narrowed(self, sources: Sequence[Source], where: Predicate) -> Sight:
         """Further sources, joined by a condition."""
@@ -102,7 +105,7 @@ def bare_sources(entity: Entity) -> tuple[Source, ...]:
 
 
 class Values(dict[str, object]):
-    """Values of parameters; what nobody has is null, or no value at all of a list."""
+    """Values of parameters; what nobody has is null, or no value at all of a list. Also the moment."""
 
     def __missing__(self, name: str) -> object:
-        return None
+        return moment_named(name, dt.datetime.now(dt.UTC)) if is_moment(name) else None

@@ -36,7 +36,7 @@ from forecourt.security.explain.answers import Seen, Sighting
 from forecourt.security.explain.explainer import Asked
 from forecourt.security.explain.facts import deep, params_in
 from forecourt.security.explain.layers import final, layers
-from forecourt.security.explain.looking import sight
+from forecourt.security.explain.looking import Values, sight
 from forecourt.security.explain.subject import Question, Subject
 from forecourt.security.gate import Gate
 from forecourt.security.grants import usable_behind
@@ -168,7 +168,7 @@ class Reverse:
         ]
         names = sorted({name for item in (decision, *(c for _, c in rules)) for name in params_in(item)})
         conditions = [lifted(condition) for _, condition in rules]
-        values = {f"{WHO}.{name}": [_text(person.scope.values.get(name)) for person in people] for name in names}
+        values = {f"{WHO}.{name}": [_text(person.scope.values[name]) for person in people] for name in names}
         values[f"{WHO}.{NUMBER}"] = [str(place) for place in range(len(people))]
         looked = sight(subject, values)
         looked = replace(looked, where=all_of(looked.where, lifted(decision)))
@@ -191,6 +191,9 @@ class Reverse:
 def _scope(principal: Principal, door: Door, standing: Standing | None) -> Scope:
     """A scope with every policy as a subquery on the user: nothing has to be read for it."""
     user = principal.operations_user
+    if user is not None and not usable_behind(principal, user):
+        user = replace(user, enabled=False)  # as a request would have it
+        principal = replace(principal, operations_user=user)
     if standing is not None:
         principal = replace(principal, security_roles=standing.roles, dataverse_user=standing.user)
     values = {
@@ -198,7 +201,7 @@ def _scope(principal: Principal, door: Door, standing: Standing | None) -> Scope
         **(user_values(user) if user is not None else {}),
         **(standing.values if standing is not None else {}),
     }
-    return Scope(principal, door, values=values)
+    return Scope(principal, door, values=Values(values))
 
 
 def lifted(item: Predicate) -> Predicate:
