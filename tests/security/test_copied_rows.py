@@ -185,7 +185,6 @@ async def test_a_customer_orders_for_its_own_account_alone(ours: Customer, their
         {"customerid_account@odata.bind": f"/accounts({NOBODY})"},
         {"customerid_account@odata.bind": f"/accounts(accountnumber='{theirs.number}')"},
         {"customerid_contact@odata.bind": f"/contacts({ours.person.contact})"},
-        {"name": "for nobody"},
         {**ours.order(), "customerid_contact@odata.bind": f"/contacts({theirs.person.contact})"},
         {"_customerid_value": theirs.account},
         {"customerid": theirs.account},
@@ -205,6 +204,13 @@ async def test_a_customer_orders_for_its_own_account_alone(ours: Customer, their
         await ours.ask("POST", "salesorders", {"customerid_account@odata.bind": f"/accounts({NOBODY})"}),
     )
     assert await counted(ours.site) == before
+
+
+async def test_an_order_that_names_no_customer_is_the_own_accounts(ours: Customer, theirs: Customer) -> None:
+    answer = await ours.ask("POST", "salesorders", {"name": "for us"})
+    assert answer.status == 201, answer.text
+    assert answer.json["_customerid_value"] == ours.account
+    assert (await theirs.ask("GET", f"salesorders({answer.json['salesorderid']})")).status == 404
 
 
 async def test_an_order_stays_with_its_account_and_others_orders_stay_as_they_are(

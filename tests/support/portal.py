@@ -104,7 +104,7 @@ class MemoryRows:
         at = next(index for index, row in enumerate(rows) if row.id == row_id)
         rows[at] = Row(row_id, {**rows[at].values, **changes}, str(int(rows[at].version) + 1))
 
-    def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
+    async def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
         return frozenset(self.tables.by_name[table].entity.fields) - self.closed.get((table, right), frozenset())
 
     def hidden(self, principal: Principal, table: str) -> frozenset[str]:

@@ -80,7 +80,7 @@ class Rows(Protocol):
         """Changes columns of one row; ``changes`` are Dataverse values (choice numbers, dates, text, None)."""
         ...
 
-    def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
+    async def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
         """The columns of a table that are open to the person for a right (``read``, ``write``)."""
         ...
 

@@ -33,7 +33,6 @@ from forecourt.security.columns import permitted
 from forecourt.security.gate import Gate, Window
 from forecourt.security.permissions import nodes
 from forecourt.security.rules import Operation, Right, Rules
-from forecourt.security.scope import Scope
 from forecourt.store.statements import ReadStatement
 
 
@@ -166,11 +165,17 @@ class TableRows:
             return False
         return bool(nodes(self._rules.portal, table, Right(right), principal.web_roles))
 
-    def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
-        """The columns of a table that grants and column permissions open to the person at the portal's pages."""
+    async def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
+        """The columns of a table that grants and column permissions open to the person at the portal's pages. Where
+        there are none, the person's rights are looked up anew: one may have been given just now."""
         entity = self._table(table).entity
         operation = Operation.UPDATE if right == "write" else Operation.READ
-        return self._gate.enforcer.readable(entity, Scope(principal, Door.PORTAL), operation)
+        scope = await self._gate.scope(principal, Door.PORTAL)
+        found = self._gate.enforcer.readable(entity, scope, operation)
+        if not found and principal.operations_user is not None:
+            scope = await self._gate.scope(principal, Door.PORTAL, fresh=True)
+            found = self._gate.enforcer.readable(entity, scope, operation)
+        return found
 
     def hidden(self, principal: Principal, table: str) -> frozenset[str]:
         """Logical names of the columns that column permissions hide from the person, whatever rows they may read."""

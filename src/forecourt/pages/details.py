@@ -79,10 +79,10 @@ class Forms:
         except ValueError:
             raise not_found() from None
 
-    def sections(self, principal: Principal, table: Table, form: Form) -> tuple[Section, ...]:
+    async def sections(self, principal: Principal, table: Table, form: Form) -> tuple[Section, ...]:
         """The form's sections with the columns that the person may read; those that they may not set are read-only."""
-        readable = self.rows.columns(principal, table.name, "read")
-        settable = self.rows.columns(principal, table.name, "write")
+        readable = await self.rows.columns(principal, table.name, "read")
+        settable = await self.rows.columns(principal, table.name, "write")
         return tuple(
             replace(section, fields=fields)
             for section in sections_of(table, form, self.tables.enums)
@@ -98,7 +98,7 @@ class Forms:
     async def row(self, principal: Principal, table: Table, row_id: UUID, sections: tuple[Section, ...]) -> Row:
         """The row with the columns of the form. Raises Refusal FC4041, FC3001."""
         columns = [field.column for section in sections for field in section.fields]
-        readable = self.rows.columns(principal, table.name, "read")
+        readable = await self.rows.columns(principal, table.name, "read")
         names = dict.fromkeys([*lists.needed(columns, readable), table.primary_name])
         if table.primary_name not in readable:
             del names[table.primary_name]
@@ -116,7 +116,7 @@ class Forms:
     ) -> Details:
         """What the details page shows. ``pages``: details page by table, for the rows beneath."""
         table, form = self.form(definition)
-        sections = self.sections(principal, table, form)
+        sections = await self.sections(principal, table, form)
         row = await self.row(principal, table, row_id, sections)
         shown = []
         status: Cell | None = None
@@ -170,7 +170,7 @@ class Forms:
         if target is None or view is None:
             return None
         label = subgrid.label or target.entity.label_plural or view.name
-        readable = self.rows.columns(principal, target.name, "read")
+        readable = await self.rows.columns(principal, target.name, "read")
         columns = lists.view_columns(target, view, readable)
         where, slots = self.view_filter(target, view.filter)
         query = Query(

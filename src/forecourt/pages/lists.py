@@ -185,7 +185,7 @@ class Lists:
             notices.append("That view does not exist here; this is the first one.")
             chosen = keys[0]
         view, label = views[keys.index(chosen)]
-        readable = self.rows.columns(principal, table.name, "read")
+        readable = await self.rows.columns(principal, table.name, "read")
         columns = view_columns(table, view, readable)
         order, sort = _order(view, columns, asked.get("sort", ""), notices, readable)
         search = " ".join(asked.get("search", "").split())[:MAX_SEARCH] if definition.search else ""

@@ -138,7 +138,7 @@ class SitePages:
             raise Refusal("FC4042", "This form cannot be shown here.")
         row_id = self._forms.row_id(definition, visit.principal, visit.query)
         if definition.mode is FormMode.EDIT:
-            table, editor = self._editor(visit, definition)
+            table, editor = await self._editor(visit, definition)
             row = await self._forms.row(visit.principal, table, row_id, editor.sections)
             if not self._rows.may(visit.principal, table.name, "write"):
                 raise Refusal("FC3001", "You may read this, but not change it.")
@@ -174,9 +174,9 @@ class SitePages:
         form = self._site.form_of(edit) if edit is not None else None
         return form.success if key == "saved" and form is not None and form.success else NOTICES.get(key)
 
-    def _editor(self, visit: Visit, definition: FormDefinition) -> tuple[Table, Editor]:
+    async def _editor(self, visit: Visit, definition: FormDefinition) -> tuple[Table, Editor]:
         table, form = self._forms.form(definition)
-        sections = self._forms.sections(visit.principal, table, form)
+        sections = await self._forms.sections(visit.principal, table, form)
         return table, Editor(table, sections, self._forms.tables.enums, visit.locales)
 
     def _row_url(self, page: Page, row_id: object, **more: str) -> str:
@@ -225,7 +225,7 @@ class SitePages:
     async def _save(self, visit: Visit, page: Page, definition: FormDefinition, posted: Mapping[str, str]) -> Response:
         """Writes what the person changed; every way out but success shows the form with what was typed."""
         row_id = self._forms.row_id(definition, visit.principal, visit.query)
-        table, editor = self._editor(visit, definition)
+        table, editor = await self._editor(visit, definition)
         row = await self._forms.row(visit.principal, table, row_id, editor.sections)
         try:
             visit.require_token(posted.get(csrf.FIELD))
@@ -267,7 +267,7 @@ class SitePages:
         if definition is None or definition.mode is not FormMode.EDIT:
             raise Refusal("FC4042", "The form does not exist.")
         row_id = self._forms.row_id(definition, visit.principal, query)
-        table, editor = self._editor(visit, definition)
+        table, editor = await self._editor(visit, definition)
         row = await self._forms.row(visit.principal, table, row_id, editor.sections)
         banner = "You are signed in again. Nothing that you typed is lost, and nothing is saved yet: check it and save."
         return await self._edit(visit, page, definition, table, row, editor.again(row, posted, {}), banner=banner)

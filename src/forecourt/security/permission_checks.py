@@ -15,6 +15,20 @@ from forecourt.kernel.model import Entity, Model, Where
 from forecourt.security.permissions import PERSONS, parent_relation, root_of
 from forecourt.security.rules import PortalRules, Right, Scope, TablePermission
 
+#: Tables whose rows decide who may do what: nobody changes them from the portal (operations-and-integration 3.1).
+DECIDING = frozenset(
+    {
+        "msdyn_externalportalusermapping",
+        "systemuser",
+        "team",
+        "role",
+        "businessunit",
+        "systemuserroles",
+        "teamroles",
+        "teammembership",
+    }
+)
+
 
 def faults(rules: PortalRules, model: Model) -> Iterator[DefinitionError]:
     """What permissions, column permissions and ``Webapi/`` settings name that does not exist."""
@@ -23,6 +37,12 @@ def faults(rules: PortalRules, model: Model) -> Iterator[DefinitionError]:
         if entity is None:
             hint = suggest(permission.table, model.entities)
             yield _fault(permission.where, f"permission '{permission.name}' names table '{permission.table}'", hint)
+        elif permission.table in DECIDING and permission.rights - {Right.READ}:
+            message = (
+                f"permission '{permission.name}' lets people change {permission.table}, which decides who may do what."
+            )
+            hint = "Give Read alone: such rows are changed at the Dataverse Web API."
+            yield DefinitionError(permission.where.file, permission.where.line, message, hint)
         elif permission.scope in PERSONS:
             yield from _of_person(rules, entity, permission)
         elif permission.scope is Scope.PARENT:

@@ -102,6 +102,14 @@ def test_a_parent_is_found_by_the_schema_name_of_the_relationship_as_well() -> N
     assert admits(rules, model, "Line", Right.READ, roles) != FALSE
 
 
+def test_who_may_do_what_is_not_changed_from_the_portal() -> None:
+    table = "msdyn_externalportalusermapping"
+    model = Model({**MODEL.entities, table: replace(MODEL.entities["contact"], name=table)})
+    for right in Right:
+        found = list(faults(portal(permission(1, table, Scope.GLOBAL, right)), model))
+        assert [item.code for item in found] == ([] if right is Right.READ else ["FC6001"])
+
+
 def fetch(*conditions: str) -> str:
     return f'<fetch><entity name="Order"><filter>{"".join(conditions)}</filter></entity></fetch>'
 
