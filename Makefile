@@ -28,7 +28,7 @@ for candidate in "$(PYTHON)" python3.13 python3.12 python3.11 python3; do \
 done
 endef
 
-.PHONY: help setup demo test check fmt bench docs faults
+.PHONY: help setup demo test check fmt bench docs faults mutants
 
 help: ## List the verbs
 	@echo "usage: make VERB [ARGS=\"...\"]"; echo
@@ -62,6 +62,9 @@ docs: $(VENV)/.dev-stamp ## Write the generated parts of docs/ anew
 
 faults: $(VENV)/.dev-stamp ## Kill, cut and stall things, and check that nothing is lost (slow)
 	@ROUNDS=$(ROUNDS) $(BIN)/pytest tests/faults -n 0 $(ARGS)
+
+mutants: $(VENV)/.dev-stamp ## Weaken every rule of the examples in turn, and look whether audit sees it (slow)
+	@$(BIN)/python scripts/mutants.py $(ARGS)
 
 $(BIN)/python:
 	@python="$$($(find_python))"; \

@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from forecourt import __version__
+from forecourt.cli.bench_audit import audit
 from forecourt.cli.bench_copies import copies
 from forecourt.cli.benching import machine, report
 from forecourt.cli.benching.rounds import Load, Samples, as_record, measure
@@ -53,7 +54,7 @@ def bench(
 ) -> None:
     """Measures reads by key and pages against pgbench, interleaved, and prints the ratios.
 
-    What keeps two sides in step is measured by 'forecourt bench copies'.
+    What keeps two sides in step is measured by 'forecourt bench copies', an audit by 'forecourt bench audit'.
 
     Needs two cores: the server has one, PostgreSQL the other. Every answer is checked before anything is timed.
 
@@ -89,6 +90,7 @@ def bench(
         raise click.exceptions.Exit(1)
 
 
+bench.add_command(audit)
 bench.add_command(copies)
 
 

@@ -213,6 +213,13 @@ class Flat:
         return renamed_select(select, names)
 
 
+def _end(value: Operand, person: str) -> str:
+    """The table that a side of an equation belongs to: a value of the person to the person's."""
+    if isinstance(value, Param):
+        return person
+    return value.alias if isinstance(value, Column) else ""
+
+
 def joined(select: Select, person: str, row: str) -> bool:
     """Whether equations lead from the person's table to the row's, so that pairs of them are found by joining."""
     above: dict[str, str] = {}
@@ -224,7 +231,7 @@ def joined(select: Select, person: str, row: str) -> bool:
 
     for part in (*conjuncts(select.where), *(p for s in select.sources for p in conjuncts(s.on))):
         if isinstance(part, Compare) and part.op == "eq":
-            ends = [value.alias for value in (part.left, part.right) if isinstance(value, Column)]
+            ends = [end for value in (part.left, part.right) if (end := _end(value, person))]
             if len(ends) == 2:
                 above[root(ends[0])] = root(ends[1])
     return root(person) == root(row)
