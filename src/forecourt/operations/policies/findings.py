@@ -66,6 +66,8 @@ def _context(policy: Policy, document: Document, rules: OperationsRules) -> list
             f"policy {policy.name} waits for context string '{value}', which no file of the solution sets: {CLOSED}"
         )
         hint = suggest(value, sorted(rules.strings)) or f'Business logic sets it: with context("{value}").'
+        if value in rules.contexts:
+            hint = "A role carries it as its context: use RoleProperty."
         return [document.error(message, "context", "value", hint=hint, code="FC6005")]
     return [
         document.error(
