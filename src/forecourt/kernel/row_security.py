@@ -20,7 +20,7 @@ from forecourt.kernel.relation import Select, TableName
 @dataclass(frozen=True, slots=True)
 class RowRule:
     """What one policy asks of a table's rows in some operations, of whoever holds one of ``roles``; None: of everybody.
-    ``operations``: ``read``, ``create``, ``update``, ``delete``."""
+    ``unless``: nothing of whoever holds one of these. ``operations``: ``read``, ``create``, ``update``, ``delete``."""
 
     policy: str
     table: TableName
@@ -28,6 +28,7 @@ class RowRule:
     roles: frozenset[str] | None
     condition: Predicate
     where: Where = NOWHERE
+    unless: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from forecourt.kernel.model import Entity, Model
 from forecourt.kernel.predicate import (
+    FALSE,
     TRUE,
     After,
     And,
@@ -70,14 +71,18 @@ KNOWN = ("user.id", "user.email", "user.company", NOW.name, TODAY.name)
 def protection(rules: OperationsRules, model: Model, directory: Directory, key_of: KeyOf) -> Protection:
     """What a database has to enforce for a solution's operations side."""
     attributes = {f"user.{name}" for user in directory.declared for name, _ in user.attributes}
+    sources = {source.table for entity in model.entities.values() for source in entity.sources}
     rows: list[RowRule] = []
     unexpressed: list[Unexpressed] = []
     for policy in rules.policies:
         if policy.enabled:
-            for rule, missing in _row_rules(rules, policy, {*KNOWN, *attributes}, key_of):
+            tables = sorted(policy.tables | sources, key=str)
+            for rule, missing in _row_rules(rules, policy, tables, {*KNOWN, *attributes}, key_of):
                 rows.append(rule)
                 if missing:
                     unexpressed.append(Unexpressed(f"policy {policy.name} on {rule.table}", missing, policy.where))
+    for table in sorted({rule.table for rule in rows}, key=str):
+        rows += _shut(rules, table, key_of)
     entities = tuple(_entity_rule(rules, model, entity, key_of) for entity in model.entities.values())
     return Protection(
         tuple(rows),
@@ -111,34 +116,49 @@ def _lowering(rules: OperationsRules, model: Model, user: OperationsUser, key_of
     return Lowering(Rules(operations=rules), model, Scope(Principal(operations_user=user), Door.OPERATIONS), key_of)
 
 
-def _row_rules(rules: OperationsRules, policy: Policy, known: set[str], key_of: KeyOf) -> Iterator[tuple[RowRule, str]]:
+def _row_rules(
+    rules: OperationsRules, policy: Policy, tables: Sequence[TableName], known: set[str], key_of: KeyOf
+) -> Iterator[tuple[RowRule, str]]:
     """The rules of one policy, each with what cannot be expressed about it."""
     alone = dataclasses.replace(rules, policies=(policy,))
-    everybody = broken(rules, policy)
-    roles = frozenset(
-        name for name in rules.roles if name != SYSTEM_ADMINISTRATOR and holds(rules, holder(name), policy)
-    )
+    missing = "its context is set by a program" if policy.context[0] == "ContextString" else ""
+    roles = _holders(rules, policy)
+    everybody = broken(rules, policy) or bool(missing)
     if not everybody and not roles:
         return
     asking = holder(*sorted(roles)[:1])
-    missing = "its context is set by a program" if policy.context[0] == "ContextString" else ""
-    for table in sorted(policy.tables, key=str):
+    for table in tables:
         alike: dict[Predicate, list[str]] = {}
         for operation in Operation:
             if operation in policy.operations:
                 filters = Filter(alone, asking, {}, key_of, _fresh(table))
                 alike.setdefault(filters.on(table, table.name, operation), []).append(operation.value)
         for condition, operations in alike.items():
+            if condition == TRUE and table not in policy.tables:
+                continue
             why = missing or _missing(condition, known)
-            found = RowRule(
-                policy.name,
-                table,
-                tuple(operations),
-                None if everybody else roles,
-                CLOSED if why else condition,
-                policy.where,
-            )
-            yield found, why
+            constrained = None if everybody else roles
+            asked = CLOSED if why else condition
+            yield RowRule(policy.name, table, tuple(operations), constrained, asked, policy.where), why
+
+
+def _holders(rules: OperationsRules, policy: Policy) -> frozenset[str]:
+    """The roles for which a policy is active."""
+    others = (name for name in rules.roles if name != SYSTEM_ADMINISTRATOR)
+    return frozenset(name for name in others if holds(rules, holder(name), policy))
+
+
+def _shut(rules: OperationsRules, table: TableName, key_of: KeyOf) -> Iterator[RowRule]:
+    """What shuts a table to somebody outside for whom no policy on it is active."""
+    alike: dict[frozenset[str], list[str]] = {}
+    for operation in Operation:
+        filters = Filter(rules, holder(EXTERNAL_USER), {}, key_of, _fresh(table))
+        if filters.on(table, table.name, operation) == FALSE:
+            policies = [p for p in rules.policies if p.enabled and operation in p.operations and table in p.tables]
+            opening = frozenset[str]().union(*(_holders(rules, policy) for policy in policies))
+            alike.setdefault(opening, []).append(operation.value)
+    for opening, operations in alike.items():
+        yield RowRule("outside", table, tuple(operations), frozenset({EXTERNAL_USER}), FALSE, unless=opening)
 
 
 def _fresh(table: TableName) -> Fresh:

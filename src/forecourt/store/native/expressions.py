@@ -85,12 +85,17 @@ def of_the_user(param: Param) -> str:
     return f"(select {HELPERS}.user_value({text(param.name.removeprefix('user.'))}))"
 
 
-def condition(predicate: Predicate, table: TableName, catalog: Catalog) -> str:
-    """A predicate over one table's columns, to stand in a policy on it."""
+def condition(predicate: Predicate, table: TableName, catalog: Catalog, alias: str = "") -> str:
+    """A predicate over one table's columns, to stand in a policy on it, or where the table is under an alias.
+
+    Raises Refusal FC6006 for an alias that the condition has for a table of its own.
+    """
     if isinstance(predicate, Bool):
         return "true" if predicate.value else "false"
     statement = Statement(looking_through(catalog, tables_in(predicate)))
-    scope = _RowScope({table.name: (table, _row(table, catalog))}, nullables(catalog, {table.name: table}))
+    scope = _RowScope(
+        {table.name: (table, _row(table, catalog, alias or table.name))}, nullables(catalog, {table.name: table})
+    )
     return written_out(statement.condition(through_helpers(predicate, catalog), scope), of_the_user)
 
 
@@ -101,10 +106,10 @@ class _RowScope(Scope):
         return []
 
 
-def _row(table: TableName, catalog: Catalog) -> sa.FromClause:
-    """The row's columns, as a policy names them."""
+def _row(table: TableName, catalog: Catalog, alias: str) -> sa.FromClause:
+    """The row's columns, as they are named where the condition stands."""
     names = catalog.tables[table].columns
-    columns: dict[str, object] = {name: sa.literal_column(f"{quoted(table.name)}.{quoted(name)}") for name in names}
+    columns: dict[str, object] = {name: sa.literal_column(f"{quoted(alias)}.{quoted(name)}") for name in names}
     return cast(sa.FromClause, SimpleNamespace(c=columns))
 
 

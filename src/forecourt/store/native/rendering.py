@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from forecourt.kernel.errors import Refusal
-from forecourt.kernel.model import EntityField
+from forecourt.kernel.model import DataSource, EntityField
 from forecourt.kernel.relation import TableName
 from forecourt.kernel.row_security import EntityRule, Login, Protection, RowRule
 from forecourt.store.catalog import Catalog
@@ -49,19 +48,16 @@ def pieces(
     secured: Collection[TableName],
 ) -> list[Piece]:
     """Every piece, in the order in which they are made. ``beneath``: the columns of tables that entities show or join
-    by. ``secured``: tables that have row security of their own. Raises Refusal FC6006."""
+    by. ``secured``: tables that have row security of their own."""
     ruled = [table for table in protection.ruled if table in beneath and not catalog.tables[table].view]
-    views = [str(rule.table) for rule in protection.rows if rule.table in beneath and catalog.tables[rule.table].view]
-    if views:
-        raise Refusal("FC6006", f"Row security cannot be put on {views[0]}, which is a view.", source=views[0])
-    rules = [rule for rule in protection.rows if rule.table in ruled]
+    rules = [rule for rule in protection.rows if rule.table in beneath]
     return [
         *_roles(names),
         *identity_pieces(names, protection, catalog),
         *_helpers(rules, catalog, names),
         *(_columns(table, beneath[table], names) for table in beneath),
         *(piece for table in ruled for piece in _table(table, rules, catalog, names, table in secured)),
-        *(_entity(rule, catalog, names) for rule in protection.entities),
+        *(_entity(rule, rules, catalog, names) for rule in protection.entities),
         *_logins(protection, names, logins),
     ]
 
@@ -153,37 +149,51 @@ def _policy(table: TableName, name: str, body: str, needs: frozenset[str] = froz
     )
 
 
-def _rule(rule: RowRule, catalog: Catalog) -> str:
-    asked = condition(rule.condition, rule.table, catalog)
-    constrains = [] if rule.roles is None else [f"not {roles_held(rule.roles)}"]
-    return "\n    or ".join([PASSES, *constrains, f"({asked})"])
+def _rule(rule: RowRule, catalog: Catalog, alias: str = "") -> str:
+    asked = condition(rule.condition, rule.table, catalog, alias)
+    free = [] if rule.roles is None else [f"not {roles_held(rule.roles)}"]
+    free += [roles_held(rule.unless)] if rule.unless else []
+    return "\n    or ".join([PASSES, *free, f"({asked})"])
 
 
-def _entity(rule: EntityRule, catalog: Catalog, names: Names) -> Piece:
+def _on_view(source: DataSource, rules: Sequence[RowRule], catalog: Catalog) -> list[str]:
+    """What rules ask of a source that is a view of the ERP's, on which row security cannot be put."""
+    if not catalog.tables[source.table].view:
+        return []
+    asked = [rule for rule in rules if rule.table == source.table and "read" in rule.operations]
+    return [f"({_rule(rule, catalog, source.alias)})" for rule in asked]
+
+
+def _entity(rule: EntityRule, rules: Sequence[RowRule], catalog: Catalog, names: Names) -> Piece:
     entity = rule.entity
     name = TableName(ENTITIES, fitted(entity.collection))
     shown = [f"{_column(item, rule)} as {quoted(item.name)}" for item in entity.fields.values()]
-    lines = []
+    lines, where = [], list(_opened(rule, catalog))
     for source in entity.sources:
+        asked = _on_view(source, rules, catalog)
+        where += asked if source.join != "left" else []
         place = f"{qualified(source.table)} as {quoted(source.alias)}"
         if source.join == "root":
             lines.append(f"from {place}")
             continue
-        on = " and ".join(
+        on = [
             f"{quoted(above)}.{quoted(theirs)} = {quoted(source.alias)}.{quoted(own)}"
             for (above, theirs), own in source.on
-        )
-        lines.append(f"    {source.join} join {place} on {on or 'true'}")
+        ]
+        on += asked if source.join == "left" else []
+        lines.append(f"    {source.join} join {place} on {' and '.join(on) or 'true'}")
     create = (
         f"create view {qualified(name)} with (security_barrier = true) as\nselect "
         + ",\n    ".join(shown)
         + "\n"
         + "\n".join(lines)
         + "\nwhere "
-        + "\n    and ".join(_opened(rule, catalog))
+        + "\n    and ".join(where)
     )
     own = f"alter view {qualified(name)} owner to {quoted(names.views)}"
-    return Piece("view", str(name), (create, own), (f"drop view {qualified(name)}",))
+    inner = {table for each in rules for table in tables_in(each.condition)}
+    needs = frozenset(f"view {helper_view(table)}" for table in inner if qualified(helper_view(table)) in create)
+    return Piece("view", str(name), (create, own), (f"drop view {qualified(name)}",), needs=needs)
 
 
 def _column(item: EntityField, rule: EntityRule) -> str:
