@@ -92,10 +92,11 @@ def condition(predicate: Predicate, table: TableName, catalog: Catalog, alias: s
     """
     if isinstance(predicate, Bool):
         return "true" if predicate.value else "false"
+    named = alias or table.name
+    if any(named == source.alias for select, _ in _selects(predicate, {}) for source in select.sources):
+        raise Refusal("FC6006", f"The name {named} would be taken for another table's.", source=str(table))
     statement = Statement(looking_through(catalog, tables_in(predicate)))
-    scope = _RowScope(
-        {table.name: (table, _row(table, catalog, alias or table.name))}, nullables(catalog, {table.name: table})
-    )
+    scope = _RowScope({table.name: (table, _row(table, catalog, named))}, nullables(catalog, {table.name: table}))
     return written_out(statement.condition(through_helpers(predicate, catalog), scope), of_the_user)
 
 
