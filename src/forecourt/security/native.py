@@ -62,7 +62,7 @@ from forecourt.security.rules import (
     Rules,
 )
 from forecourt.security.scope import Scope
-from forecourt.security.xds import Filter, Fresh, KeyOf, broken, constrained, holds
+from forecourt.security.xds import Filter, Fresh, KeyOf, broken, bypasses, constrained, holds
 
 #: Values that a database knows, of the user and of the moment; those of declared users' attributes come on top.
 KNOWN = ("user.id", "user.email", "user.company", NOW.name, TODAY.name)
@@ -90,7 +90,7 @@ def protection(rules: OperationsRules, model: Model, directory: Directory, key_o
         directory,
         SYSTEM_ADMINISTRATOR,
         EXTERNAL_USER,
-        _bypass(rules, key_of),
+        BYPASS if bypasses(holder(BYPASS)) and not bypasses(holder(BYPASS, EXTERNAL_USER)) else "",
         tuple(dict.fromkeys(unexpressed)),
     )
 
@@ -192,20 +192,6 @@ def _leaves(item: Predicate) -> Iterator[Predicate]:
                 yield from _leaves(source.on)
         case _:
             yield item
-
-
-def _bypass(rules: OperationsRules, key_of: KeyOf) -> str:
-    """The role whose holders no policy constrains, '' where it is constrained as all are."""
-    for policy in rules.policies:
-        for table in policy.tables if policy.enabled and not broken(rules, policy) else ():
-            alone = dataclasses.replace(rules, policies=(policy,))
-            for name in rules.roles:
-                if name in (BYPASS, SYSTEM_ADMINISTRATOR) or not holds(rules, holder(name), policy):
-                    continue
-                operation = min(policy.operations)
-                filters = Filter(alone, holder(name, BYPASS), {}, key_of, lambda alias: alias)
-                return BYPASS if filters.on(table, "", operation) == TRUE else ""
-    return ""
 
 
 def _entity_rule(rules: OperationsRules, model: Model, entity: Entity, key_of: KeyOf) -> EntityRule:
