@@ -80,6 +80,20 @@ async def by_sql(connection: asyncpg.Connection, entity: Any) -> list[tuple[str,
     return sorted(tuple(str(value) for value in row) for row in rows)
 
 
+async def fields_at_data(site: Installation, user: str, entity: Any) -> set[str]:
+    """The fields that a row has at ``/data``."""
+    person = await site.operations_user(user)
+    row = (await person.get(url(f"/data/{entity.collection}", _top=1, cross_company=True))).rows[0]
+    return {name for name in row if "@" not in name}
+
+
+async def fields_by_sql(connection: asyncpg.Connection, entity: Any) -> set[str]:
+    """The columns that may be named by plain SQL."""
+    view = f'forecourt_data."{entity.collection}"'
+    ask = "select has_column_privilege($1::text::regclass, $2, 'select')"
+    return {name for name in entity.fields if await connection.fetchval(ask, view, name)}
+
+
 async def differing(site: Installation, users: list[str]) -> tuple[list[str], int]:
     """Where the two doors differ, and how many rows were the same."""
     found, same = [], 0
@@ -90,6 +104,9 @@ async def differing(site: Installation, users: list[str]) -> tuple[list[str], in
                 if theirs != ours and not (theirs == "FC3001" and ours == []):
                     found.append(f"{user} {entity.collection}: {len(theirs)} at /data, {len(ours)} by SQL")
                 same += len(ours) if isinstance(ours, list) else 0
+                if isinstance(theirs, list) and theirs:
+                    shown, open_to = await fields_at_data(site, user, entity), await fields_by_sql(connection, entity)
+                    found += [f"{user} {entity.collection}.{name}" for name in shown ^ open_to]
     return found, same
 
 

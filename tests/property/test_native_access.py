@@ -181,7 +181,7 @@ async def ground(postgres: EmbeddedServer) -> AsyncIterator[Ground]:
         await database.close()
 
 
-@settings(max_examples=80, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 async def test_plain_sql_under_a_mapped_role_shows_what_the_gate_shows(ground: Ground, case: Drawn) -> None:
     tables = rows(case.seed)
