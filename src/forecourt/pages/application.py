@@ -70,7 +70,7 @@ class Portal:
         self._assets = Assets({"theme.css": theme.stylesheet(site.setting("Theme/Accent"))})
         renderer = Renderer(site, self._assets, self._options, rows.hidden)
         filters = view_filters(tables)
-        pages = SitePages(site, Lists(tables, rows, filters), Forms(tables, rows, filters), rows, renderer)
+        pages = SitePages(site, Lists(tables, rows, filters), Forms(tables, rows, filters), rows, renderer, observer)
         self._pages = pages
         self._errors = ErrorPages(site, renderer)
         self._sign_in = SignIn(accounts, sessions, principals, pages, renderer)

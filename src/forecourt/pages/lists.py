@@ -2,7 +2,7 @@
 
 ::
 
-    ?view=<key> &search=<text> &sort=<column> or <-column> &cursor=<token> &page=<number, for show>
+    ?view=<key> &search=<text> &sort=<column> or <-column> &cursor=<token> &page=<number, for show> &download=<format>
 
 What the URL says wrongly (a view, column or cursor that does not exist) is put right and said so; nothing in it can
 widen what is shown: columns and filter are the view's, rows are those that the person may read.
@@ -11,8 +11,8 @@ widen what is shown: columns and filter are the view's, rows are those that the 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from forecourt.dataverse.definitions import View, ViewColumn
@@ -31,6 +31,12 @@ from forecourt.pages.ports import ViewFilter
 from forecourt.pages.site import ListDefinition
 
 MAX_SEARCH = 100
+
+#: Formats of a list's rows as a file, with their labels.
+FORMATS: Mapping[str, str] = {"xlsx": "Excel", "csv": "CSV"}
+
+#: Rows that are read at a time for a file.
+BATCH = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,8 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """A list page's content. ``state``: hidden fields of the search form; ``notices``: what was put right."""
+    """A list page's content. ``state``: hidden fields of the search form; ``notices``: what was put right;
+    ``downloads``: pairs (label, address) of its rows as files; ``download``: what that is called."""
 
     grid: Grid
     tabs: tuple[Tab, ...]
@@ -84,6 +91,37 @@ class ListPage:
     clear: str
     state: tuple[tuple[str, str], ...]
     notices: tuple[str, ...]
+    downloads: tuple[tuple[str, str], ...] = ()
+    download: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A list as the URL asks for it: the one reading behind its page, its count and its file.
+
+    ``keys``: of the views that there are; ``chosen``: the one that is shown; ``query``: without size and cursor.
+    """
+
+    table: Table
+    views: tuple[tuple[View, str], ...]
+    keys: tuple[str, ...]
+    chosen: str
+    columns: tuple[tuple[EntityField, str], ...]
+    query: Query
+    search: str
+    sort: str
+    notices: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The view's."""
+        return self.views[self.keys.index(self.chosen)][1]
+
+    @property
+    def state(self) -> dict[str, str]:
+        """What of it the URL keeps."""
+        view = "" if self.chosen == self.keys[0] else self.chosen
+        return {key: value for key, value in (("view", view), ("search", self.search), ("sort", self.sort)) if value}
 
 
 def view_columns(table: Table, view: View, readable: Collection[str]) -> tuple[tuple[EntityField, str], ...]:
@@ -161,6 +199,32 @@ class Lists:
             return None
         return page.total or 0, views[0][1]
 
+    async def asked(self, principal: Principal, definition: ListDefinition, asked: Mapping[str, str]) -> Asked:
+        """The list as ``asked`` (the URL's query). Raises Refusal FC4042 when the list has no view."""
+        views = self.views(definition)
+        if not views:
+            raise Refusal("FC4042", "The list has no view that can be shown.")
+        table = self.tables.by_name[definition.table]
+        notices: list[str] = []
+        keys = _keys(views)
+        chosen = asked.get("view", keys[0])
+        if chosen not in keys:
+            notices.append("That view does not exist here; this is the first one.")
+            chosen = keys[0]
+        view = views[keys.index(chosen)][0]
+        readable = await self.rows.columns(principal, table.name, "read")
+        columns = view_columns(table, view, readable)
+        order, sort = _order(view, columns, asked.get("sort", ""), notices, readable)
+        search = " ".join(asked.get("search", "").split())[:MAX_SEARCH] if definition.search else ""
+        text_columns = [column for column, _ in columns if _is_text(column)]
+        where, slots = self._filter(table, view)
+        if search and text_columns:
+            slot = Slot(len(slots), Kind.STRING)
+            found = [Match("contains", Field((column.name,)), slot) for column in text_columns]
+            where, slots = all_of(where, any_of(*found)), (*slots, search)
+        query = Query(table.name, needed([column for column, _ in columns], readable), where, slots, order)
+        return Asked(table, views, tuple(keys), chosen, tuple(columns), query, search, sort, tuple(notices))
+
     async def read(
         self,
         principal: Principal,
@@ -174,54 +238,23 @@ class Lists:
 
         Raises Refusal FC3001 when the person may not read the table, FC4042 when the list has no view.
         """
-        views = self.views(definition)
-        if not views:
-            raise Refusal("FC4042", "The list has no view that can be shown.")
-        table = self.tables.by_name[definition.table]
-        notices: list[str] = []
-        keys = _keys(views)
-        chosen = asked.get("view", keys[0])
-        if chosen not in keys:
-            notices.append("That view does not exist here; this is the first one.")
-            chosen = keys[0]
-        view, label = views[keys.index(chosen)]
-        readable = await self.rows.columns(principal, table.name, "read")
-        columns = view_columns(table, view, readable)
-        order, sort = _order(view, columns, asked.get("sort", ""), notices, readable)
-        search = " ".join(asked.get("search", "").split())[:MAX_SEARCH] if definition.search else ""
-        text_columns = [(column, name) for column, name in columns if _is_text(column)]
-        where, slots = self._filter(table, view)
-        if search and text_columns:
-            slot = Slot(len(slots), Kind.STRING)
-            found = [Match("contains", Field((column.name,)), slot) for column, _ in text_columns]
-            where, slots = all_of(where, any_of(*found)), (*slots, search)
-        query = Query(
-            table.name,
-            needed([column for column, _ in columns], readable),
-            where,
-            slots,
-            order,
-            size=definition.page_size,
-            cursor=asked.get("cursor") or None,
-            total=True,
-        )
+        found = await self.asked(principal, definition, asked)
+        columns, notices = found.columns, list(found.notices)
+        query = replace(found.query, size=definition.page_size, cursor=asked.get("cursor") or None, total=True)
         page, first_again = await self._page(principal, query)
         number = 1
         if first_again:
             notices.append("That page of the list is no longer available; this is the first one.")
         elif query.cursor:
             number = min(int(asked["page"]), 1_000_000) if re.fullmatch(r"[1-9]\d{0,6}", asked.get("page", "")) else 2
-        state = {key: value for key, value in (("view", chosen), ("search", search), ("sort", sort)) if value}
-        if chosen == keys[0]:
-            state.pop("view", None)
 
         def url(**changes: str) -> str:
-            query = {key: value for key, value in {**state, **changes}.items() if value}
-            return f"{path}?{urlencode(query)}" if query else path
+            kept = {key: value for key, value in {**found.state, **changes}.items() if value}
+            return f"{path}?{urlencode(kept)}" if kept else path
 
         grid = Grid(
-            caption=label,
-            columns=tuple(_column(column, name, order, url) for column, name in columns),
+            caption=found.label,
+            columns=tuple(_column(column, name, query.order, url) for column, name in columns),
             lines=tuple(
                 Line(
                     cells_of(row, columns, self.tables, locales),
@@ -238,20 +271,36 @@ class Lists:
         tabs = tuple(
             Tab(
                 name,
-                f"{path}?{urlencode(_tab_state(key, keys, search))}" if _tab_state(key, keys, search) else path,
-                key == chosen,
+                f"{path}?{urlencode(state)}" if (state := _tab_state(key, found.keys, found.search)) else path,
+                key == found.chosen,
             )
-            for key, (_, name) in zip(keys, views, strict=True)
+            for key, (_, name) in zip(found.keys, found.views, strict=True)
         )
         return ListPage(
             grid,
             tabs if len(tabs) > 1 else (),
-            search,
-            tuple(name for _, name in text_columns) if definition.search else (),
+            found.search,
+            tuple(name for column, name in columns if _is_text(column)) if definition.search else (),
             url(search=""),
-            tuple((key, value) for key, value in state.items() if key != "search"),
+            tuple((key, value) for key, value in found.state.items() if key != "search"),
             tuple(notices),
+            tuple((label, url(download=name)) for name, label in FORMATS.items()) if definition.download else (),
+            definition.download,
         )
+
+    async def batches(self, principal: Principal, asked: Asked, most: int) -> AsyncIterator[tuple[Row, ...]]:
+        """All rows of a list, some at a time. Raises Refusal FC1005 where there are more than ``most``."""
+        query, count = replace(asked.query, size=BATCH), 0
+        while True:
+            page = await self.rows.page(principal, query)
+            count += len(page.rows)
+            if count > most or (page.cursor is not None and count == most):
+                hint = "Search, or choose another view."
+                raise Refusal("FC1005", f"The list has more than {most} rows.", status=400, hint=hint)
+            yield page.rows
+            if page.cursor is None:
+                return
+            query = replace(query, cursor=page.cursor)
 
     async def _page(self, principal: Principal, query: Query) -> tuple[RowPage, bool]:
         """The page, or the first one where the cursor is not one of this list (then True)."""
@@ -260,10 +309,7 @@ class Lists:
         except Refusal as refusal:
             if query.cursor is None or refusal.status != 400:
                 raise
-        first = Query(
-            query.table, query.columns, query.filter, query.slots, query.order, size=query.size, total=query.total
-        )
-        return await self.rows.page(principal, first), True
+        return await self.rows.page(principal, replace(query, cursor=None)), True
 
     def _filter(self, table: Table, view: View) -> tuple[Predicate, tuple[object, ...]]:
         return self.view_filter(table, view.filter)

@@ -13,12 +13,15 @@ from forecourt.dataverse.rows import Row, Rows
 from forecourt.dataverse.tables import Table
 from forecourt.identity import csrf
 from forecourt.kernel.errors import Refusal
+from forecourt.kernel.observe import Exported, Observer, nobody
+from forecourt.kernel.principal import Door
 from forecourt.pages import page_rules, site_map
 from forecourt.pages.details import Forms, heading_of
+from forecourt.pages.downloads import MEDIA, download
 from forecourt.pages.editing import VERSION, Editor, Filled
 from forecourt.pages.lists import Lists
 from forecourt.pages.render import NOTICES, Renderer, finish
-from forecourt.pages.site import FormDefinition, FormMode, Page, Site, WebFile
+from forecourt.pages.site import FormDefinition, FormMode, ListDefinition, Page, Site, WebFile
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import read_form
 
@@ -36,7 +39,16 @@ class Card:
 class SitePages:
     """Answers requests for the site's own paths."""
 
-    def __init__(self, site: Site, lists: Lists, forms: Forms, rows: Rows, renderer: Renderer) -> None:
+    def __init__(
+        self,
+        site: Site,
+        lists: Lists,
+        forms: Forms,
+        rows: Rows,
+        renderer: Renderer,
+        observer: Observer = nobody,
+    ) -> None:
+        self._observer = observer
         self._site = site
         self._lists = lists
         self._forms = forms
@@ -116,6 +128,8 @@ class SitePages:
     async def _list(self, visit: Visit, page: Page) -> Response:
         definition = self._site.list_of(page)
         assert definition is not None
+        if "download" in visit.query:
+            return await self._download(visit, definition)
         details = site_map.details_page(self._site, visit, page, definition.table)
         shown = await self._lists.read(
             visit.principal, definition, page.path, visit.query, details.path if details else None, visit.locales
@@ -132,6 +146,19 @@ class SitePages:
             empty_text=definition.empty_text,
             noun=table.entity.label_plural or "rows",
         )
+
+    async def _download(self, visit: Visit, definition: ListDefinition) -> Response:
+        """The rows of a list as a file."""
+        if not definition.download or visit.request.method == "HEAD":
+            raise Refusal("FC4042", "The list cannot be downloaded.")
+        asked = await self._lists.asked(visit.principal, definition, visit.query)
+        form = visit.query["download"]
+        body, name, rows = await download(self._lists, visit.principal, asked, form, visit.locales)
+        self._observer(Exported(Door.PORTAL.value, visit.principal.label, definition.table, rows))
+        response = Response(body, media_type=MEDIA[form])
+        response.headers["content-disposition"] = f'attachment; filename="{name}"'
+        response.headers["cache-control"] = "no-store"
+        return finish(visit, response)
 
     async def _form(self, visit: Visit, page: Page, definition: FormDefinition) -> Response:
         if definition.mode is FormMode.INSERT:

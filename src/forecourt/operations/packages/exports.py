@@ -15,7 +15,8 @@ from typing import BinaryIO
 from uuid import UUID
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.principal import Principal
+from forecourt.kernel.observe import Exported, Observer
+from forecourt.kernel.principal import Door, Principal
 from forecourt.operations.packages import archive
 from forecourt.operations.packages.archive import PackageWriter
 from forecourt.operations.packages.blobs import Blobs
@@ -32,7 +33,8 @@ from forecourt.security.rules import Operation
 class Exporter:
     """Runs exports."""
 
-    def __init__(self, gate: Gate, register: Register, blobs: Blobs, resolve: Resolve) -> None:
+    def __init__(self, gate: Gate, register: Register, blobs: Blobs, resolve: Resolve, observer: Observer) -> None:
+        self._observer = observer
         self._gate = gate
         self._register = register
         self._blobs = blobs
@@ -74,15 +76,17 @@ class Exporter:
             table = Table(entity, gate.model, part.file)
             writer: Writer = await asyncio.to_thread(CODECS[kind].write, stream, table, fields)
             try:
-                await self._rows(job, part, writer, page, reading, progress)
+                count = await self._rows(job, part, writer, page, reading, progress)
             except BaseException:
                 writer.discard()
                 raise
             await asyncio.to_thread(writer.close)
+        self._observer(Exported(Door.PACKAGES.value, principal.label, entity.name, count))
 
     async def _rows(
         self, job: Job, part: Part, writer: Writer, first: Page, reading: AsyncIterator[Page], progress: Progress
-    ) -> None:
+    ) -> int:
+        """Writes the rows; says how many."""
         page: Page | None = first
         count = 0
         while page is not None:
@@ -92,3 +96,4 @@ class Exporter:
             await self._register.progress(job, part.place, count)
             progress("exporting", part, count, 0)
             page = await anext(reading, None)
+        return count

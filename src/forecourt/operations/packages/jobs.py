@@ -73,7 +73,7 @@ class Jobs:
         self.resolve = resolve
         self._observer = observer
         self._importer = Importer(gate, register, blobs, resolve, observer, step)
-        self._exporter = Exporter(gate, register, blobs, resolve)
+        self._exporter = Exporter(gate, register, blobs, resolve, observer)
         self._woken = asyncio.Event()
 
     # -- what is asked for ----------------------------------------------------------------------------------------

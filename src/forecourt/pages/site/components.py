@@ -82,8 +82,17 @@ def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefiniti
             details=record.uuid("adx_webpagefordetailsview") or _details(settings),
             columns=record.columns,
             where=record.where(),
+            download=_downloads(settings),
         )
     return found
+
+
+def _downloads(settings: object) -> str:
+    """What the list's Download action is called, '' where it has none (A4.3)."""
+    for action in settings.get("ViewActions") or () if isinstance(settings, dict) else ():
+        if isinstance(action, dict) and action.get("Type") == "CrmEntityFormView-DownloadAction":
+            return _label(action.get("ButtonLabel")) or "Download"
+    return ""
 
 
 def _details(settings: object) -> UUID | None:

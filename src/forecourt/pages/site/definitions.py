@@ -135,7 +135,8 @@ class ListView:
 
 @dataclass(frozen=True, slots=True)
 class ListDefinition:
-    """A list (``adx_entitylist``). ``details``: page that shows a row, where the list names one."""
+    """A list (``adx_entitylist``). ``details``: page that shows a row, where the list names one. ``download``: what
+    taking its rows away as a file is called, '' where that is not offered."""
 
     id: UUID
     name: str
@@ -149,6 +150,7 @@ class ListDefinition:
     details: UUID | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     where: Where = NOWHERE
+    download: str = ""
 
 
 @dataclass(frozen=True, slots=True)
