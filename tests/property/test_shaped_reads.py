@@ -359,6 +359,58 @@ async def test_shaped_rows_are_made_of_rows_that_the_person_reads(bench: Bench, 
     assert near(by_text(expected(case.plan, [dict(row.items()) for row in found.rows], visible)), by_text(got))
 
 
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+async def test_rows_are_sorted_by_related_rows_as_far_as_the_person_reads_them(
+    bench: Bench, data: st.DataObject
+) -> None:
+    base = widened(data.draw, data.draw(drawn()))
+    name, relation, target = data.draw(choice(("Order", "OfVendor", "Vendor"), ("Line", "OfOrder", "Order")))
+    column, descending = data.draw(st.sampled_from([*ENTITIES[target].fields])), data.draw(st.booleans())
+    plan = ReadPlan(name, order=(OrderBy((relation, column), descending),), cross_company=True, page_size=1000)
+    tables = rows(base.seed)
+    await bench.load(tables)
+    entities = ENTITIES if base.door is Door.OPERATIONS else VIRTUAL
+    plane = Plane(bench.database, bench.catalog)
+    gate = Gate(
+        base.rules, Model(entities), Scopes(base.rules, Book(base.user), bench.database, bench.catalog), plane, plane
+    )
+    scope = await gate.scope(base.principal, base.door)
+    secured: list[SecuredPlan] = []
+
+    def keep(found: SecuredPlan, statement: object) -> None:
+        secured.append(found)
+
+    if column not in gate.enforcer.readable(entities[target], scope) or not gate.enforcer.readable(
+        entities[name], scope
+    ):
+        with pytest.raises(Refusal):
+            await gate.read(scope, plan, lambda: plan, keep, ())
+        return
+    _, result = await gate.read(scope, plan, lambda: plan, keep, ())
+    values = Values({**scope.values, LIMIT.name: 1001, OFFSET.name: 0})
+    at = [output.name for output in secured[0].select.outputs].index("Id")
+    meant = [row[at] for row in evaluate(secured[0].select, _versioned(tables), (), values)]
+    assert meant == [row["Id"] for row in result.rows]
+
+    related: dict[str, list[Row]] = {}
+    for each in (name, target):
+        alone = ReadPlan(each, cross_company=True, page_size=1000)
+        _, found = await gate.read(scope, alone, lambda alone=alone: alone, keep, ())  # type: ignore[misc]
+        related[each] = [dict(row.items()) for row in found.rows]
+    ((own, theirs),) = ENTITIES[name].relations[relation].on
+    if any(own not in row for row in related[name]):
+        return
+
+    def key(row: Row) -> tuple[Any, ...]:
+        found = next((other for other in related[target] if other[theirs] == row[own]), None)
+        value = None if found is None else found[column]
+        return (value is not None, value if value is not None else 0, row["Id"])
+
+    expected_rows = sorted(related[name], key=key, reverse=descending)
+    assert [row["Id"] for row in expected_rows] == [row["Id"] for row in result.rows]
+
+
 def flat(tree: Sequence[Link]) -> list[Link]:
     return [each for link in tree for each in (link, *flat(link.links))]
 

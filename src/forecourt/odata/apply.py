@@ -16,19 +16,18 @@ after it and name columns of the answer. Left out (FC1004): steps after the grou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from forecourt.kernel import predicate as p
 from forecourt.kernel.document import suggest
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.plan import Link, OrderBy, Shape, ShapeColumn
+from forecourt.kernel.plan import OrderBy, Shape, ShapeColumn
 from forecourt.kernel.relation import AggregateFunction
 from forecourt.odata.cursor import Cursor, Slots
 from forecourt.odata.dialect import Dialect
 from forecourt.odata.expand import MAX_ORDER
-from forecourt.odata.filter import MAX_LINKS, parse_filter
+from forecourt.odata.filter import parse_filter
+from forecourt.odata.links import Links
 from forecourt.odata.scope import Scope, field_at
-from forecourt.odata.shapes import is_unique
 
 MAX_COLUMNS = 100
 
@@ -70,48 +69,13 @@ def parse_order(cursor: Cursor, shape: Shape) -> tuple[OrderBy, ...]:
     return tuple(found)
 
 
-@dataclass
-class Links:
-    """Links along single-valued relations, each once: alias -> link, without those beneath it."""
-
-    scope: Scope
-    source: str
-    found: dict[tuple[str, ...], Link] = field(default_factory=dict)
-
-    def along(self, path: tuple[str, ...]) -> str:
-        """The alias of what a path of relations leads to; '' for the entity itself. Raises Refusal FC1004."""
-        entity = self.scope.entity
-        for place, name in enumerate(path, 1):
-            relation = entity.relations[name]
-            target = self.scope.model.entities[relation.target]
-            key = path[:place]
-            if key not in self.found:
-                if len(self.found) == MAX_LINKS:
-                    raise Refusal("FC1004", f"At most {MAX_LINKS} relations are crossed.", source=self.source)
-                if not is_unique(target, frozenset(theirs for _, theirs in relation.on)):
-                    message = f"'{name}' may lead to several rows."
-                    raise Refusal("FC1004", message, hint="Name a column of the entity itself.", source=self.source)
-                alias = "/".join(key)
-                self.found[key] = Link(alias, target.name, relation.on, required=False, relation=name)
-            entity = target
-        return "/".join(path)
-
-    def tree(self, above: tuple[str, ...] = ()) -> tuple[Link, ...]:
-        """The links, each with those beneath it."""
-        return tuple(
-            replace(link, links=self.tree(path))
-            for path, link in self.found.items()
-            if len(path) == len(above) + 1 and path[: len(above)] == above
-        )
-
-
 class _Parser:
     def __init__(self, cursor: Cursor, scope: Scope, slots: Slots, dialect: Dialect) -> None:
         self.cursor = cursor
         self.scope = scope
         self.slots = slots
         self.dialect = dialect
-        self.links = Links(scope, cursor.source)
+        self.links = Links(scope.model, scope.entity, cursor.source)
         self.columns: list[ShapeColumn] = []
 
     def parse(self) -> tuple[Shape, p.Predicate]:

@@ -30,12 +30,10 @@ from forecourt.kernel.plan import (
 from forecourt.kernel.predicate import (
     FALSE,
     TRUE,
-    After,
     And,
     Column,
     Compare,
     Const,
-    Operand,
     Param,
     Predicate,
     Slot,
@@ -46,12 +44,14 @@ from forecourt.odata.paging import effective_order
 from forecourt.security import appending, ownership
 from forecourt.security.appending import MISSING
 from forecourt.security.grants import Granted
+from forecourt.security.linking import Linking
 from forecourt.security.lowering import RIGHTS, Lowering, hidden
 from forecourt.security.naming import beside
 from forecourt.security.permissions import nodes
 from forecourt.security.rules import Operation, Right, Rules
 from forecourt.security.scope import Scope
 from forecourt.security.shaping import Shaping
+from forecourt.security.sorting import Sorting, sorting
 from forecourt.security.writing import OPERATIONS, Writing, no_columns
 from forecourt.security.xds import KeyOf
 
@@ -80,15 +80,16 @@ class Enforcer:
         lowering = Lowering(self.rules, self.model, scope, self.key_of)
         if plan.shape is not None:
             return self._shaped(plan, entity, lowering, scope)
-        self._permitted(entity, scope, Right.READ)
-        grant = lowering.require(entity, Operation.READ)
+        linking = self._linking(lowering, scope)
+        grant = linking.open("", entity)
         names = self._selected(lowering, entity, grant, plan.select)
         lowering.check_fields(plan.filter or TRUE, entity, grant)
-        self._check_order(lowering, entity, grant, plan.order)
-        order = effective_order(plan, entity)
+        self._check_names(lowering, entity, grant, [step.path[0] for step in plan.order if len(step.path) == 1])
+        single = bool(plan.key)
+        order = Sorting() if single else sorting(linking, entity, effective_order(plan, entity), names)
         expands = tuple(self._expand(lowering, entity, names, item, scope) for item in plan.expand)
         links = [own for item in plan.expand for own in _own(entity.relations[item.relation])]
-        outputs = self._outputs(lowering, entity, names, order, links, plan)
+        outputs = (*self._outputs(lowering, entity, names, links, plan), *order.outputs(names))
         where = all_of(
             self._company(entity, scope, plan),
             lowering.rows(entity, "", Operation.READ, grant),
@@ -100,13 +101,14 @@ class Enforcer:
         counting = Select(sources=sources, where=where, count=True, nullable=nullable)
         if plan.want == "count":
             return SecuredPlan(entity.name, counting, witnesses=scope.witnesses)
-        single = bool(plan.key)
-        after = self._after(lowering, entity, order, plan)
+        used = aliases_of(where) | _shown(outputs)
+        for source in order.sources:
+            used |= aliases_of(source.on)
         select = Select(
-            sources=lowering.sources(entity, "", Operation.READ, aliases_of(where) | _shown(outputs)),
-            where=all_of(where, after),
+            sources=(*lowering.sources(entity, "", Operation.READ, used), *order.sources),
+            where=all_of(where, order.after(plan.after)),
             outputs=outputs,
-            order=() if single else self._sorts(lowering, entity, order),
+            order=order.sorts,
             limit=None if single else LIMIT,
             offset=OFFSET if plan.skip is not None and not single else None,
             nullable=nullable,
@@ -118,13 +120,13 @@ class Enforcer:
             expands=expands,
             witnesses=scope.witnesses,
             single=single,
-            keyset=() if single else tuple(self._position(step, names) for step in order),
+            keyset=tuple(key.output for key in order.keys),
             page_size=plan.page_size,
         )
 
     def _shaped(self, plan: ReadPlan, entity: Entity, lowering: Lowering, scope: Scope) -> SecuredPlan:
         """Decides a read whose rows are linked, grouped or distinct."""
-        shaping = Shaping(lowering, plan, version_of(entity), lambda other: self._permitted(other, scope, Right.READ))
+        shaping = Shaping(plan, self._linking(lowering, scope), version_of(entity))
         grant = shaping.open()
         where = all_of(self._company(entity, scope, plan), lowering.rows(entity, "", Operation.READ, grant))
         select, counting = shaping.selects(where, LIMIT, OFFSET if plan.skip is not None else None)
@@ -214,6 +216,9 @@ class Enforcer:
         """Whether the person reads every row of a table, whatever rows it has."""
         return admitted(self, scope, entity) == TRUE
 
+    def _linking(self, lowering: Lowering, scope: Scope) -> Linking:
+        return Linking(lowering, lambda entity: self._permitted(entity, scope, Right.READ))
+
     # -- steps ---------------------------------------------------------------------------------------------------
 
     def _permitted(self, entity: Entity, scope: Scope, right: Right) -> None:
@@ -247,8 +252,8 @@ class Enforcer:
             if len(step.path) > 1:
                 raise Refusal(
                     "FC1004",
-                    f"Rows cannot be sorted by {'/'.join(step.path)}, a column of another entity.",
-                    hint="Sort by a column of the entity itself.",
+                    f"Expanded rows cannot be sorted by {'/'.join(step.path)}, a column of another entity.",
+                    hint="Sort by a column of the expanded entity itself.",
                     source="$orderby",
                 )
         self._check_names(lowering, entity, grant, [step.path[0] for step in order])
@@ -258,7 +263,6 @@ class Enforcer:
         lowering: Lowering,
         entity: Entity,
         names: tuple[str, ...],
-        order: tuple[OrderBy, ...],
         links: list[str],
         plan: ReadPlan,
     ) -> tuple[Output, ...]:
@@ -270,16 +274,7 @@ class Enforcer:
             if name not in names:
                 outputs.append(Output(f"@link.{name}", lowering.column(entity, "", name), None))
         outputs.extend(beside(lowering, entity, names, plan.beside))
-        if not plan.key:
-            for step in order:
-                if step.path[0] not in names:
-                    column = lowering.column(entity, "", step.path[0])
-                    outputs.append(Output(f"@sort.{step.path[0]}", column, None))
         return tuple(outputs)
-
-    @staticmethod
-    def _position(step: OrderBy, names: tuple[str, ...]) -> str:
-        return step.path[0] if step.path[0] in names else f"@sort.{step.path[0]}"
 
     @staticmethod
     def _sorts(lowering: Lowering, entity: Entity, order: tuple[OrderBy, ...]) -> tuple[Sort, ...]:
@@ -287,17 +282,6 @@ class Enforcer:
             Sort(lowering.column(entity, "", step.path[0]), step.descending, entity.fields[step.path[0]].nullable)
             for step in order
         )
-
-    @staticmethod
-    def _after(lowering: Lowering, entity: Entity, order: tuple[OrderBy, ...], plan: ReadPlan) -> Predicate:
-        if plan.after is None:
-            return TRUE
-        by = tuple(
-            (lowering.column(entity, "", step.path[0]), step.descending, entity.fields[step.path[0]].nullable)
-            for step in order
-        )
-        values: tuple[Operand | None, ...] = plan.after
-        return After(by, values)
 
     @staticmethod
     def _company(entity: Entity, scope: Scope, plan: ReadPlan | WritePlan) -> Predicate:
@@ -322,7 +306,7 @@ class Enforcer:
         inner = ReadPlan(target.name, order=item.order, beside=item.beside)
         order = effective_order(inner, target)
         links = [own for child in item.expand for own in _own(target.relations[child.relation])]
-        outputs = list(self._outputs(lowering, target, names, (), links, inner))
+        outputs = list(self._outputs(lowering, target, names, links, inner))
         pairs = _pairs(lowering, target, relation)
         keys = tuple(lowering.column(target, "", theirs) for _, theirs in relation.on)
         if relation.through is not None:

@@ -1,26 +1,22 @@
 """Shaped reads: linked entities, groups and distinct rows as one select, with everybody's rules in it.
 
-Each linked entity is a select of its own, a source of the one above: its grant, legal entities, policies, table
-permissions and the link's own filter are its conditions, so that a row which the asker may not read is not linked, and
-an outer link finds none. Groups and distinct rows are a source as well; order, pages and totals stand around them.
-
-A field may be named (shown, compared, sorted and grouped by, summed up) only where it is open to the asker. So is a
-field that a link joins by, unless the link follows a relation of the model, which no column permission closes.
+Links are sources beside the entity's own tables (``linking``). Groups and distinct rows are a source as well; order,
+pages and totals stand around them. A field may be named (shown, compared, sorted and grouped by, summed up) only where
+it is open to the asker.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
-from forecourt.kernel.plan import Link, ReadPlan, Shape, ShapeColumn
+from forecourt.kernel.plan import ReadPlan, Shape, ShapeColumn
 from forecourt.kernel.predicate import (
     TRUE,
     After,
     Column,
-    Compare,
     Const,
     Linked,
     Operand,
@@ -42,6 +38,7 @@ from forecourt.kernel.relation import (
 from forecourt.kernel.types import MOMENTS, NUMBERS, Kind
 from forecourt.odata.shapes import result_entity
 from forecourt.security.grants import Granted
+from forecourt.security.linking import Linking, aliases
 from forecourt.security.lowering import Lowering, empty_of
 from forecourt.security.naming import beside_field, currency_of
 from forecourt.security.rules import Operation
@@ -52,44 +49,43 @@ ROWS = "@rows"
 _DATES = frozenset({Kind.DATE, Kind.DATETIME})
 
 
-@dataclass
+@dataclass(frozen=True)
 class Shaping:
-    """Shapes one plan. ``permitted`` raises Refusal for an entity that the door does not open at all."""
+    """Shapes one plan. ``version``: the column with the version of the entity's rows."""
 
-    lowering: Lowering
     plan: ReadPlan
+    linking: Linking
     version: Column
-    permitted: Callable[[Entity], None]
-    entities: dict[str, Entity] = field(default_factory=dict)
-    grants: dict[str, Granted] = field(default_factory=dict)
-    #: Fields of linked entities that are needed outside of their selects, by alias.
-    needed: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    @property
+    def lowering(self) -> Lowering:
+        return self.linking.lowering
 
     def open(self) -> Granted:
         """Decides what may be named at all: the grant on the entity itself. Raises Refusal."""
         shape, entity = _shape_of(self.plan), self.lowering.model.entities[self.plan.entity]
-        self._open("", entity)
+        self.linking.open("", entity)
         for link in shape.links:
-            self._open_link(link, entity)
+            self.linking.open_link(link, entity)
         self._check(shape, entity)
-        return self.grants[""]
+        return self.linking.grants[""]
 
     def selects(self, restriction: Predicate, limit: Operand | None, offset: Operand | None) -> tuple[Select, Select]:
         """The select of the answer, and of its total, once it is open. ``restriction``: conditions on the entity's own
         tables. Raises Refusal."""
         lowering, plan = self.lowering, self.plan
-        shape, entity = _shape_of(plan), self.entities[""]
-        links = [self._source(link, entity, "") for link in shape.links]
+        shape, entity = _shape_of(plan), self.linking.entities[""]
+        links = [self.linking.source(link, entity, "") for link in shape.links]
         where = restriction
         if plan.filter is not None:
             where = all_of(where, lowering.predicate(plan.filter, entity, ""))
         grouped = shape.grouped or shape.distinct
         outputs = [self._output(column, raw=grouped) for column in shape.columns]
-        nullable = lowering.nullable(entity, "") | self._nullable(shape.links)
+        nullable = lowering.nullable(entity, "") | self.linking.nullable(shape.links)
         if not grouped:
             outputs.insert(0, Output("@version", self.version, None))
-            outputs.extend(self._annotations(shape, lambda column: self._column(column.alias, column.field)))
-        used = aliases_of(where) | {alias for output in outputs for alias in _aliases(output)}
+            outputs.extend(self._annotations(shape, lambda column: self.linking.column(column.alias, column.field)))
+        used = aliases_of(where) | {alias for output in outputs for alias in aliases(output)}
         for source in links:
             used |= aliases_of(source.on)
         sources = (*lowering.sources(entity, "", Operation.READ, used), *links)
@@ -110,41 +106,23 @@ class Shaping:
 
     # -- what may be named ---------------------------------------------------------------------------------------
 
-    def _open(self, alias: str, entity: Entity) -> None:
-        self.permitted(entity)
-        self.entities[alias] = entity
-        self.grants[alias] = self.lowering.require(entity, Operation.READ)
-
-    def _open_link(self, link: Link, above: Entity) -> None:
-        target = self.lowering.model.entities[link.entity]
-        self._open(link.alias, target)
-        if not link.relation:
-            self.lowering.check_names(above, [own for own, _ in link.on])
-            self.lowering.check_names(target, [theirs for _, theirs in link.on])
-        self.lowering.check_fields(link.filter or TRUE, target, self.grants[link.alias])
-        self.needed[link.alias] = {}
-        for child in link.links:
-            self._open_link(child, target)
-
     def _check(self, shape: Shape, entity: Entity) -> None:
         where = self.plan.filter or TRUE
-        self.lowering.check_fields(where, entity, self.grants[""])
+        self.lowering.check_fields(where, entity, self.linking.grants[""])
         named = [(column.alias, column.field) for column in shape.columns if column.field]
         named += [(operand.alias, operand.name) for operand in operands(where) if isinstance(operand, Linked)]
         for alias, name in named:
-            self.lowering.check_names(self.entities[alias], [name])
-            if alias:
-                self.needed[alias][name] = None
+            self.linking.need(alias, name)
         for column in shape.columns:
             self._fits(column)
             for extra in self._extras(column) if column.alias and not (shape.grouped or shape.distinct) else ():
-                self.needed[column.alias][extra] = None
+                self.linking.needed[column.alias][extra] = None
 
     def _fits(self, column: ShapeColumn) -> None:
         """Refuses (FC1003) what cannot be computed of a column."""
         if not column.field:
             return
-        found = self.entities[column.alias].fields[column.field]
+        found = self.linking.entities[column.alias].fields[column.field]
         wanted = ""
         if column.part is not None and found.kind not in MOMENTS:
             wanted = "dates"
@@ -157,69 +135,14 @@ class Shaping:
             message = f"{what} is of {wanted}; '{column.field}' is of type {found.kind}."
             raise Refusal("FC1003", message, source=column.field)
 
-    # -- links ---------------------------------------------------------------------------------------------------
-
-    def _source(self, link: Link, above: Entity, prefix: str) -> Source:
-        """The linked rows as a source beside the tables of the entity above."""
-        lowering = self.lowering
-        target = self.entities[link.alias]
-        inner, alias = lowering.fresh(""), lowering.fresh("link")
-        links = [self._source(child, target, inner) for child in link.links]
-        where = all_of(
-            lowering.rows(target, inner, Operation.READ, self.grants[link.alias]),
-            lowering.predicate(link.filter, target, inner) if link.filter is not None else TRUE,
-        )
-        names = dict.fromkeys([*self.needed[link.alias], *(theirs for _, theirs in link.on)])
-        outputs = [Output(f"{link.alias}.{name}", _physical(lowering, target, inner, name), None) for name in names]
-        outputs += [Output(name, Column(source.alias, name), None) for source in links for name in _names(source)]
-        used = aliases_of(where) | {found for output in outputs for found in _aliases(output)}
-        for source in links:
-            used |= aliases_of(source.on)
-        rows = Select(
-            sources=(*lowering.sources(target, inner, Operation.READ, used), *links),
-            where=where,
-            outputs=tuple(outputs),
-            nullable=lowering.nullable(target, inner) | self._nullable(link.links),
-        )
-        for name, found in self._beneath(link):
-            lowering.linked[name] = (alias, found)
-        on = all_of(
-            *(
-                Compare("eq", lowering.column(above, prefix, own), Column(alias, f"{link.alias}.{theirs}"))
-                for own, theirs in link.on
-            )
-        )
-        return Source(alias, target.root.table, "inner" if link.required else "left", on, rows)
-
-    def _beneath(self, link: Link) -> list[tuple[str, Entity]]:
-        found = [(link.alias, self.entities[link.alias])]
-        for child in link.links:
-            found += self._beneath(child)
-        return found
-
-    def _nullable(self, links: tuple[Link, ...]) -> frozenset[tuple[str, str]]:
-        """The columns of linked sources, any of which may be null."""
-        aliases = [name for link in links for name, _ in self._beneath(link)]
-        return frozenset(
-            (self.lowering.linked[name][0], f"{name}.{needed}")
-            for name in aliases
-            if name in self.lowering.linked
-            for needed in self.needed[name]
-        )
-
     # -- columns -------------------------------------------------------------------------------------------------
-
-    def _column(self, alias: str, name: str) -> Column:
-        if alias:
-            return Column(self.lowering.linked[alias][0], f"{alias}.{name}")
-        return _physical(self.lowering, self.entities[""], "", name)
 
     def _output(self, column: ShapeColumn, raw: bool) -> Output:
         """A column of the answer; ``raw``: of a source, as the database has it."""
         if not column.field:
             return Output(column.name, Aggregate("count"), None)
-        found = self.entities[column.alias].fields[column.field]
-        plain = self._column(column.alias, column.field)
+        found = self.linking.entities[column.alias].fields[column.field]
+        plain = self.linking.column(column.alias, column.field)
         if not raw:
             return Output(column.name, plain, found.kind)
         operand: Column | Plain = Plain(plain, Const(empty_of(found))) if found.empty_date else plain
@@ -232,7 +155,7 @@ class Shaping:
 
     def _extras(self, column: ShapeColumn) -> list[str]:
         """What annotations of a column need of its row: which table its lookup leads to, the currency of an amount."""
-        entity = self.entities[column.alias]
+        entity = self.linking.entities[column.alias]
         found = entity.fields.get(column.field)
         if found is None or not self.plan.beside:
             return []
@@ -246,12 +169,12 @@ class Shaping:
         for column in shape.columns:
             if column.name.startswith("@") or column.function is not None or column.part is not None:
                 continue
-            entity = self.entities[column.alias]
+            entity = self.linking.entities[column.alias]
 
             def held(name: str, column: ShapeColumn = column) -> Column | None:
                 if name == column.field:
                     return column_of(column)
-                return self._column(column.alias, name) if whole else None
+                return self.linking.column(column.alias, name) if whole else None
 
             found += beside_field(self.lowering, entity, column.field, column.name, held, self.plan.beside)
         return found
@@ -270,26 +193,3 @@ class Shaping:
 def _shape_of(plan: ReadPlan) -> Shape:
     assert plan.shape is not None
     return plan.shape
-
-
-def _physical(lowering: Lowering, entity: Entity, prefix: str, name: str) -> Column:
-    """A field's column; of a name that begins with ``@``, that column of the root table."""
-    if name.startswith("@"):
-        return Column(prefix + entity.root.alias, name[1:])
-    return lowering.column(entity, prefix, name)
-
-
-def _names(source: Source) -> list[str]:
-    assert source.rows is not None
-    return [output.name for output in source.rows.outputs]
-
-
-def _aliases(output: Output) -> set[str]:
-    """The aliases of the tables that an output reads."""
-    operand: object = output.operand
-    while isinstance(operand, Aggregate | DatePart | Plain):
-        operand = operand.operand
-    if isinstance(operand, Column):
-        return {operand.alias}
-    select = getattr(operand, "select", None)
-    return aliases_of(select.where) if isinstance(select, Select) else set()
