@@ -67,16 +67,16 @@ update erp.vendtable set party = (
     select c.contactforparty from erp.dirpersonuser u join erp.contactperson c on c.party = u.personparty
     where u.user_ = 'v-us-101' and c.inactive = 0 limit 1)
 where recid = (
-    select v.recid from erp.vendtable v where v.dataareaid = 'demf' and v.contactpersonid = ''
+    select v.recid from erp.vendtable v where v.dataareaid = 'demf' and v.accountnum like 'DE-%'
     and exists (select from erp.purchtable p where p.orderaccount = v.accountnum and p.dataareaid = v.dataareaid)
-    order by v.recid limit 1);
+    order by v.recid desc limit 1);
 update erp.custtable set party = (
     select c.contactforparty from erp.dirpersonuser u join erp.contactperson c on c.party = u.personparty
     where u.user_ = 'c-us-00001' and c.inactive = 0 limit 1)
 where recid = (
-    select v.recid from erp.custtable v where v.dataareaid = 'demf' and v.contactpersonid = ''
+    select v.recid from erp.custtable v where v.dataareaid = 'demf' and v.accountnum like 'DE-%'
     and exists (select from erp.salestable p where p.custaccount = v.accountnum and p.dataareaid = v.dataareaid)
-    order by v.recid limit 1);
+    order by v.recid desc limit 1);
 -- contact persons in a legal entity in which the user's role does not count
 insert into erp.contactperson (recid, dataareaid, contactpersonid, party, contactforparty, inactive)
 select {_FIRST} + 100, 'usmf', 'CP-FAR-1', u.personparty, v.party, 0

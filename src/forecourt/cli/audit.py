@@ -30,7 +30,14 @@ SEVERITIES = {severity.word: severity for severity in Severity}
 
 @click.command()
 @solution_argument
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="text",
+    show_default=True,
+    help="Of the report: for a terminal, for programs and baselines, for code scanning, or a page.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to this file.")
 @click.option(

@@ -139,8 +139,9 @@ class Doors:
             return f"no table permission on {virtual.name} gives '{right.value}' on them"
         user = first.user
         assert user is not None
-        names = ", ".join(p.name for p in active(self._planes.operations.enforcer.rules.operations, user, operation))
-        return f"table permissions {shown} give '{right.value}' on fewer rows than policies {names} admit"
+        found = active(self._planes.operations.enforcer.rules.operations, user, operation)
+        names = f"policies {', '.join(p.name for p in found)} admit" if found else "the source admits without a policy"
+        return f"table permissions {shown} give '{right.value}' on fewer rows than {names}"
 
     # -- parts ---------------------------------------------------------------------------------------------------
 

@@ -12,8 +12,10 @@ from typing import Literal
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.principal import Door, OperationsUser, Principal
+from forecourt.odata.fetchxml.clock import moment_named
+from forecourt.security.constructs import is_moment
 from forecourt.security.scope import Scope
-from forecourt.security.scopes import values_of
+from forecourt.security.scopes import utc_now, values_of
 
 Sort = Literal["mapped", "external", "anonymous", "registered"]
 
@@ -59,7 +61,7 @@ class Identity:
         user = self.user
         decided = None
         if user is not None:
-            decided = (user.roles, user.companies, user.external, user.enabled, user.company)
+            decided = (user.roles, user.companies, user.external, user.enabled, user.company, user.contexts)
         security = self.direct.security_roles if self.direct is not None else None
         web = self.portal.web_roles if self.portal is not None else None
         person = self.portal is not None and self.portal.contact is not None
@@ -89,7 +91,7 @@ def classes(identities: Iterable[Identity], at_once: int) -> Iterator[Class]:
 
 
 class _Known(dict[str, object]):
-    """Values of a person; what a person does not have is null."""
+    """Values of a person; what a person does not have is null, and the moment is that of the question."""
 
     def __missing__(self, name: str) -> object:
-        return None
+        return moment_named(name, utc_now()) if is_moment(name) else None
