@@ -159,6 +159,7 @@ class Entity:
     needed for a virtual table, or None. ``virtual_of``: the data entity behind a virtual table, whose security decides.
     ``version``: column of the root table that holds a row's version, '' where the database's own row version is used.
     ``alternate_keys``: further unique keys, name -> field names. ``primary_name``: field whose value names a row.
+    ``natural_key``: of a virtual table the fields of the data entity's key: no two rows share them.
     ``pairs``: of a table of a many-to-many relationship's pairs, the fields with the ids of its two ends.
     """
 
@@ -181,6 +182,7 @@ class Entity:
     alternate_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     primary_name: str = ""
     pairs: tuple[str, ...] = ()
+    natural_key: tuple[str, ...] = ()
 
     @cached_property
     def entity_id(self) -> int:

@@ -41,7 +41,8 @@ def entities_beside(plan: ReadPlan) -> frozenset[str]:
 
 def is_unique(target: Entity, fields: frozenset[str]) -> bool:
     """Whether at most one row of the entity has given values in these fields."""
-    return any(fields >= set(key) for key in (target.key, *target.alternate_keys.values()))
+    keys = (target.key, target.natural_key, *target.alternate_keys.values())
+    return any(fields >= set(key) for key in keys if key)
 
 
 def completed(plan: ReadPlan, model: Model) -> ReadPlan:

@@ -108,6 +108,7 @@ def virtual_entity(entity: Entity, generated: Mapping[str, str], file: TableFile
         declared_id=entity.entity_id,
         virtual_of=entity.name,
         where=entity.where,
+        natural_key=tuple(column_name(field) for field in entity.key),
     )
 
 
