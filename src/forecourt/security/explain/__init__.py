@@ -1,8 +1,9 @@
 """Explain: which rule of which layer admits or hides a row, why, and what would turn it; and who can see a row.
 
-``subject``: what is asked about. ``layers``: the chain of a door as rules with predicates. ``conditions``: which
-condition failed, with which values. ``facts``: rows as they might be. ``change``: the smallest change that turns a
-verdict. ``reverse``: everybody who can see a row. ``explainer``: puts them together. The texts are for administrators.
+``subject``: what is asked about. ``decision``: what the door says, as requests have it. ``layers``: its chain as rules
+with predicates. ``conditions``: which condition failed, with which values. ``facts``: rows as they might be.
+``change``: the smallest change that turns a verdict, found among ``candidates``. ``reverse``: everybody who can see a
+row. ``explainer``: puts them together. The texts are for administrators.
 """
 
 from forecourt.security.explain.answers import Answer, Change, Explanation, Failed, Seen, Sighting, Verdict

@@ -16,12 +16,14 @@ from forecourt.kernel.principal import Door, OperationsUser
 from forecourt.security import ownership
 from forecourt.security.columns import RIGHTS
 from forecourt.security.explain.answers import Change
-from forecourt.security.explain.conditions import Findings, shown
+from forecourt.security.explain.conditions import Findings
+from forecourt.security.explain.decision import TIES
 from forecourt.security.explain.facts import FurtherRow, RowValue
-from forecourt.security.explain.layers import TIES, Layer, Rule
+from forecourt.security.explain.layers import Layer, Rule
 from forecourt.security.explain.looking import Sight
 from forecourt.security.explain.state import State
 from forecourt.security.explain.subject import Question
+from forecourt.security.explain.words import shown
 from forecourt.security.permissions import root_of
 from forecourt.security.rules import (
     EXTERNAL_USER,

@@ -18,8 +18,9 @@ from forecourt.security.enforce import Enforcer
 from forecourt.security.explain.answers import Change
 from forecourt.security.explain.candidates import Candidates, Mapped
 from forecourt.security.explain.conditions import Findings, findings
+from forecourt.security.explain.decision import final
 from forecourt.security.explain.facts import supposed
-from forecourt.security.explain.layers import Layer, Rule, final, layers
+from forecourt.security.explain.layers import Layer, Rule, layers
 from forecourt.security.explain.looking import Sight
 from forecourt.security.explain.state import State
 from forecourt.security.explain.subject import Question

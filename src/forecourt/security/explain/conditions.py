@@ -8,11 +8,8 @@ a table whose single missing row would make the difference is named with the val
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from uuid import UUID
 
 from forecourt.kernel.predicate import (
     TRUE,
@@ -38,9 +35,7 @@ from forecourt.kernel.relation import Select, Source, TableName, aliases_of
 from forecourt.security.explain.answers import Failed
 from forecourt.security.explain.facts import columns_in, conjuncts, params_in
 from forecourt.security.explain.looking import Sight
-
-#: Values of an umbrella that are listed; more are counted.
-SHOWN = 5
+from forecourt.security.explain.words import SHOWN, shown, shown_tuple, some
 
 _WORDS = {"eq": "is not", "ne": "is", "lt": "is not below", "le": "is above", "gt": "is not above", "ge": "is below"}
 _OPPOSITE = {"eq": "is", "ne": "is not", "lt": "is below", "le": "is not above", "gt": "is above", "ge": "is not below"}
@@ -165,7 +160,7 @@ async def _comparison(sight: Sight, leaf: Predicate, wanted: bool) -> Findings:
             text = f"{said(operand)} is {'not ' if wanted else ''}among {among}"
         case InParam(operand, param):
             listed_values = sight.values[param] or []
-            among = _some([shown(value) for value in listed_values] if isinstance(listed_values, list | tuple) else [])
+            among = some([shown(value) for value in listed_values] if isinstance(listed_values, list | tuple) else [])
             text = f"{said(operand)} is {'not ' if wanted else ''}among {among} ({_source(param)})"
         case IsNull(operand):
             text = f"{said(operand)} is {'not ' if wanted else ''}null"
@@ -248,10 +243,10 @@ async def _here(sight: Sight, select: Select) -> Findings:
     if pairs:
         names = ", ".join(f"{tables[c.alias]}.{c.name}" for c in outer)
         if distinct:
-            among = _some([_tuple(value) for value in distinct])
-            texts.append(Failed(f"{names} = {_tuple(mine)} is not among {among}{whose}"))
+            among = some([shown_tuple(value) for value in distinct])
+            texts.append(Failed(f"{names} = {shown_tuple(mine)} is not among {among}{whose}"))
         else:
-            texts.append(Failed(f"{names} = {_tuple(mine)}: nothing is admitted{whose}"))
+            texts.append(Failed(f"{names} = {shown_tuple(mine)}: nothing is admitted{whose}"))
     else:
         texts.append(Failed(f"no row of {select.sources[0].table.name} fits{whose}"))
     if len(pairs) == 1 and distinct:
@@ -387,29 +382,3 @@ def _named(operand: Operand, values: Mapping[Column, object], sight: Sight) -> s
             return f"{shown(sight.values[name])} (${name})"
         case _:
             return "an expression"
-
-
-def shown(value: object) -> str:
-    """A value as one reads it."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case str() | UUID() | dt.datetime() | dt.date():
-            return f"'{value}'"
-        case Decimal():
-            return format(value, "f")
-        case _:
-            return str(value)
-
-
-def _tuple(values: Sequence[object]) -> str:
-    return shown(values[0]) if len(values) == 1 else "(" + ", ".join(shown(value) for value in values) + ")"
-
-
-def _some(values: Sequence[str]) -> str:
-    """The first of many, and how many more."""
-    more = len(values) - SHOWN
-    listed = ", ".join(values[:SHOWN]) or "nothing"
-    return listed if more <= 0 else f"{listed} and {'more' if more >= SHOWN else f'{more} more'}"

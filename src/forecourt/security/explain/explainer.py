@@ -15,7 +15,8 @@ from forecourt.kernel.principal import Door, OperationsUser, Principal
 from forecourt.security.explain.answers import Answer, Change, Explanation, LayerVerdict, Verdict
 from forecourt.security.explain.change import Changes
 from forecourt.security.explain.conditions import findings
-from forecourt.security.explain.layers import Layer, Rule, final, layers
+from forecourt.security.explain.decision import final
+from forecourt.security.explain.layers import Layer, Rule, layers
 from forecourt.security.explain.looking import Sight, sight
 from forecourt.security.explain.subject import DOORS, Question, Subject, Subjects
 from forecourt.security.gate import Gate

@@ -33,9 +33,10 @@ from forecourt.kernel.predicate import (
 from forecourt.kernel.principal import Contact, Door, OperationsUser, Principal
 from forecourt.kernel.relation import Given, Holds, Output
 from forecourt.security.explain.answers import Seen, Sighting
+from forecourt.security.explain.decision import final
 from forecourt.security.explain.explainer import Asked
 from forecourt.security.explain.facts import deep, params_in
-from forecourt.security.explain.layers import final, layers
+from forecourt.security.explain.layers import layers
 from forecourt.security.explain.looking import Values, sight
 from forecourt.security.explain.subject import Question, Subject
 from forecourt.security.gate import Gate
