@@ -7,6 +7,7 @@ either way.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Values = Mapping[str, object]
 
 
-class _LogicRows:
+class _LogicRows(ABC):
     """What both have in common. ``_given`` says how values count: computed, or asked for."""
 
     _given: Literal["values", "computed"]
@@ -34,8 +35,9 @@ class _LogicRows:
         self._work = work
         self._depth = depth
 
+    @abstractmethod
     async def _scope(self) -> Scope:
-        raise NotImplementedError
+        """As whom."""
 
     async def find(self, entity: str, key: Values) -> Values | None:
         """One row by any unique key, or None."""
