@@ -169,7 +169,7 @@ def queries(case: Case, door: str) -> dict[str, bytes]:
         "unknown option": b"$frobnicate=1",
         "unknown option in another case": b"$FILTER=x",
         "search": b"$search=x",
-        "apply": b"$apply=aggregate($count as n)",
+        "apply": b"$apply=frobnicate($count as n)",
         "compute": b"$compute=1 as x",
         "levels": f"$expand={vendor}($levels=5)".encode(),
         "option twice": f"$select={number}&$select={writable}".encode(),

@@ -468,7 +468,7 @@ async def test_an_amount_keeps_its_rate_when_it_changes(admin: Person) -> None:
         (f"{THINGS}?$filter=cts_name%20eq", 400, "0x80060888"),
         (f"{THINGS}?$filter=cts_whole%20eq%20'x'", 400, "0x80060888"),
         (f"{THINGS}?$skip=1", 400, "0x80060888"),
-        (f"{THINGS}?$apply=aggregate($count%20as%20n)", 400, "0x80060888"),
+        (f"{THINGS}?$apply=frobnicate($count%20as%20n)", 400, "0x80060888"),
         (f"{THINGS}({uuid.UUID(int=1)})", 404, "0x80040217"),
         (f"{THINGS}(cts_code='none')", 404, "0x80060891"),
         (f"{THINGS}(cts_code=5)", 400, None),
