@@ -51,6 +51,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC4092": (409, "A row with the same key exists already."),
     "FC4093": (409, "A table map is not in the state that the request needs."),
     "FC5031": (503, "A database cannot be reached now."),
+    "FC5032": (0, "No scratch copy of a database can be made."),
     "FC4801": (400, "A data package is not valid: its archive, its manifest, or a file in it."),
     "FC4802": (409, "The job, message or blob is not in a state for this."),
     "FC4803": (403, "The address of a blob is not valid, has expired, or is for another use."),

@@ -178,6 +178,13 @@ class Users:
                 found.setdefault(str(row[0]), set()).add(str(row[1]))
         return [(user, frozenset(held)) for user, held in sorted(found.items())]
 
+    async def ids(self) -> list[str]:
+        """The ids of all users, declared ones first."""
+        found = list(self._declared)
+        if self._tables is not None:
+            found += await self._ids(table(self._tables.users.table), self._tables.users.id, TRUE, {})
+        return list(dict.fromkeys(found))
+
     async def _ids(self, name: TableName, column: str, where: Predicate, values: Mapping[str, object]) -> list[str]:
         select = Select((Source("u", name),), where, (Output("id", Column("u", column), None),))
         rows = (await self._database.read(compile_select(select, self._catalog), (), values)).rows

@@ -28,10 +28,16 @@ Held = Callable[[str], Column | None]
 
 
 def beside(lowering: Lowering, entity: Entity, names: tuple[str, ...], wanted: frozenset[str]) -> Iterator[Output]:
-    """The outputs beside the fields ``names``. ``wanted``: annotations by qualified name; none brings nothing."""
+    """The outputs beside the fields ``names``. ``wanted``: annotations by qualified name; none brings nothing.
 
-    def held(name: str) -> Column:
-        return Column(entity.root.alias, name[1:]) if name.startswith("@") else lowering.column(entity, "", name)
+    A currency that is not open to the asker formats no amount.
+    """
+    readable = lowering.readable(entity, lowering.grant(entity, Operation.READ)) if wanted else frozenset()
+
+    def held(name: str) -> Column | None:
+        if name.startswith("@"):
+            return Column(entity.root.alias, name[1:])
+        return lowering.column(entity, "", name) if name in readable else None
 
     for name in names if wanted else ():
         yield from beside_field(lowering, entity, name, name, held, wanted)
