@@ -66,6 +66,16 @@ async def readings(world: World, person: Person) -> Mapping[str, Reading]:
     return found
 
 
+async def comparable(world: World, people: Sequence[Person]) -> list[Person]:
+    """Those who read no more of any entity than is compared."""
+    found = []
+    for person in people:
+        known = await readings(world, person)
+        if all(reach.whole for each in known.values() for reach in each):
+            found.append(person)
+    return found
+
+
 def subjects(world: World) -> list[Entity]:
     """Data entities and native tables: what questions are about."""
     native = [item for item in world.forecourt.dataverse_gate.model.entities.values() if item.virtual_of is None]

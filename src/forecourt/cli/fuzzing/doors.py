@@ -62,7 +62,7 @@ class Door:
         address = f"{ROOTS[self.name]}/{entity.collection}"
         options: list[tuple[str, str]] = []
         if question.form == "item":
-            key = self._key(entity, question.key)
+            key = self.key(entity, question.key)
             if key is None:
                 return None
             address += quote(f"({key})", safe="()',=:-@")
@@ -98,7 +98,7 @@ class Door:
         prefer = (("prefer", f"odata.maxpagesize={question.page}"),) if question.page is not None else ()
         return Asked("GET", f"{address}?{query}" if query else address, prefer)
 
-    def _key(self, entity: Entity, key: Key | None) -> str | None:
+    def key(self, entity: Entity, key: Key | None) -> str | None:
         if key is None:
             return None
         if self.name != "data":

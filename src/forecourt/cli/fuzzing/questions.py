@@ -92,7 +92,7 @@ class Asking:
         batched = draw.random() < 0.1
         if form == "item":
             return Question(
-                entity.name, form, select=chosen, expand=expand, key=self._key(entity, keys), batched=batched
+                entity.name, form, select=chosen, expand=expand, key=self.key(entity, keys), batched=batched
             )
         where = self._condition(entity, 2) if draw.random() < 0.75 else None
         if form == "count":
@@ -154,7 +154,7 @@ class Asking:
         rows = self.pool.get(table, ())
         return typed(field, self.draw.choice(rows).get(field.column)) if rows else None
 
-    def _key(self, entity: Entity, keys: Sequence[Key]) -> Key:
+    def key(self, entity: Entity, keys: Sequence[Key]) -> Key:
         """A row of the asker's, of anybody's, or one that does not exist."""
         draw = self.draw
         rows = self.pool.get(entity.root.table, ())
