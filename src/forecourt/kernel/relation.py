@@ -105,6 +105,13 @@ class Holds:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """A number made of what columns hold: equal as long as they are. It tells no more than the columns themselves."""
+
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """One column of the answer. ``kind`` None marks a bookkeeping column (row version, keyset value).
 
@@ -112,7 +119,7 @@ class Output:
     """
 
     name: str
-    operand: Operand | Looked | Computed | Holds
+    operand: Operand | Looked | Computed | Holds | Digest
     kind: Kind | None
 
 

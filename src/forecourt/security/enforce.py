@@ -39,7 +39,7 @@ from forecourt.kernel.predicate import (
     Slot,
     all_of,
 )
-from forecourt.kernel.relation import ROW_VERSION, Looked, Output, Select, Sort, Source, aliases_of
+from forecourt.kernel.relation import Looked, Output, Select, Sort, Source, aliases_of
 from forecourt.odata.paging import effective_order
 from forecourt.security import appending, ownership
 from forecourt.security.appending import MISSING
@@ -52,6 +52,7 @@ from forecourt.security.rules import Operation, Right, Rules
 from forecourt.security.scope import Scope
 from forecourt.security.shaping import Shaping
 from forecourt.security.sorting import Sorting, sorting
+from forecourt.security.versions import version_of
 from forecourt.security.writing import OPERATIONS, Writing, no_columns
 from forecourt.security.xds import KeyOf
 
@@ -126,7 +127,7 @@ class Enforcer:
 
     def _shaped(self, plan: ReadPlan, entity: Entity, lowering: Lowering, scope: Scope) -> SecuredPlan:
         """Decides a read whose rows are linked, grouped or distinct."""
-        shaping = Shaping(plan, self._linking(lowering, scope), version_of(entity))
+        shaping = Shaping(plan, self._linking(lowering, scope), version_of(lowering, entity))
         grant = shaping.open()
         where = all_of(self._company(entity, scope, plan), lowering.rows(entity, "", Operation.READ, grant))
         select, counting = shaping.selects(where, LIMIT, OFFSET if plan.skip is not None else None)
@@ -188,7 +189,7 @@ class Enforcer:
         else:
             found = [Compare("eq", lowering.column(entity, "", name), slot) for name, slot in key]
         outputs = (
-            Output("@version", version_of(entity), None),
+            Output("@version", version_of(lowering, entity), None),
             *(
                 Output(f"@id.{alias}.{place}", Column(alias, name), None)
                 for alias, names in identities.items()
@@ -267,7 +268,7 @@ class Enforcer:
         plan: ReadPlan,
     ) -> tuple[Output, ...]:
         outputs = [
-            Output("@version", version_of(entity), None),
+            Output("@version", version_of(lowering, entity), None),
             *(Output(name, lowering.column(entity, "", name), entity.fields[name].kind) for name in names),
         ]
         for name in dict.fromkeys(links):
@@ -351,11 +352,6 @@ def _pairs(lowering: Lowering, target: Entity, relation: Relation) -> tuple[Sour
     alias = lowering.fresh("pair")
     on = all_of(*(Compare("eq", lowering.column(target, "", name), Column(alias, own)) for name, own in through.theirs))
     return (Source(alias, through.table, "inner", on),)
-
-
-def version_of(entity: Entity) -> Column:
-    """The column with a row's version: the table's own, or the database's."""
-    return Column(entity.root.alias, entity.version or ROW_VERSION)
 
 
 def _shown(outputs: Iterable[Output]) -> set[str]:

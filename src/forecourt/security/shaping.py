@@ -28,6 +28,7 @@ from forecourt.kernel.relation import (
     Aggregate,
     Computed,
     DatePart,
+    Digest,
     Output,
     Plain,
     Select,
@@ -55,7 +56,7 @@ class Shaping:
 
     plan: ReadPlan
     linking: Linking
-    version: Column
+    version: Column | Digest
 
     @property
     def lowering(self) -> Lowering:

@@ -29,6 +29,7 @@ from forecourt.kernel.relation import (
     ROW_VERSION,
     Aggregate,
     DatePart,
+    Digest,
     Given,
     Holds,
     Looked,
@@ -161,7 +162,7 @@ class Statement:
         keys: list[Expression] = []
         families: dict[str, Family | None] = {}
         for place, output in enumerate(select.outputs, 1):
-            assert not isinstance(output.operand, Looked | Holds)
+            assert not isinstance(output.operand, Looked | Holds | Digest)
             column, families[output.name] = computed.column(output.operand, scope)
             columns.append(column.label(quoted_name(output.name, True)))
             if not isinstance(output.operand, Aggregate):
@@ -276,6 +277,8 @@ class Statement:
             return self._looked(operand.select, scope)
         if isinstance(operand, Plain | DatePart | Aggregate):
             return Computations(self.expressions).column(operand, scope)[0]
+        if isinstance(operand, Digest):
+            return self._digest(operand, scope)
         if isinstance(operand, Holds):
             return sa.func.coalesce(self.expressions.predicate(operand.where, scope), sa.false())
         if not isinstance(operand, Column) or scope.bound(operand.alias) is not None:
@@ -286,6 +289,15 @@ class Statement:
         family = self.expressions.family(operand, scope)
         assert family is not None
         return shown(column, family, output.kind)
+
+    def _digest(self, digest: Digest, scope: Scope) -> Expression:
+        """PostgreSQL's hash of a row, which needs no text of it; types that it cannot hash are taken as text."""
+        columns = []
+        for column in digest.columns:
+            rendered = self.expressions.column(column, scope)
+            plain = self.expressions.family(column, scope) is not Family.OTHER
+            columns.append(rendered if plain else cast(rendered, Family.TEXT))
+        return sa.func.hash_record_extended(sa.func.row(*columns), sa.literal_column("0"))
 
     def _order(self, select: Select, scope: Scope) -> list[Expression]:
         order: list[Any] = []

@@ -39,7 +39,18 @@ from forecourt.kernel.predicate import (
     Predicate,
     Slot,
 )
-from forecourt.kernel.relation import Aggregate, Computed, DatePart, Holds, Looked, Plain, Select, Source, TableName
+from forecourt.kernel.relation import (
+    Aggregate,
+    Computed,
+    DatePart,
+    Digest,
+    Holds,
+    Looked,
+    Plain,
+    Select,
+    Source,
+    TableName,
+)
 from forecourt.kernel.types import INTEGERS
 
 Row = Mapping[str, object]
@@ -132,7 +143,7 @@ class _Evaluation:
 
     # ------------------------------------------------------------------------------------------------ operands
 
-    def value(self, operand: Operand | Looked | Computed | Holds) -> Any:
+    def value(self, operand: Operand | Looked | Computed | Holds | Digest) -> Any:
         match operand:
             case Plain(inner, empty):
                 value = self.value(inner)
@@ -140,6 +151,8 @@ class _Evaluation:
             case DatePart(unit, inner):
                 value = self.value(inner)
                 return None if value is None else _part(unit, value)
+            case Digest(columns):
+                return hash(tuple(str(self.value(column)) for column in columns))
             case Looked(select):
                 found = self.matching(select)
                 return found[0].value(select.outputs[0].operand) if found else None

@@ -86,7 +86,7 @@ class Lockstep:
 
     async def round(self, person: Person, probes: int, writes: int, findings: Findings) -> None:
         """One round for a person. Raises Stuck."""
-        first, second = self._worlds
+        first = self._worlds[0]
         seen = await self._sight(first, person)
         applied: list[Change] = []
         kept = await self._hide(person, seen, await self._candidates(person, findings), applied, findings)
