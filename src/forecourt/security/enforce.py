@@ -84,6 +84,7 @@ class Enforcer:
         linking = self._linking(lowering, scope)
         grant = linking.open("", entity)
         names = self._selected(lowering, entity, grant, plan.select)
+        lowering.check_names(entity, (name for name, _ in plan.key))
         lowering.check_fields(plan.filter or TRUE, entity, grant)
         self._check_names(lowering, entity, grant, [step.path[0] for step in plan.order if len(step.path) == 1])
         single = bool(plan.key)
@@ -153,6 +154,7 @@ class Enforcer:
         kept = reach if not ties.leaves else [reach[0], lowering.rows(entity, "", operation, grant, owned=False)]
         if operation is not Operation.CREATE:
             reading = lowering.require(entity, Operation.READ)
+            lowering.check_names(entity, (name for name, _ in plan.key))
             reach = [*reach, lowering.rows(entity, "", Operation.READ, reading, permissions=False)]
             kept = [
                 *kept,

@@ -24,6 +24,7 @@ from forecourt.kernel.types import Kind
 from forecourt.odata.slots import slot_kind
 from forecourt.security import binding
 from forecourt.security.appending import MISSING
+from forecourt.security.collisions import knows_of, out_of_reach
 from forecourt.security.constructs import is_moment
 from forecourt.security.contexts import contexts
 from forecourt.security.rows import AskerRows, SystemRows
@@ -150,7 +151,12 @@ class Writer:
         if notes(entity.root.table, operation, draft.values):
             await unit.acting(work.caused_by or scope.principal.label)
         bound = self._bound(entity, draft, operation, write)
-        after = await self._apply(unit, scope, bound, found, values)
+        try:
+            after = await self._apply(unit, scope, bound, found, values)
+        except Refusal as refusal:
+            if refusal.code != "FC4092" or await knows_of(gate, behind, scope, entity, draft.values):
+                raise
+            raise out_of_reach(scope, operation) from None
         draft.after = None if after is None else _fields(entity, after)
         if watched:
             await self.logic.finish(draft)
@@ -167,10 +173,8 @@ class Writer:
         try:
             return await unit.apply(self._statement(scope, bound.plan), found, bound.slots, values)
         except Refusal as refusal:
-            if refusal.code == "FC3005" and bound.plan.operation == "create":
-                message = "The new row would be out of your reach."
-                surface = MISSING[Right.CREATE] if scope.portal_door else ""
-                raise Refusal("FC3005", message, surface=surface) from None
+            if refusal.code == "FC3005":
+                raise out_of_reach(scope, bound.plan.operation) from None
             raise
 
     def _hides_ids(self, scope: Scope, entity: Entity) -> bool:

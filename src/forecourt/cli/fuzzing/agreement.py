@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from forecourt.cli.fuzzing.client import Answered
 from forecourt.cli.fuzzing.doors import Door, ask, doors_of
 from forecourt.cli.fuzzing.oracle import Oracle, Unknown
-from forecourt.cli.fuzzing.questions import Asking, Joined, Key, Pool, Question
+from forecourt.cli.fuzzing.questions import Asking, Condition, Joined, Key, Pool, Question
 from forecourt.cli.fuzzing.readable import Reading, reading
 from forecourt.cli.fuzzing.worlds import Person, World
 from forecourt.kernel.errors import Refusal
@@ -57,7 +57,7 @@ async def pool_of(world: World, seed: int) -> Pool:
 
 async def readings(world: World, person: Person) -> Mapping[str, Reading]:
     """What a person may read at each OData door that knows them."""
-    found = {}
+    found: dict[str, Reading] = {}
     for door in doors_of(world, person):
         try:
             found[door.name] = await reading(world, person, door.name)
@@ -186,20 +186,22 @@ async def _smallest(
 
 def smaller_than(question: Question) -> list[Question]:
     """The question without one of its parts, in each way."""
-    found = []
+    where: list[Condition | None] = [None]
     if isinstance(question.where, Joined):
-        found += [replace(question, where=item) for item in question.where.items]
-    for name, empty in (("where", None), ("order", ()), ("select", ()), ("expand", ""), ("top", None)):
-        if getattr(question, name) != empty:
-            found.append(replace(question, **{name: empty}))
-    for name in ("total", "batched"):
-        if getattr(question, name):
-            found.append(replace(question, **{name: False}))
-    if question.page is not None:
-        found.append(replace(question, page=None))
+        where += question.where.items
+    found = [replace(question, where=item) for item in where]
+    found += [
+        replace(question, order=()),
+        replace(question, select=()),
+        replace(question, expand=""),
+        replace(question, top=None),
+        replace(question, page=None),
+        replace(question, total=False),
+        replace(question, batched=False),
+    ]
     if len(question.select) > 1:
         found += [replace(question, select=(name,)) for name in question.select]
-    return found
+    return [item for item in found if item != question]
 
 
 async def _subjects(world: World, person: Person, known: Mapping[str, Reading]) -> list[Entity]:

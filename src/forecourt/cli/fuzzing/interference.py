@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from forecourt.cli.fuzzing.agreement import known_keys, readings, smaller_than, subjects
@@ -67,6 +67,9 @@ class Findings:
     doors: Counter[str] = field(default_factory=Counter)
     people: set[str] = field(default_factory=set)
     found: list[Interference] = field(default_factory=list)
+
+
+Pair = tuple[list[Answered], list[Answered]]
 
 
 class Stuck(Exception):
@@ -139,9 +142,8 @@ class Lockstep:
                 found.append((label, cells, change))
         return found
 
-    async def _own_row(self, known: dict[str, Reading] | object) -> tuple[Cells, Table, Row] | None:
+    async def _own_row(self, known: Mapping[str, Reading]) -> tuple[Cells, Table, Row] | None:
         """A row that the person reads, as it is in its table."""
-        assert isinstance(known, dict)
         reaches = [reach for found in known.values() for reach in found if reach.rows]
         if not reaches:
             return None
@@ -263,7 +265,7 @@ class Lockstep:
             subject, asking = self._subject(person)
             question = asking.question(subject, known_keys(doors, known, subject))
             door = self._draw.choice(doors)
-            pair = await self._both(lambda world, d=door, q=question: ask(world, person, d, q))
+            pair = await self._both(person, door, question)
             if pair is not None:
                 findings.doors[door.name] += 1
                 await self._compare(person, door, question, pair, kept, findings)
@@ -293,9 +295,9 @@ class Lockstep:
         gate = forecourt.dataverse_gate if native else forecourt.operations_gate
         return subject, Asking(gate.model, self._pool, self._draw)
 
-    async def _both(self, asking: Callable[..., object]) -> tuple[list[Answered], list[Answered]] | None:
-        found = [await asking(world) for world in self._worlds]  # type: ignore[misc]
-        return None if None in found else (found[0], found[1])
+    async def _both(self, person: Person, door: Door, question: Question) -> Pair | None:
+        one, other = [await ask(world, person, door, question) for world in self._worlds]
+        return None if one is None or other is None else (one, other)
 
     async def _single(self, person: Person, door: str, asked: Asked, kept: list[Change], findings: Findings) -> None:
         findings.requests += 1
@@ -319,7 +321,7 @@ class Lockstep:
         person: Person,
         door: Door,
         question: Question,
-        pair: tuple[list[Answered], list[Answered]],
+        pair: Pair,
         kept: list[Change],
         findings: Findings,
     ) -> None:
@@ -328,7 +330,7 @@ class Lockstep:
             return
 
         async def differs(item: Question) -> bool:
-            again = await self._both(lambda world: ask(world, person, door, item))
+            again = await self._both(person, door, item)
             return again is not None and self._told(again[0]) != self._told(again[1])
 
         changes = await self._fewest(kept, lambda: differs(question))
@@ -339,7 +341,7 @@ class Lockstep:
                 if await differs(smaller):
                     question, shrunk = smaller, True
                     break
-        again = await self._both(lambda world: ask(world, person, door, question))
+        again = await self._both(person, door, question)
         one, other = (again or pair)[0], (again or pair)[1]
         at = next(
             (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if self._told([a]) != self._told([b])), 0
@@ -347,7 +349,7 @@ class Lockstep:
         shown = _first(one[at], other[at], self._told)
         findings.found.append(Interference(person.label, door.name, str(door.asked(question)), changes, *shown))
 
-    async def _fewest(self, kept: list[Change], differs: Callable[[], object]) -> tuple[Change, ...]:
+    async def _fewest(self, kept: list[Change], differs: Callable[[], Awaitable[bool]]) -> tuple[Change, ...]:
         """The changes that a difference needs. All of them are made again afterwards."""
         needed = list(kept)
         undone: list[Change] = []
@@ -355,7 +357,7 @@ class Lockstep:
             cells = self._cells_of(change.table)
             if len(needed) == 1 or not await cells.change((change.undone(),)):
                 continue
-            if await differs():  # type: ignore[misc]
+            if await differs():
                 needed.remove(change)
                 undone.append(change)
             elif not await cells.change((change,)):

@@ -81,7 +81,11 @@ class Oracle:
             if not set(key) <= set(reach.fields):
                 raise Refused
             return reach.having(tuple(key), tuple(key.values()))
-        return sorted(rows, key=cmp_to_key(lambda one, other: self._compare(entity, question, one, other)))
+
+        def compare(one: Row, other: Row) -> int:
+            return self._compare(entity, question, one, other)
+
+        return sorted(rows, key=cmp_to_key(compare))
 
     def _identity(self, entity: Entity, key: Key | None) -> Mapping[str, object]:
         assert key is not None

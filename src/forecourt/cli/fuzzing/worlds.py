@@ -29,8 +29,8 @@ from forecourt.server import Server
 from forecourt.settings import Settings
 from forecourt.store.catalog import Catalog, read_catalog
 from forecourt.store.cells import Cells
-from forecourt.store.database import Database
 from forecourt.store.clone import copy_of
+from forecourt.store.database import Database
 
 Doorway = Literal["data", "web", "api", "pages"]
 ROOTS: Mapping[str, str] = {"data": "/data", "web": "/api/data/v9.2", "api": "/_api", "pages": ""}
@@ -162,16 +162,16 @@ async def people(forecourt: Forecourt, draw: random.Random, most: int) -> list[P
     behind = {user for _, user in mapped}
     found: list[Person] = []
     for user_id in _shuffled(draw, [item for item in await forecourt.users.ids() if item not in behind])[:LOOKED]:
-        user = await forecourt.users.get(user_id)
-        if len(found) < most // 3 and user is not None and user.enabled and not user.roles & ADMINISTRATORS:
+        known = await forecourt.users.get(user_id)
+        if len(found) < most // 3 and known is not None and known.enabled and not known.roles & ADMINISTRATORS:
             found.append(Person(user_id, None, user_id))
-    known = {contact for contact, _ in mapped}
-    unmapped = sorted(
-        item.contact_id for item in await forecourt.accounts.list() if item.contact_id and item.contact_id not in known
-    )
+    contacts = {contact for contact, _ in mapped}
+    accounts = await forecourt.accounts.list()
+    unmapped = sorted(item.contact_id for item in accounts if item.contact_id and item.contact_id not in contacts)
     groups: dict[frozenset[str], list[Person]] = {}
-    sampled = [(contact, user) for contact, user in _shuffled(draw, mapped)[:LOOKED]]
-    for contact, user in [*sampled, *((item, None) for item in _shuffled(draw, unmapped)[:1])]:
+    sampled: list[tuple[UUID, str | None]] = [*_shuffled(draw, mapped)[:LOOKED]]
+    sampled += [(item, None) for item in _shuffled(draw, unmapped)[:1]]
+    for contact, user in sampled:
         try:
             principal = await forecourt.principals.for_contact(contact)
         except Refusal:
