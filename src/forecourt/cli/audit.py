@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from forecourt.app import build
 from forecourt.cli.auditing import document, page, sarif, text
 from forecourt.cli.auditing.people import identities
 from forecourt.cli.auditing.surroundings import surroundings
+from forecourt.cli.fuzzing.run import fuzz
 from forecourt.cli.workspace import console, opened, solution_argument
 from forecourt.security.audit import Auditor, Differ, Limits, Planes, Report, Severity
 from forecourt.settings import from_environment
@@ -66,6 +68,15 @@ SEVERITIES = {severity.word: severity for severity in Severity}
     show_default=True,
     help="Seconds for one comparison; what takes longer is reported as unknown.",
 )
+@click.option(
+    "--fuzz",
+    "requests",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Instead: N random requests of random identities at every door, worked out beside it, and rounds in which "
+    "what nobody of them may read changes. On scratch copies of the databases; stop the server first.",
+)
+@click.option("--seed", type=int, default=None, help="Of --fuzz: ask the same again.")
 def audit(
     solution: Path,
     data: Path | None,
@@ -76,6 +87,8 @@ def audit(
     fail_on: str,
     earlier: Path | None,
     patience: float,
+    requests: int | None,
+    seed: int | None,
 ) -> None:
     """Compares what every external identity reaches at each door of SOLUTION.
 
@@ -92,7 +105,11 @@ def audit(
       forecourt audit --diff last-release my-solution
       forecourt audit my-solution --format json --output audit.json
       forecourt audit my-solution --baseline audit.json --fail-on warning
+      forecourt audit my-solution --fuzz 10000 --seed 7
     """
+    if requests is not None:
+        _fuzz(solution, data, requests, seed if seed is not None else secrets.randbelow(10**6))
+        return
     known = document.baseline(baseline) if baseline is not None else None
     limits = Limits(patience=patience)
     if earlier is not None:
@@ -144,6 +161,18 @@ async def _compared(earlier: Path, solution: Path, data: Path | None, limits: Li
                 limits,
             )
             return await differ.run(then, now)
+
+
+def _fuzz(solution: Path, data: Path | None, requests: int, seed: int) -> None:
+    """Random requests, reported as text."""
+    with _progress() as progress:
+        task = progress.add_task(f"Asking, seed {seed}", total=requests)
+        found = asyncio.run(
+            fuzz(solution, data, requests, seed, from_environment(), lambda done: progress.update(task, completed=done))
+        )
+    click.echo("\n".join(found.lines()))
+    if not found.clean:
+        raise click.exceptions.Exit(1)
 
 
 def _progress() -> Progress:
