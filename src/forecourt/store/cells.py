@@ -21,7 +21,7 @@ from forecourt.store.database import Database
 Row = Mapping[str, Any]
 
 _SAMPLE = "select to_jsonb(t)::text from {table} t order by md5(t::text || $1) limit $2"
-_FIND = "select to_jsonb(t)::text from {table} t, jsonb_populate_record(null::{table}, $1) n where {key} limit 1"
+_FIND = "select to_jsonb(t)::text from {table} t where {key} limit 1"
 _UPDATE = 'update {table} t set "{column}" = n."{column}" from jsonb_populate_record(null::{table}, $1) n where {key}'
 _DELETE = "delete from {table} t using jsonb_populate_record(null::{table}, $1) n where {key}"
 _INSERT = (
@@ -75,7 +75,8 @@ class Cells:
 
     async def find(self, table: TableName, values: Row) -> Row | None:
         """The row whose columns have these values, as JSON gives them."""
-        key = " and ".join(f't."{name}" = n."{name}"' for name in values)
+        columns = self._catalog.tables[table].columns
+        key = " and ".join(f"""t."{name}" = ($1::jsonb ->> '{name}')::{columns[name].type}""" for name in values)
         sql = _FIND.format(table=_quoted(table), key=key)
         rows = await self._database.system(SystemPlan("find a row", sql, (json.dumps(dict(values), default=str),)))
         return json.loads(rows[0][0]) if rows else None
