@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from forecourt.dataverse.rows import Query
+from forecourt.kernel.observe import PlanCompiled
 from forecourt.store.lanes import Lane
 from support import contoso as sample
-from support.server import Case, Installation, url
+from support.server import Case, Installation, Surface, url
 
 #: Statements that look up who asks, and guards.
 OTHERS = ("select c.*", "select to_jsonb(c)", "SELECT 1 ")
@@ -48,9 +49,42 @@ def targets(case: Case, door: str) -> dict[str, tuple[str, int]]:
         "an expand of many": (surface.orders(_expand=lines, _top=5), 2),
         "two expands": (surface.orders(_expand=f"{lines},{vendor}", _top=5), 3),
     }
+    found["an order along a relation"] = (surface.orders(_orderby=f"{vendor}/{vendor_number(surface)}", _top=5), 1)
     if door != "data":
         found["an expand in an expand"] = (surface.orders(_expand=f"{lines}($expand={back})", _top=5), 3)
+        steps = f"groupby(({vendor}/{vendor_number(surface)}),aggregate($count as n))"
+        found["groups with their number"] = (surface.orders(_apply=steps, _count=True), 1)
+        found["a fetch with a link and its total"] = (fetch(case, surface, "A"), 1)
     return found
+
+
+def vendor_number(surface: Surface) -> str:
+    return surface.column("VendorAccountNumber")
+
+
+def fetch(case: Case, surface: Surface, number: str) -> str:
+    """Orders with their vendor; the other's number is a value, and no part of the shape."""
+    account = surface.column(case.account)
+    text = (
+        f'<fetch returntotalrecordcount="true" count="5"><entity name="{surface.table(case.orders)}">'
+        f'<attribute name="{account}"/>'
+        f'<filter><condition attribute="{account}" operator="ne" value="{number}"/></filter>'
+        f'<link-entity name="{surface.table(case.vendor)}" from="{vendor_number(surface)}" to="{account}" alias="v">'
+        f'<attribute name="{vendor_number(surface)}"/></link-entity></entity></fetch>'
+    )
+    return url(surface.set(case.orders), fetchXml=text)
+
+
+@pytest.mark.parametrize("door", ["web", "api"])
+async def test_fetches_that_differ_in_values_alone_share_a_plan(contoso: Installation, door: str) -> None:
+    case = sample.case(contoso)
+    person, surface = case.person(0), case.surface(door)
+    answer = await person.get(fetch(case, surface, "A"))
+    assert answer.status == 200, answer.text
+    contoso.observed.clear()
+    for value in ("B", "C &amp; D", "' or 1=1"):
+        assert (await person.get(fetch(case, surface, value))).status == 200
+    assert not [item for item in contoso.observed if isinstance(item, PlanCompiled)]
 
 
 @pytest.mark.parametrize("door", ["data", "web", "api"])
