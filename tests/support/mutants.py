@@ -106,9 +106,9 @@ def _policy(root: Path, path: Path) -> Iterator[Mutant]:
     context = policy["context"]
     key = "value" if "value" in context else "role"
     yield changed("context misspelt", "", lambda p: p["context"].update({key: context[key][:-1]}))
-    for at, item in enumerate(policy["query"].get("ranges", ())):
+    for at, item in enumerate(policy.get("query", {}).get("ranges", ())):
         yield changed("range dropped", str(item), lambda p, at=at: p["query"]["ranges"].pop(at))
-    for at, join in enumerate(policy["query"].get("joins", ())):
+    for at, join in enumerate(policy.get("query", {}).get("joins", ())):
         for own in join["on"] if len(join["on"]) > 1 else ():
             yield changed(
                 "join condition dropped",
