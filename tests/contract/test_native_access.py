@@ -269,5 +269,16 @@ async def test_the_command_plans_applies_maps_and_drops(
         assert (await run("plan", "--as", "CONTOSO"))[0] == 0
         assert (await run("drop", "--yes"))[0] == 0
         assert (await run("plan"))[0] == 1
+        kept = await site.dataverse(
+            "select subject || ' ' || outcome from forecourt.security_log where kind = 'membership' "
+            "and (subject = 'native access' or subject = 'database role ' || $1) order by id",
+            role,
+        )
+        assert [row[0] for row in kept] == [
+            "native access applied",
+            f"database role {role} reads as v-us-101",
+            f"database role {role} is mapped to nobody",
+            "native access dropped",
+        ], "what was refused is not a change"
     finally:
         await site.sql(f"drop role {role}")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
+from forecourt.app import Forecourt
 from forecourt.cli.workspace import opened, solution_argument
-from forecourt.kernel.observe import nobody
+from forecourt.kernel.observe import AccessChanged, nobody
 from forecourt.operations.native import NativeAccess
 from forecourt.store.database import Database
 from forecourt.store.native.service import Plan
 from forecourt.store.native.steps import Step
+from forecourt.store.operator import operator
 
 T = TypeVar("T")
 
@@ -93,7 +96,7 @@ def apply_command(solution: Path, data: Path | None, variable: str, yes: bool) -
         _steps(planned.steps, False)
         if planned.steps:
             click.confirm("Go on?", abort=True)
-    done = _run(solution, data, variable, lambda access: access.apply())
+    done = _run(solution, data, variable, lambda access: access.apply(), ("native access", "applied"))
     if yes:
         _steps(done.steps, False)
     _notices(done)
@@ -116,7 +119,7 @@ def drop_command(solution: Path, data: Path | None, variable: str, yes: bool) ->
     """
     if not yes:
         click.confirm("Everything that was applied goes, and no mapped role reads any more. Go on?", abort=True)
-    done = _run(solution, data, variable, lambda access: access.drop())
+    done = _run(solution, data, variable, lambda access: access.drop(), ("native access", "dropped"))
     click.echo(f"{len(done)} steps done.")
 
 
@@ -134,7 +137,8 @@ def map_command(solution: Path, data: Path | None, user: str, role: str, variabl
     Examples:
       forecourt native map my-solution v-us-101 anna
     """
-    done = _run(solution, data, variable, lambda access: access.map(role, user))
+    change = (f"database role {role}", f"reads as {user}")
+    done = _run(solution, data, variable, lambda access: access.map(role, user), change)
     _notices(done)
     click.echo(f"{role} reads as {user}.")
 
@@ -150,28 +154,45 @@ def unmap_command(solution: Path, data: Path | None, role: str, variable: str) -
     Examples:
       forecourt native unmap my-solution anna
     """
-    done = _run(solution, data, variable, lambda access: access.unmap(role))
+    change = (f"database role {role}", "is mapped to nobody")
+    done = _run(solution, data, variable, lambda access: access.unmap(role), change)
     _notices(done)
     click.echo(f"{role} is mapped to nobody.")
 
 
-def _run(solution: Path, data: Path | None, variable: str, work: Callable[[NativeAccess], Awaitable[T]]) -> T:
-    """Runs something over the native access of a solution."""
+def _run(
+    solution: Path,
+    data: Path | None,
+    variable: str,
+    work: Callable[[NativeAccess], Awaitable[T]],
+    change: tuple[str, str] | None = None,
+) -> T:
+    """Runs something over the native access of a solution. ``change``: what of and how, for the security log."""
 
     async def run() -> T:
         async with opened(solution, data) as forecourt:
-            database = forecourt.databases.operations
-            if not variable:
-                return await work(await NativeAccess.open(forecourt.definitions.operations, forecourt.users, database))
-            if not os.environ.get(variable):
-                raise click.UsageError(f"The environment variable {variable} is not set.")
-            other = await Database.open(os.environ[variable], nobody, lane_size=1)
-            try:
-                return await work(await NativeAccess.open(forecourt.definitions.operations, forecourt.users, other))
-            finally:
-                await other.close()
+            async with _connected(forecourt, variable) as database:
+                done = await work(await NativeAccess.open(forecourt.definitions.operations, forecourt.users, database))
+            if change is not None:
+                forecourt.observer(AccessChanged(operator(), *change))
+            return done
 
     return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _connected(forecourt: Forecourt, variable: str) -> AsyncIterator[Database]:
+    """The operations database, by the address in an environment variable where one is named."""
+    if not variable:
+        yield forecourt.databases.operations
+        return
+    if not os.environ.get(variable):
+        raise click.UsageError(f"The environment variable {variable} is not set.")
+    other = await Database.open(os.environ[variable], nobody, lane_size=1)
+    try:
+        yield other
+    finally:
+        await other.close()
 
 
 def _steps(steps: Iterable[Step], sql: bool) -> None:

@@ -65,6 +65,15 @@ class Impersonated:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessChanged:
+    """An administrator has changed what somebody reads outside of the doors: a database role, ``subject``."""
+
+    identity: str
+    subject: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exported:
     """Rows of an entity or table have left as a file: an export of a list, a data package."""
 
@@ -138,6 +147,7 @@ Observation = (
     | SystemWork
     | SignIn
     | Impersonated
+    | AccessChanged
     | Exported
     | Sealed
     | PlanCompiled

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from forecourt.kernel.observe import Denied, Exported, Impersonated, Observation, SignIn
+from forecourt.kernel.observe import AccessChanged, Denied, Exported, Impersonated, Observation, SignIn
 
 Kind = Literal["sign-in", "denial", "impersonation", "export", "membership", "account", "rule"]
 
@@ -73,6 +73,8 @@ def event_of(observation: Observation) -> Event | None:
             return Event("denial", identity[:LONGEST], what[:LONGEST], code, str(door))
         case Impersonated(door, identity, acting_as):
             return Event("impersonation", identity[:LONGEST], acting_as[:LONGEST], "", str(door))
+        case AccessChanged(identity, subject, outcome):
+            return Event("membership", identity, subject, outcome)
         case Exported(door, identity, entity, rows):
             return Event("export", identity[:LONGEST], entity, f"{rows} rows", str(door))
         case _:

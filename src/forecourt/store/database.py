@@ -18,8 +18,6 @@ been done, except where the database says that it was not.
 from __future__ import annotations
 
 import asyncio
-import getpass
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -34,6 +32,7 @@ from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.relation import TableName
 from forecourt.store.failures import ATTEMPTS, is_gone, refuse
 from forecourt.store.lanes import Connection, Lane, Record
+from forecourt.store.operator import operator
 from forecourt.store.statements import Carried, ChildStatement, ReadStatement
 
 #: The oldest server that is supported.
@@ -131,7 +130,7 @@ class Database:
         """
         limit = str(int(statement_timeout * 1000))
         read = {"default_transaction_read_only": "on", "statement_timeout": limit}
-        ours = {"forecourt.acting": f"{getpass.getuser()}@{socket.gethostname()}"}
+        ours = {"forecourt.acting": operator()}
         lanes = {
             "key": _lane(url, read | {"plan_cache_mode": "auto"}, lane_size, patience),
             "list": _lane(url, read | {"plan_cache_mode": "force_custom_plan"}, lane_size, patience),

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import getpass
-import socket
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final, cast
@@ -23,6 +21,7 @@ from forecourt.kernel.observe import Fault, Observation, Observer
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.security_log import Event, Filter, Kind, Logged, event_of, urgent
 from forecourt.store.database import Database
+from forecourt.store.operator import operator
 
 SCRIPTS: Final = (
     (
@@ -138,10 +137,9 @@ class SecurityLog:
 
     async def note_rules(self, digests: Mapping[str, str]) -> None:
         """Notes which files of rules have changed since rules were last in force. ``digests``: path -> digest."""
-        actor = f"{getpass.getuser()}@{socket.gethostname()}"
         async with self._database.transaction("note changed rules") as transaction:
             await transaction.execute("select pg_advisory_xact_lock($1)", _RULES_LOCK)
-            await transaction.execute(_RULES, msgspec.json.encode(digests).decode(), actor)
+            await transaction.execute(_RULES, msgspec.json.encode(digests).decode(), operator())
 
     async def read(self, wanted: Filter) -> list[Logged]:
         """Events, the newest first."""
