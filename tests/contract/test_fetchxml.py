@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 from defusedxml import ElementTree
 
+from forecourt.odata.fetchxml.markup import ATTRIBUTES, CHILDREN
+from forecourt.odata.fetchxml.operators import OPERATORS
 from forecourt.store.embedded import EmbeddedServer
 from support.server import Answer, Installation, Person, send
 from support.small_erp import small_erp
@@ -386,3 +390,72 @@ async def test_a_cookie_of_another_query_is_refused(admin: Person, mark: str) ->
     assert other.refusal == "FC1007"
     same = await fetch(admin, "cts_things", NAME + mine(mark), f'count="1" page="2" {cookie}')
     assert names(same) == ["B"]
+
+
+WORDS = (
+    *(
+        "cts_thing",
+        "cts_part",
+        "account",
+        "cts_thingid",
+        "cts_name",
+        "cts_whole",
+        "cts_date",
+        "cts_moment",
+        "cts_choice",
+    ),
+    *(
+        "cts_parent",
+        "cts_maker",
+        "cts_yesno",
+        "cts_money",
+        "accountid",
+        "name",
+        "x",
+        "y",
+        "x.name",
+        "",
+        "true",
+        "false",
+    ),
+    *("1", "0", "-1", "99999999999999999999", "2026-02-30", "9999-12-31", "%", "[", "\\", "or", "and", "month", "sum"),
+    *("count", "countcolumn", "outer", "inner", "any", "not any", "all", "exists", "day", "week", "'", '"<&'),
+)
+
+
+def drawn_element(pick: random.Random, tag: str, depth: int) -> str:
+    """An element of any shape that the grammar has, with any words for its attributes."""
+    names = pick.sample(sorted(ATTRIBUTES[tag]), k=min(len(ATTRIBUTES[tag]), pick.randrange(6)))
+    likely = {
+        "entity": {"name": "cts_thing"},
+        "link-entity": pick.choice(
+            [
+                {"name": "cts_part", "from": "cts_thing", "to": "cts_thingid", "alias": "x"},
+                {"name": "account", "from": "accountid", "to": "cts_maker", "alias": "y"},
+                {},
+            ]
+        ),
+        "condition": {"attribute": pick.choice(WORDS[3:13]), "operator": pick.choice(sorted(OPERATORS))},
+        "attribute": {"name": pick.choice(WORDS[3:13])},
+        "order": {"attribute": pick.choice(WORDS[3:13])},
+        "fetch": pick.choice([{"aggregate": "true"}, {"distinct": "true"}, {}, {}]),
+    }.get(tag, {})
+    given = {name: pick.choice(WORDS) for name in names if name != "datasource"} if pick.randrange(2) else {}
+    attributes = " ".join(f"{name}={quoteattr(value)}" for name, value in {**given, **likely}.items())
+    children = sorted(CHILDREN.get(tag, ()))
+    inner = ""
+    if tag == "fetch":
+        inner = drawn_element(pick, "entity", depth)
+    elif children and depth:
+        inner = "".join(drawn_element(pick, pick.choice(children), depth - 1) for _ in range(pick.randrange(5)))
+    return f"<{tag} {attributes}>{escape(pick.choice(WORDS)) if tag == 'value' else inner}</{tag}>"
+
+
+async def test_no_fetch_is_a_fault(admin: Person) -> None:
+    statuses: Counter[int] = Counter()
+    for seed in range(1_500):
+        text = drawn_element(random.Random(seed), "fetch", 4)
+        answer = await send(admin, "GET", f"{A}/cts_things?fetchXml={quote(text, safe='')}", headers=ALL)
+        assert answer.status in (200, 400), (seed, text, answer.text)
+        statuses[answer.status] += 1
+    assert min(statuses.values()) > 50 and len(statuses) == 2, statuses

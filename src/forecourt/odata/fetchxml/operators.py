@@ -117,9 +117,9 @@ Condition = Callable[[Node, EntityField, p.Operand, Values], p.Predicate]
 def condition(node: Node, field: EntityField, operand: p.Operand, values: Values) -> p.Predicate:
     """The predicate of a condition over the operand, which is of the field. Raises Refusal FC1001, FC1003, FC1004."""
     operator = node.get("operator")
-    make = _OPERATORS.get(operator)
+    make = OPERATORS.get(operator)
     if make is None:
-        known = suggest(operator[:60], _OPERATORS) if operator else 'Write operator="eq".'
+        known = suggest(operator[:60], OPERATORS) if operator else 'Write operator="eq".'
         raise wrong(f"The operator '{operator[:60]}' of a condition is not supported.", known, "FC1004")
     return make(node, field, operand, values)
 
@@ -210,7 +210,8 @@ def _dated(node: Node, field: EntityField) -> None:
         raise wrong(message, code="FC1003")
 
 
-_OPERATORS: Mapping[str, Condition] = {
+#: Every operator that is known.
+OPERATORS: Mapping[str, Condition] = {
     **dict.fromkeys(COMPARISONS, _compare),
     **dict.fromkeys(_MATCHES, _match),
     **dict.fromkeys(("null", "not-null"), _null),
