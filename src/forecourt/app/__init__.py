@@ -1,26 +1,22 @@
 """The composition root: opens a solution's databases, builds every part with its constructor arguments, serves.
 
-Nothing imports it but the command line. Order: connect, prepare (migrations, built-in tables), load the files against
+Nothing imports it but the server and the command line. Order: connect, prepare (migrations, built-in tables), load the files against
 the catalogs, build. Sample data, where a solution has some, is loaded between prepare and load by who asks for it.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from forecourt.app.databases import PREPARING, Databases, base_currency, connect, prepare, read_table_files
+from forecourt.app.definitions import Definitions, load_definitions, read_header
 from forecourt.dataverse.cascades import Cascades
-from forecourt.dataverse.definitions import TableFile
-from forecourt.dataverse.design import merged
-from forecourt.dataverse.organization import Enlisting, settle
+from forecourt.dataverse.organization import Enlisting
 from forecourt.dataverse.pipeline import Pipeline
-from forecourt.dataverse.schema_apply import bring_up
 from forecourt.dataverse.service import TableRows
-from forecourt.dataverse.solution import DataverseSolution, check_tables, load_dataverse, read_tables, relationships
 from forecourt.dataverse.stamps import Stamps
-from forecourt.dataverse.tables import Tables
 from forecourt.dataverse.web_api import PortalRequests
 from forecourt.identity.accounts import Accounts
 from forecourt.identity.applications import Applications
@@ -34,225 +30,63 @@ from forecourt.identity.owners import Owners
 from forecourt.identity.passwords import Passwords
 from forecourt.identity.people import People
 from forecourt.identity.principals import Principals
-from forecourt.identity.schema import SCRIPTS
 from forecourt.identity.sessions import Sessions
 from forecourt.identity.throttle import Throttle
 from forecourt.identity.tokens import Tokens
 from forecourt.integration.dual_write.alerts import Alarm
-from forecourt.integration.dual_write.definitions import MapFile
 from forecourt.integration.dual_write.flow import Flow
 from forecourt.integration.dual_write.flow import Plane as SyncPlane
 from forecourt.integration.dual_write.jobs import Copies, MapJobs
 from forecourt.integration.dual_write.life import DualWrite
 from forecourt.integration.dual_write.live import Live
-from forecourt.integration.dual_write.loader import PATTERN as MAP_FILES
-from forecourt.integration.dual_write.loader import Maps, load_maps
 from forecourt.integration.dual_write.queued import Queue
 from forecourt.integration.dual_write.repair import Repairer
 from forecourt.integration.dual_write.verify import Verifier
-from forecourt.integration.virtual.catalog import virtual_tables
 from forecourt.kernel.change import SidedLogic
-from forecourt.kernel.errors import DefinitionError, DefinitionErrors
-from forecourt.kernel.model import Where
 from forecourt.kernel.observe import Observer, fan_out, nobody
 from forecourt.kernel.relation import TableName
-from forecourt.kernel.solution import EMBEDDED, SolutionHeader, expand
+from forecourt.kernel.solution import SolutionHeader
 from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import Side
 from forecourt.operations.logic import EntityLogic
 from forecourt.operations.packages.blobs import Blobs
 from forecourt.operations.packages.jobs import Jobs
 from forecourt.operations.packages.register import Register
-from forecourt.operations.packages.schema import SCRIPTS as PACKAGES
 from forecourt.operations.sequences import TABLE as NUMBERS
-from forecourt.operations.solution import OperationsSolution, load_operations
 from forecourt.operations.users import Users
 from forecourt.pages.application import Portal
 from forecourt.pages.options import PortalOptions
-from forecourt.pages.site.loader import load_site
-from forecourt.pages.site.site import Site, WebRoles
-from forecourt.security.columns import opened, profiled
-from forecourt.security.custom_access import with_conditions
+from forecourt.pages.site.site import WebRoles
 from forecourt.security.explain import Explainer, Reverse
 from forecourt.security.gate import Gate, Plane
-from forecourt.security.permission_checks import faults as permission_faults
-from forecourt.security.permission_checks import findings as permission_findings
-from forecourt.security.rules import PortalRules, Rules
 from forecourt.security.scopes import Scopes
 from forecourt.security.standing import USERS, Standings
 from forecourt.settings import Settings
 from forecourt.store.catalog import Catalog, Table, read_catalog
-from forecourt.store.database import Database
-from forecourt.store.embedded import EmbeddedServer
-from forecourt.store.folder import Faults, read_file, read_files
-from forecourt.store.integration_log import SCRIPTS as INTEGRATION_LOG
-from forecourt.store.migrate import migrate
 from forecourt.store.recovery import in_doubt
-from forecourt.store.seals import SCRIPTS as SEALS
 from forecourt.store.seals import Seals
-from forecourt.store.security_log import SCRIPTS as SECURITY_LOG
 from forecourt.store.security_log import SecurityLog
-from forecourt.store.servers import SCRIPTS as SERVERS
 from forecourt.store.sync.bulk import Bulk
 from forecourt.store.sync.ends import Ends
 from forecourt.store.sync.journal import Journal
 from forecourt.store.sync.outbox import Outbox
 from forecourt.store.sync.registry import Registry as SyncRegistry
-from forecourt.store.watched import SCRIPTS as WATCH
-from forecourt.store.watched import watch
-from forecourt.store.work import SCRIPTS as DECISIONS
 from forecourt.store.work import Coordinator
 from forecourt.studio import Studio, StudioOptions
 
-DATABASE = "forecourt"
-
-#: Held while a process prepares the schema or loads the sample, so that two at once do not meet.
-PREPARING = 0x464F52455052
-
-
-@dataclass(frozen=True)
-class Definitions:
-    """Everything that a solution's files say, checked."""
-
-    header: SolutionHeader
-    operations: OperationsSolution
-    dataverse: DataverseSolution
-    tables: Tables
-    site: Site | None
-    rules: Rules
-    maps: Maps
-
-    @property
-    def findings(self) -> tuple[DefinitionError, ...]:
-        """Well-formed rules that cannot mean what their author meant."""
-        if self.site is None:
-            return self.operations.findings
-        roles = self.site.web_roles
-        everybody = (roles.anonymous, roles.authenticated)
-        permissions = permission_findings(self.rules.portal, self.tables.model, *everybody, self.header.public)
-        return (*self.operations.findings, *permissions, *self.site.findings)
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What is odd in the site's files but harmless, as ``file:line: text``."""
-        return self.site.notices if self.site is not None else ()
-
-
-def read_header(root: Path) -> SolutionHeader:
-    """``solution.yaml``. Raises DefinitionErrors."""
-    faults = Faults()
-    if not (root / "solution.yaml").is_file():
-        hint = "Name the folder that holds solution.yaml."
-        raise DefinitionErrors((DefinitionError(str(root / "solution.yaml"), 1, "the file does not exist.", hint),))
-    loaded = read_file(root, root / "solution.yaml", SolutionHeader, faults)
-    faults.raise_any()
-    assert loaded is not None
-    return loaded.record
-
-
-def load_definitions(root: Path, catalog: Catalog | None = None) -> Definitions:
-    """Reads and checks all files. ``catalog`` None: without looking at the database. Raises DefinitionErrors."""
-    header = read_header(root)
-    faults = Faults()
-    operations = load_operations(root, header, catalog, faults)
-    dataverse = load_dataverse(root, frozenset(operations.model.entities), faults)
-    virtual, choices = virtual_tables(operations.model, [item.record for item in dataverse.files])
-    tables = Tables({**dataverse.native, **virtual}, {**dataverse.enums, **choices})
-    check_tables(tables, dataverse.files, faults)
-    maps, wrong = load_maps(read_files(root, MAP_FILES, MapFile, faults), operations.model, tables.model)
-    for fault in wrong:
-        faults.add(fault)
-    people = relationships(dataverse.files, faults)
-    site = None
-    if (root / "site").is_dir():
-        try:
-            site = load_site(root / "site")
-        except DefinitionErrors as error:
-            for item in error.errors:
-                faults.add(item)
-    portal = PortalRules()
-    if site is not None:
-        permissions, unread = with_conditions(site.permissions, tables.model)
-        for fault in unread:
-            faults.add(fault)
-        columns = opened(site.web_api_columns, tables.model)
-        portal = PortalRules(permissions, people, columns, profiled(site.column_profiles, tables.model))
-    for fault in permission_faults(portal, tables.model):
-        faults.add(fault)
-    faults.raise_any()
-    rules = Rules(operations.rules, portal, dataverse.rules)
-    return Definitions(header, operations, dataverse, tables, site, rules, maps)
-
-
-@dataclass(frozen=True)
-class Databases:
-    """The open databases of a solution; one object twice where both planes share a database."""
-
-    operations: Database
-    dataverse: Database
-    server: EmbeddedServer | None
-
-    @property
-    def shared(self) -> bool:
-        return self.operations is self.dataverse
-
-    async def close(self) -> None:
-        await self.operations.close()
-        if not self.shared:
-            await self.dataverse.close()
-        if self.server is not None:
-            self.server.stop()
-
-
-async def connect(root: Path, data: Path, settings: Settings, observer: Observer = nobody) -> Databases:
-    """Opens the databases that ``solution.yaml`` names, starting the embedded server where one is asked for."""
-    header = read_header(root)
-    place = Where((root / "solution.yaml").as_posix(), 1)
-    names = header.connections
-    server = None
-    if EMBEDDED in (names.operations, names.dataverse):
-        server = await asyncio.to_thread(_start, data)
-    urls = [
-        server.url(DATABASE) if server is not None and text == EMBEDDED else expand(text, place)
-        for text in (names.operations, names.dataverse)
-    ]
-    size, limit = settings.lane_size, settings.statement_timeout
-    operations = await Database.open(urls[0], observer, lane_size=size, statement_timeout=limit)
-    same = urls[0] == urls[1]
-    dataverse = operations if same else await Database.open(urls[1], observer, size, limit)
-    return Databases(operations, dataverse, server)
-
-
-def _start(data: Path) -> EmbeddedServer:
-    data.mkdir(parents=True, exist_ok=True)
-    server = EmbeddedServer.start(data / "postgres")
-    server.ensure_database(DATABASE)
-    return server
-
-
-async def prepare(root: Path, databases: Databases) -> None:
-    """Brings Forecourt's own schema and the native Dataverse tables up to date."""
-    logs = (*SECURITY_LOG, *SEALS, *WATCH)
-    await migrate(databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG, *PACKAGES, *logs, *SERVERS))
-    header, files = read_header(root), read_table_files(root)
-    await bring_up(databases.dataverse, files, base_currency(header))
-    async with databases.dataverse.transaction("bring the Dataverse tables up to date") as tx:
-        await tx.execute("select pg_advisory_xact_lock($1)", PREPARING)
-        await settle(tx, root, header.title or header.name, merged(files))
-        await watch(tx)
-
-
-def read_table_files(root: Path) -> list[TableFile]:
-    """The table files of a solution, built-in ones first. Raises DefinitionErrors."""
-    faults = Faults()
-    files = read_tables(root, faults)
-    faults.raise_any()
-    return [item.record for item in files]
-
-
-def base_currency(header: SolutionHeader) -> str:
-    """The base currency of a new database: that of the first legal entity that has one."""
-    return next((item.currency for item in header.legal_entities if item.currency), "USD")
+__all__ = [
+    "PREPARING",
+    "Databases",
+    "Definitions",
+    "Forecourt",
+    "base_currency",
+    "build",
+    "connect",
+    "load_definitions",
+    "prepare",
+    "read_header",
+    "read_table_files",
+]
 
 
 @dataclass(frozen=True)
