@@ -1,7 +1,8 @@
 """The composition root: opens a solution's databases, builds every part with its constructor arguments, serves.
 
-Nothing imports it but the server and the command line. Order: connect, prepare (migrations, built-in tables), load the files against
-the catalogs, build. Sample data, where a solution has some, is loaded between prepare and load by who asks for it.
+Nothing imports it but the server and the command line. Order: connect, prepare (migrations, built-in tables), load the
+files against the catalogs, build. Sample data, where a solution has some, is loaded between prepare and load by who
+asks for it.
 """
 
 from __future__ import annotations
