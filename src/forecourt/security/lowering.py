@@ -11,52 +11,44 @@ navigation leaf ``nav/field op x`` becomes EXISTS of the related row satisfying 
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.model import Entity, EntityField, Model, Through
+from forecourt.kernel.model import Entity, Model, Through
 from forecourt.kernel.predicate import (
     FALSE,
     After,
     And,
     Any,
     AnyRow,
-    Arith,
     ChangedSince,
     Column,
     Compare,
-    Const,
     Exists,
     Field,
     In,
     InParam,
     IsNull,
-    Linked,
     Match,
     Not,
-    Operand,
     Or,
     Predicate,
     all_of,
     any_of,
-    map_operands,
     negate,
     operands,
 )
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.relation import Select, Source, TableName, aliases_of
-from forecourt.kernel.types import EMPTY_DATE, Kind
 from forecourt.security import appending, ownership
 from forecourt.security.columns import open_columns
 from forecourt.security.grants import DENIED, Granted, granted
+from forecourt.security.leaves import LinkedEntities, fields_of, operand_of, plain, shortened
 from forecourt.security.permissions import admits
 from forecourt.security.rules import SYSTEM_ADMINISTRATOR, Operation, Right, Rules
 from forecourt.security.scope import Scope
 from forecourt.security.xds import Filter, KeyOf, constrained
-
-EMPTY_MOMENT = dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
 
 RIGHTS = {
     Operation.READ: Right.READ,
@@ -77,7 +69,7 @@ class Lowering:
     _count: int = 0
     _filters: Filter | None = field(default=None)
     #: Entities that the plan links to, by alias: (alias of the source with their rows, entity).
-    linked: dict[str, tuple[str, Entity]] = field(default_factory=dict)
+    linked: LinkedEntities = field(default_factory=dict)
     #: Inside a rule's own predicate: its paths are the solution's, not the person's (no field or web-role checks).
     _in_rule: bool = False
 
@@ -257,10 +249,10 @@ class Lowering:
             case Compare() | In() | InParam() | Match() | IsNull():
                 return self._leaf(item, entity, prefix)
             case After(by, values):
-                keys = tuple((self._operand(key, entity, prefix), down, null) for key, down, null in by)
+                keys = tuple((operand_of(key, entity, prefix, self.linked), down, null) for key, down, null in by)
                 return After(keys, values)
             case ChangedSince(operand, snapshot):
-                return ChangedSince(self._operand(operand, entity, prefix), snapshot)
+                return ChangedSince(operand_of(operand, entity, prefix, self.linked), snapshot)
             case _:
                 return item
 
@@ -329,7 +321,7 @@ class Lowering:
     def check_fields(self, where: Predicate, entity: Entity, grant: Granted) -> None:
         """Refuses a predicate that names a field which is not open to the person."""
         readable = self.readable(entity, grant)
-        for name in _fields_of(where):
+        for name in fields_of(where):
             if name not in readable:
                 raise hidden(entity, name)
 
@@ -337,70 +329,19 @@ class Lowering:
         for operand in operands(item):
             if isinstance(operand, Field) and len(operand.path) > 1:
                 return self._navigated(item, operand.path[0], entity, prefix)
-        return self._plain(item, entity, prefix)
+        return plain(item, entity, prefix, self.linked)
 
     def _navigated(self, item: Predicate, relation: str, entity: Entity, prefix: str) -> Predicate:
         """A leaf over ``relation/…``: see the module's docstring."""
-        inner = _shorten(item, relation)
+        inner = shortened(item, relation)
         match item:
             case IsNull():
                 return negate(self._related(entity, prefix, relation, negate(inner)))
             case Compare("ne", left, right):
                 opposite = Compare("eq", left, right)
-                return negate(self._related(entity, prefix, relation, _shorten(opposite, relation)))
+                return negate(self._related(entity, prefix, relation, shortened(opposite, relation)))
             case _:
                 return self._related(entity, prefix, relation, inner)
-
-    def _plain(self, item: Predicate, entity: Entity, prefix: str) -> Predicate:
-        empties = {
-            operand: found
-            for operand in operands(item)
-            if (found := self._field(operand, entity)) is not None and found.empty_date
-        }
-
-        def lowered(value: Operand) -> Operand:
-            return self._operand(value, entity, prefix)
-
-        match item:
-            case IsNull(operand) if empties:
-                column = lowered(operand)
-                return any_of(IsNull(column), Compare("eq", column, Const(empty_of(next(iter(empties.values()))))))
-            case IsNull(operand):
-                return IsNull(lowered(operand))
-            case Compare(op, left, right):
-                result: Predicate = Compare(op, lowered(left), lowered(right))
-                if op in ("lt", "le"):
-                    guards = [Compare("ne", lowered(each), Const(empty_of(found))) for each, found in empties.items()]
-                    result = all_of(result, *guards)
-                return result
-            case In(operand, values):
-                return In(lowered(operand), tuple(lowered(value) for value in values))
-            case InParam(operand, param):
-                return InParam(lowered(operand), param)
-            case Match(op, left, right):
-                return Match(op, lowered(left), lowered(right))
-            case _:
-                return item
-
-    def _field(self, operand: Operand, entity: Entity) -> EntityField | None:
-        match operand:
-            case Field(path):
-                return entity.fields[path[0]]
-            case Linked(alias, name):
-                return self.linked[alias][1].fields[name]
-            case _:
-                return None
-
-    def _operand(self, value: Operand, entity: Entity, prefix: str) -> Operand:
-        match value:
-            case Field(path):
-                return self.column(entity, prefix, path[0])
-            case Linked(alias, name):
-                return Column(self.linked[alias][0], f"{alias}.{name}")
-            case Arith(op, left, right):
-                return Arith(op, self._operand(left, entity, prefix), self._operand(right, entity, prefix))
-            case _:
-                return value
 
 
 def unmapped(principal: Principal) -> Refusal:
@@ -419,28 +360,6 @@ def hidden(entity: Entity, name: str) -> Refusal:
     return Refusal("FC3004", f"Column {name} of {entity.collection} is not open to you.", source=name)
 
 
-def _fields_of(item: Predicate) -> set[str]:
-    """Own fields named by a predicate: single-step paths outside of ``Any``."""
-    match item:
-        case And(items) | Or(items):
-            return set().union(*(_fields_of(child) for child in items))
-        case Not(child):
-            return _fields_of(child)
-        case Any() | AnyRow():
-            return set()
-        case _:
-            return {o.path[0] for o in operands(item) if isinstance(o, Field) and len(o.path) == 1}
-
-
-def _shorten(item: Predicate, relation: str) -> Predicate:
-    def change(operand: Operand) -> Operand:
-        if isinstance(operand, Field) and operand.path[0] == relation and len(operand.path) > 1:
-            return Field(operand.path[1:])
-        return operand
-
-    return map_operands(item, change)
-
-
 def _closure(entity: Entity, used: set[str]) -> set[str]:
     """The aliases used, and those that their joins stand on."""
     by_alias: Mapping[str, object] = {source.alias: source for source in entity.sources}
@@ -453,8 +372,3 @@ def _closure(entity: Entity, used: set[str]) -> set[str]:
         source = next(s for s in entity.sources if s.alias == alias)
         pending.extend(above for (above, _), _ in source.on)
     return found
-
-
-def empty_of(found: EntityField) -> dt.date | dt.datetime:
-    """What a column with ``empty_date`` holds for no day."""
-    return EMPTY_DATE if found.kind is Kind.DATE else EMPTY_MOMENT

@@ -39,8 +39,9 @@ from forecourt.kernel.relation import (
 from forecourt.kernel.types import MOMENTS, NUMBERS, Kind
 from forecourt.odata.shapes import result_entity
 from forecourt.security.grants import Granted
+from forecourt.security.leaves import empty_of
 from forecourt.security.linking import Linking, aliases
-from forecourt.security.lowering import Lowering, empty_of
+from forecourt.security.lowering import Lowering
 from forecourt.security.naming import beside_field, currency_of
 from forecourt.security.rules import Operation
 
