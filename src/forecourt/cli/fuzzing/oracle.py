@@ -8,6 +8,7 @@ relation finds rows that may be read, and needs both ends of the relation to be 
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +16,7 @@ from functools import cmp_to_key
 from typing import Any
 
 from forecourt.cli.fuzzing.client import Answered
-from forecourt.cli.fuzzing.doors import Door, parsed
+from forecourt.cli.fuzzing.doors import TOTAL, Door, parsed
 from forecourt.cli.fuzzing.questions import MATCHES, Condition, Joined, Key, Question
 from forecourt.cli.fuzzing.readable import Reach, Reading, Row
 from forecourt.kernel.model import Entity, Relation
@@ -56,6 +57,8 @@ class Oracle:
         wrong = next((answer.status for answer in answers if answer.status != 200), None)
         if wrong is not None:
             return f"status {wrong} instead of {len(rows)} rows"
+        if question.form == "groups":
+            return self._groups(entity, question, rows, parsed(first))
         if question.form == "count":
             return (
                 "" if first.body.strip() == str(len(rows)).encode() else f"{first.body[:20]!r} instead of {len(rows)}"
@@ -198,6 +201,17 @@ class Oracle:
                 return f"row {place}: {wrong}"
         return ""
 
+    def _groups(self, entity: Entity, question: Question, rows: list[Row], answer: Mapping[str, Any]) -> str:
+        names = [field.name for name in question.select if (field := self.door.field(entity, name)) is not None]
+        expected = Counter(self._values(entity, names, row) for row in rows)
+        found = {tuple(_plain(each.get(name)) for name in names): each.get(TOTAL) for each in answer.get("value", ())}
+        if not names and not rows:
+            expected[()] = 0  # of no rows there is a number, too
+        return "" if found == dict(expected) else f"groups {_some(found, expected)} instead of {_some(expected, found)}"
+
+    def _values(self, entity: Entity, names: Sequence[str], row: Row) -> tuple[object, ...]:
+        return tuple(_plain(self.door.written(entity.fields[name], row[name])) for name in names)
+
     def _row(self, entity: Entity, question: Question, row: Row, shown: Mapping[str, Any]) -> str:
         reach = self.reading.reaches[entity.name]
         names = [self._column(reach, name) for name in question.select] or list(reach.fields)
@@ -221,6 +235,15 @@ class Oracle:
 
     def _key(self, entity: Entity, row: Row) -> tuple[str, ...]:
         return tuple(str(self.door.written(entity.fields[name], row[name])) for name in entity.key)
+
+
+def _plain(value: Any) -> object:
+    return value.normalize() if isinstance(value, Decimal) else value
+
+
+def _some(groups: Mapping[tuple[object, ...], Any], others: Mapping[tuple[object, ...], Any]) -> str:
+    """The groups that the other side lacks, a few of them."""
+    return repr([item for item in groups.items() if others.get(item[0]) != item[1]][:3])
 
 
 def _true(op: str, value: Any, wanted: Any) -> bool:

@@ -27,6 +27,9 @@ ORDERED = frozenset({Kind.STRING, Kind.INT32, Kind.INT64, Kind.DECIMAL, Kind.DAT
 MATCHES = ("contains", "startswith", "endswith")
 
 
+Form = Literal["list", "count", "item", "groups"]
+
+
 @dataclass(frozen=True)
 class Leaf:
     """``relation/field op value``; ``relation`` '' for an own field, ``many``: any row of it. ``op`` may be a match."""
@@ -58,10 +61,11 @@ class Key:
 
 @dataclass(frozen=True)
 class Question:
-    """``form``: what is asked for; ``many`` requests where ``page`` is small. ``order``: (field, descending)."""
+    """``form``: what is asked for; ``groups``: how many rows have each value of the selected field, or how many there
+    are. ``order``: (field, descending)."""
 
     entity: str
-    form: Literal["list", "count", "item"]
+    form: Form
     where: Condition | None = None
     order: tuple[tuple[str, bool], ...] = ()
     select: tuple[str, ...] = ()
@@ -85,7 +89,7 @@ class Asking:
         """A question. ``keys``: rows that the asker is known to read."""
         draw = self.draw
         names = sorted(entity.fields)
-        form: Literal["list", "count", "item"] = draw.choice(("list", "list", "list", "count", "item"))
+        form: Form = draw.choice(("list", "list", "list", "count", "item", "groups"))
         chosen = tuple(draw.sample(names, min(len(names), draw.randint(1, 4)))) if draw.random() < 0.8 else ()
         relations = sorted(entity.relations)
         expand = draw.choice(relations) if relations and draw.random() < 0.2 else ""
@@ -97,6 +101,9 @@ class Asking:
         where = self._condition(entity, 2) if draw.random() < 0.75 else None
         if form == "count":
             return Question(entity.name, form, where)
+        if form == "groups":
+            kinds = [name for name in names if entity.fields[name].kind in ASKED]
+            return Question(entity.name, form, where, select=tuple(draw.sample(kinds, min(1, len(kinds)))))
         return Question(
             entity.name,
             form,
