@@ -6,6 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from forecourt.cli.auditing.surroundings import surroundings
+from forecourt.security.audit import Planes
+from forecourt.security.audit.copies import Copies
+from forecourt.security.audit.doors import Doors
+from forecourt.security.audit.identities import classes
 from forecourt.store.embedded import EmbeddedServer
 from support.mutant_ranges import contoso_range
 from support.mutants import Mutant, Range
@@ -72,3 +77,19 @@ async def test_what_is_wrong_is_said_though_no_row_is_open(
 ) -> None:
     fate = await field[0].fate(mutant(field, text))
     assert code in {finding.code for finding in fate.new}
+
+
+async def test_no_comparison_of_the_sample_goes_through_rows_person_by_person(
+    field: tuple[Range, list[Mutant]],
+) -> None:
+    """Pairs of people and rows are found by joining: the plan does not depend on how many there are of both."""
+    found = field[0].forecourt
+    planes = Planes(found.operations_gate, found.dataverse_gate)
+    around = await surroundings(found, field[0].root)
+    asked = [
+        check.asked
+        for group in classes(field[0].people, 1000)
+        for check in (*Doors(planes).checks(group), *Copies(planes, around.copies).checks(group))
+    ]
+    assert len(asked) > 40
+    assert {question.way for question in asked} == {"joined", "contained"}

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from forecourt.app import Databases, Forecourt, build
+from forecourt.app import Databases, Forecourt, build, load_definitions
 from forecourt.cli.auditing.people import identities
 from forecourt.cli.auditing.surroundings import surroundings
 from forecourt.kernel.errors import DefinitionErrors
@@ -206,10 +206,11 @@ def _privileges(root: Path) -> Iterator[Mutant]:
 def _settings(root: Path) -> Iterator[Mutant]:
     file = "site/sitesetting.yml"
     settings = _read(root / file)
+    tables = load_definitions(root).tables.by_name
     for at, setting in enumerate(settings):
         if setting["adx_name"].endswith("/fields"):
             copy = deepcopy(settings)
-            copy[at]["adx_value"] = "*"
+            copy[at]["adx_value"] = ",".join(sorted(tables[setting["adx_name"].split("/")[1]].entity.fields))
             yield Mutant("Webapi fields widened", setting["adx_name"], file, copy)
 
 
