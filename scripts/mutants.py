@@ -59,7 +59,8 @@ def summary(name: str, fates: Sequence[Fate]) -> bool:
     equal = [fate for fate in silent if fate.equivalent]
     lost = [fate for fate in silent if not fate.equivalent]
     for fate in equal:
-        print(f"  equivalent, nobody gains or loses anything: {fate.mutant}")
+        what = f", some lose: {fate.diff.message}" if fate.diff else " or loses anything"
+        print(f"  opens nothing, nobody gains{what}: {fate.mutant}")
     for fate in lost:
         print(f"  SURVIVED: {fate.mutant}; {fate.diff.message if fate.diff else 'of data'}")
     return not lost

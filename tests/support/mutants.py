@@ -46,13 +46,15 @@ class Mutant:
 @dataclass(frozen=True)
 class Fate:
     """What became of a mutant. ``audit`` and ``diff``: the finding that says most, None for none; ``refused``: what the
-    loader said of the changed files; ``new``: everything that the baseline does not have."""
+    loader said of the changed files; ``new``: everything that the baseline does not have;
+    ``opens``: somebody gains something."""
 
     mutant: Mutant
     audit: Finding | None
     diff: Finding | None
     refused: str = ""
     new: tuple[Finding, ...] = ()
+    opens: bool = True
 
     @property
     def caught(self) -> bool:
@@ -60,8 +62,8 @@ class Fate:
 
     @property
     def equivalent(self) -> bool:
-        """Nobody gains or loses anything."""
-        return not self.mutant.do and self.diff is None
+        """Nobody gains anything."""
+        return not self.mutant.do and not self.opens
 
 
 # ----------------------------------------------------------------------------------------------------- rules
@@ -298,7 +300,8 @@ class Range:
         differ = Differ(_planes(self.forecourt), _planes(forecourt))
         changes = await differ.run(self.people, people)
         new = self._new(report)
-        return Fate(mutant, _most(new), _most(changes.findings), new=new)
+        opens = any(finding.code == "FC7016" for finding in changes.findings)
+        return Fate(mutant, _most(new), _most(changes.findings), new=new, opens=opens)
 
     async def _of_data(self, mutant: Mutant) -> Fate:
         await self._run(mutant.do)
