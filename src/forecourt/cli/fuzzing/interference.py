@@ -396,4 +396,4 @@ def _described(change: Change) -> str:
     if change.kind != "update" or change.before is None or change.after is None:
         return f"{change.kind} {change.table} ({key})"
     was, now = change.before.get(change.column), change.after.get(change.column)
-    return f"{change.table}.{change.column} of ({key}): {was!r} -> {now!r}"
+    return f"{change.table}.{change.column} of ({key}): {str(was)[:60]!r} -> {str(now)[:60]!r}"

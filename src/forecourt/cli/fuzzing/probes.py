@@ -6,8 +6,10 @@ that do not exist; with values of hidden rows, and with ETags that were right on
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import zipfile
 from collections.abc import Sequence
 from decimal import Decimal
 from html import unescape
@@ -124,7 +126,15 @@ def told(answer: Answered, since: int, day: str) -> tuple[int, tuple[tuple[str, 
     headers = tuple(
         sorted((name, plain(value.encode()).decode()) for name, value in answer.headers if name not in _PASSING)
     )
-    return answer.status, headers, plain(answer.body)
+    return answer.status, headers, plain(_unpacked(answer.body))
+
+
+def _unpacked(body: bytes) -> bytes:
+    """The files of a workbook or package, which tell when they were made in their archive's own form."""
+    if not body.startswith(b"PK\x03\x04"):
+        return body
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        return b"\n".join(name.encode() + b"\n" + archive.read(name) for name in archive.namelist())
 
 
 def tags_in(answers: Sequence[Answered]) -> list[str]:
