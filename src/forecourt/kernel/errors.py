@@ -51,7 +51,6 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC4092": (409, "A row with the same key exists already."),
     "FC4093": (409, "A table map is not in the state that the request needs."),
     "FC5031": (503, "A database cannot be reached now."),
-    "FC5032": (0, "No scratch copy of a database can be made."),
     "FC4801": (400, "A data package is not valid: its archive, its manifest, or a file in it."),
     "FC4802": (409, "The job, message or blob is not in a state for this."),
     "FC4803": (403, "The address of a blob is not valid, has expired, or is for another use."),
@@ -82,6 +81,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC7016": (0, "The later of two solutions lets an identity reach what the earlier one did not."),
     "FC7017": (0, "The later of two solutions keeps an identity from what the earlier one let it reach."),
     "FC7101": (0, "Proofs need a package that is not installed."),
+    "FC7102": (0, "No scratch copy of a database can be made."),
 }
 
 

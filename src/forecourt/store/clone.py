@@ -25,7 +25,7 @@ MAINTENANCE = "postgres"
 async def copy_of(url: str) -> AsyncIterator[str]:
     """The address of a copy of the database at ``url``, dropped afterwards.
 
-    Raises Refusal FC5032 where somebody is connected to the database, or its user may not create databases.
+    Raises Refusal FC7102 where somebody is connected to the database, or its user may not create databases.
     """
     name = f"forecourt_scratch_{uuid.uuid4().hex[:16]}"
     connection = await asyncpg.connect(url, database=MAINTENANCE)
@@ -45,13 +45,13 @@ async def _copy(connection: asyncpg.Connection, name: str, template: str) -> Non
         await connection.execute(f'create database "{name}" template "{quoted}" strategy file_copy')
     except pg.ObjectInUseError:
         raise Refusal(
-            "FC5032",
+            "FC7102",
             f"No scratch copy of database {template} can be made while somebody is connected to it.",
             hint="Stop the servers that use it, or name a restored backup in solution.yaml.",
         ) from None
     except pg.InsufficientPrivilegeError:
         raise Refusal(
-            "FC5032",
+            "FC7102",
             f"No scratch copy of database {template} can be made: its user may not create databases.",
             hint="Give the user CREATEDB and the ownership of the database, or use a restored backup.",
         ) from None

@@ -63,7 +63,7 @@ async def fuzz(
     settings: Settings,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Fuzzed:
-    """Asks ``requests`` questions, then goes through rounds of two worlds. Raises Refusal FC5032, DefinitionErrors."""
+    """Asks ``requests`` questions, then goes through rounds of two worlds. Raises Refusal FC7102, DefinitionErrors."""
     async with _templates(root, data, settings) as urls:
         return await fuzzed(root, urls, requests, seed, settings, progress)
 
