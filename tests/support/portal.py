@@ -28,9 +28,14 @@ from forecourt.kernel.observe import Fault, Observation
 from forecourt.kernel.predicate import And, Bool, Compare, Field, In, IsNull, Match, Not, Or, Predicate, Slot
 from forecourt.kernel.principal import Contact, Door, Principal
 from forecourt.kernel.types import Kind
+from forecourt.odata.fetchxml.filters import table
+from forecourt.odata.fetchxml.markup import entity_of as root_of
+from forecourt.odata.fetchxml.query import plan, wish
+from forecourt.odata.fetchxml.values import Asker
 from forecourt.pages.application import Portal
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.site import Site
+from forecourt.security.fetches import FetchedPage
 
 CONTOSO = Path(__file__).resolve().parents[2] / "examples" / "contoso"
 NAMESPACE = UUID("00000000-0000-0000-0000-00000000f0c0")
@@ -247,6 +252,33 @@ class EchoRequests:
         return self.answer or (200, (("content-type", "application/json"),), b'{"value":[]}')
 
 
+class MemoryFetches:
+    """FetchXML over :class:`MemoryRows`: filters of the entity itself, no links, no order, no pages."""
+
+    def __init__(self, rows: MemoryRows) -> None:
+        self._rows = rows
+        self.asked: list[str] = []
+
+    async def page(self, principal: Principal, text: str) -> FetchedPage:
+        self.asked.append(text)
+        asked = wish(text)
+        model = self._rows.tables.model
+        name = root_of(asked.fetch).get("name")
+        self._rows._check(name)
+        parsed = plan(asked, table(model, name), model)
+        query = Query(name, (), slots=parsed.bind(asked.texts, Asker(dt.datetime.now(dt.UTC), None)))
+        primary = self._rows.tables.by_name[name].primary_id
+        condition = parsed.plan.filter
+        found = [
+            {**row.values, primary: str(row.id)}
+            for row in self._rows.rows.get(name, [])
+            if condition is None or self._rows._holds(condition, query, row)
+        ]
+        columns = {key: field for key, field in parsed.result.fields.items() if not key.startswith("@")}
+        shown = tuple({key: row[key] for key in columns if row.get(key) is not None} for row in found)
+        return FetchedPage(name, columns, shown[: asked.top or asked.size], asked.page, "", None)
+
+
 def person(name: str, roles: frozenset[str], account: str) -> Principal:
     contact_id = uuid5(NAMESPACE, name)
     host = (account or "home").split()[0].lower()
@@ -347,6 +379,7 @@ class Preview:
     requests: EchoRequests
     definitions: Definitions
     observed: list[Observation]
+    fetches: MemoryFetches
 
     @property
     def faults(self) -> list[Fault]:
@@ -373,6 +406,7 @@ def preview(site: Site | None = None, orders: int = 63) -> Preview:
         },
         chosen,
     )
+    fetches = MemoryFetches(rows)
     requests, observed = EchoRequests(), []  # type: tuple[EchoRequests, list[Observation]]
     portal = Portal(
         site=chosen,
@@ -382,10 +416,11 @@ def preview(site: Site | None = None, orders: int = 63) -> Preview:
         accounts=people,
         principals=people,
         requests=requests,
+        fetches=fetches,
         options=PortalOptions(),
         observer=observed.append,
     )
-    return Preview(portal, rows, people, requests, definitions, observed)
+    return Preview(portal, rows, people, requests, definitions, observed, fetches)
 
 
 if __name__ == "__main__":

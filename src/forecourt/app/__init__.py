@@ -45,10 +45,12 @@ from forecourt.integration.dual_write.repair import Repairer
 from forecourt.integration.dual_write.verify import Verifier
 from forecourt.kernel.change import SidedLogic
 from forecourt.kernel.observe import Observer, fan_out, nobody
+from forecourt.kernel.principal import Door
 from forecourt.kernel.relation import TableName
 from forecourt.kernel.solution import SolutionHeader
 from forecourt.kernel.steps import Step, unwatched
 from forecourt.kernel.sync import Side
+from forecourt.odata.dialect import PORTAL
 from forecourt.operations.logic import EntityLogic
 from forecourt.operations.packages.blobs import Blobs
 from forecourt.operations.packages.jobs import Jobs
@@ -59,6 +61,7 @@ from forecourt.pages.application import Portal
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.site.site import WebRoles
 from forecourt.security.explain import Explainer, Reverse
+from forecourt.security.fetches import Fetches
 from forecourt.security.gate import Gate, Plane
 from forecourt.security.scopes import Scopes
 from forecourt.security.standing import USERS, Standings
@@ -219,6 +222,7 @@ async def build(
             accounts=accounts,
             principals=principals,
             requests=PortalRequests(dataverse_gate),
+            fetches=Fetches(dataverse_gate, PORTAL, Door.PORTAL, ""),
             options=PortalOptions(title=header.title, secure=settings.secure_cookies),
             observer=observer,
         )

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import itemgetter
@@ -137,6 +137,12 @@ class RowWriter:
         if not columns:
             return [self._make() for _ in rows]
         return list(map(self._make, *columns))
+
+    def mappings(self, rows: Sequence[Row]) -> Iterator[dict[str, object]]:
+        """The rows as mappings from names to values, those that would not be written left out."""
+        for record in self.records(rows):
+            pairs = zip(self._names, msgspec.structs.astuple(record), strict=True)
+            yield {name: value for name, value in pairs if value is not msgspec.UNSET}
 
     def encode(self, rows: Sequence[Row], children: Sequence[Fetched] = ()) -> bytes:
         """A JSON array of the rows."""

@@ -27,7 +27,7 @@ from forecourt.pages.details import Forms
 from forecourt.pages.error_pages import ErrorPages
 from forecourt.pages.lists import Lists
 from forecourt.pages.options import PortalOptions
-from forecourt.pages.ports import Accounts, DataverseRequests, Principals, Sessions
+from forecourt.pages.ports import Accounts, DataverseRequests, Fetching, Principals, Sessions
 from forecourt.pages.render import Renderer, finish
 from forecourt.pages.sign_in import SignIn
 from forecourt.pages.site import Site
@@ -60,6 +60,7 @@ class Portal:
         accounts: Accounts,
         principals: Principals,
         requests: DataverseRequests,
+        fetches: Fetching,
         options: PortalOptions | None = None,
         observer: Observer = nobody,
     ) -> None:
@@ -68,9 +69,10 @@ class Portal:
         self._principals = principals
         self._observer = observer
         self._assets = Assets({"theme.css": theme.stylesheet(site.setting("Theme/Accent"))})
-        renderer = Renderer(site, self._assets, self._options, rows.hidden)
         filters = view_filters(tables)
-        pages = SitePages(site, Lists(tables, rows, filters), Forms(tables, rows, filters), rows, renderer, observer)
+        lists = Lists(tables, rows, filters)
+        renderer = Renderer(site, self._assets, self._options, lists, fetches)
+        pages = SitePages(site, lists, Forms(tables, rows, filters), rows, renderer, observer)
         self._pages = pages
         self._errors = ErrorPages(site, renderer)
         self._sign_in = SignIn(accounts, sessions, principals, pages, renderer)
@@ -142,13 +144,13 @@ class Portal:
             except Refusal as refusal:
                 if refusal.status == 403:
                     self._observer(Denied(Door.PORTAL, visit.principal.label, refusal.code, visit.path))
-                return self._errors.refused(visit, refusal)
+                return await self._errors.refused(visit, refusal)
             except Unavailable as error:
                 self._observer(Fault(visit.correlation, error))
-                return self._errors.refused(visit, Refusal("FC5031", CODES["FC5031"][1]))
+                return await self._errors.refused(visit, Refusal("FC5031", CODES["FC5031"][1]))
             except Exception as error:
                 self._observer(Fault(visit.correlation, error))
-                return self._errors.fault(visit)
+                return await self._errors.fault(visit)
 
         return endpoint
 
@@ -156,7 +158,7 @@ class Portal:
         if visit.request.method not in {"GET", "HEAD", "POST"}:
             raise Refusal("FC1008", "The method is not allowed here.", headers=(("Allow", "GET, HEAD, POST"),))
         if visit.request.method == "POST" and not visit.signed_in:
-            return self._sign_in.again(visit, await read_form(visit.request))
+            return await self._sign_in.again(visit, await read_form(visit.request))
         return await self._pages.answer(visit)
 
     async def _show_sign_in(self, visit: Visit) -> Response:

@@ -35,20 +35,20 @@ class ErrorPages:
         self._site = site
         self._renderer = renderer
 
-    def refused(self, visit: Visit, refusal: Refusal) -> Response:
+    async def refused(self, visit: Visit, refusal: Refusal) -> Response:
         """The page for a refusal, with its status."""
         if refusal.code in _DENIED:
-            return self._denied(visit, refusal)
+            return await self._denied(visit, refusal)
         if refusal.status == 404:
-            return self._not_found(visit, refusal)
+            return await self._not_found(visit, refusal)
         if refusal.status in {500, 503}:
-            return self.fault(visit, refusal.status, dict(refusal.headers))
+            return await self.fault(visit, refusal.status, dict(refusal.headers))
         problem = Problem(
             "That did not work", refusal.text, "warn", (Link("Back to the start", "/"),), visit.correlation
         )
-        return self._page(visit, problem, refusal.status, None, refusal.headers)
+        return await self._page(visit, problem, refusal.status, None, refusal.headers)
 
-    def fault(self, visit: Visit, status: int = 500, headers: Mapping[str, str] | None = None) -> Response:
+    async def fault(self, visit: Visit, status: int = 500, headers: Mapping[str, str] | None = None) -> Response:
         """The page for the unexpected: a correlation id, never what happened."""
         text = (
             "Our order system cannot be reached at the moment. Please try again in a minute."
@@ -59,9 +59,9 @@ class ErrorPages:
         problem = Problem(
             "We could not show this page", text, "bad", (again, Link("Back to the start", "/")), visit.correlation
         )
-        return self._page(visit, problem, status, None, tuple((headers or {}).items()))
+        return await self._page(visit, problem, status, None, tuple((headers or {}).items()))
 
-    def _denied(self, visit: Visit, refusal: Refusal) -> Response:
+    async def _denied(self, visit: Visit, refusal: Refusal) -> Response:
         page = self._site.marked("Access Denied") if visit.signed_in else None
         if not visit.signed_in:
             sign_in = Link("Sign in", "/SignIn?" + urlencode({"returnUrl": visit.return_url}))
@@ -87,9 +87,9 @@ class ErrorPages:
                 "lock",
                 (Link("Back to the start", "/"),),
             )
-        return self._page(visit, problem, 403, page, refusal.headers)
+        return await self._page(visit, problem, 403, page, refusal.headers)
 
-    def _not_found(self, visit: Visit, refusal: Refusal) -> Response:
+    async def _not_found(self, visit: Visit, refusal: Refusal) -> Response:
         page = self._site.marked("Page Not Found")
         text = "It may have been moved or removed, or the address has a typing error."
         if refusal.code == "FC4041":
@@ -98,9 +98,9 @@ class ErrorPages:
         if not visit.signed_in:
             actions.append(Link("Sign in", "/SignIn?" + urlencode({"returnUrl": visit.return_url})))
         problem = Problem("We cannot find that", text, "search", tuple(actions))
-        return self._page(visit, problem, 404, page, ())
+        return await self._page(visit, problem, 404, page, ())
 
-    def _page(
+    async def _page(
         self,
         visit: Visit,
         problem: Problem,
@@ -108,10 +108,10 @@ class ErrorPages:
         page: Page | None,
         headers: tuple[tuple[str, str], ...],
     ) -> Response:
-        text = self._renderer.text(visit, page) if page is not None else None
+        text = await self._renderer.text(visit, page) if page is not None else None
         if text is not None and 'href="/"' in text.markup:
             problem = replace(problem, actions=tuple(link for link in problem.actions if link.url != "/"))
-        return self._renderer.page(
+        return await self._renderer.page(
             visit,
             "problem.html",
             title=problem.heading,

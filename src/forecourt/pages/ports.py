@@ -15,6 +15,7 @@ from forecourt.kernel.principal import Door, Principal
 if TYPE_CHECKING:
     from forecourt.identity.accounts import Credential
     from forecourt.identity.sessions import Session
+    from forecourt.security.fetches import FetchedPage
 
 #: Headers of an answer, in order; a name may occur more than once.
 Headers = tuple[tuple[str, str], ...]
@@ -58,6 +59,14 @@ class Principals(Protocol):
 
     async def anonymous(self) -> Principal:
         """A visitor who is not signed in."""
+        ...
+
+
+class Fetching(Protocol):
+    """Rows by FetchXML, at the portal's door. ``security.fetches.Fetches``."""
+
+    async def page(self, principal: Principal, text: str) -> FetchedPage:
+        """The rows of a fetch that the person may read. Raises Refusal FC1001-FC1005, FC1007, FC3001."""
         ...
 
 

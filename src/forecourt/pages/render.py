@@ -13,9 +13,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.responses import HTMLResponse, Response
 
+from forecourt.kernel.errors import Unavailable
 from forecourt.pages import formatting, liquid, page_rules
+from forecourt.pages.liquid.data import Data
+from forecourt.pages.liquid.dialect import Clock
+from forecourt.pages.liquid.objects import PageScope
+from forecourt.pages.lists import Lists
 from forecourt.pages.options import PortalOptions
-from forecourt.pages.site import Page, Site
+from forecourt.pages.ports import Fetching
+from forecourt.pages.site import Page, Site, WebsiteRight
 from forecourt.pages.visit import Visit
 from forecourt.web.assets import TEMPLATES, Assets
 
@@ -48,12 +54,19 @@ class Person:
     initials: str
 
 
-class Renderer:
-    """Makes answers from templates. ``hidden``: the columns of a person's own rows that texts may not show them."""
+#: The web role whose holders read what is wrong with a site's texts, and the setting that shows it to everybody.
+MAKERS = "Administrators"
+SHOW_ERRORS = "Liquid/ShowErrors"
 
-    def __init__(self, site: Site, assets: Assets, options: PortalOptions, hidden: liquid.Hidden) -> None:
+
+class Renderer:
+    """Makes answers from templates. ``lists``, ``fetches``: ways to rows, for the site's texts."""
+
+    def __init__(self, site: Site, assets: Assets, options: PortalOptions, lists: Lists, fetches: Fetching) -> None:
         self._site = site
-        self._hidden = hidden
+        self._lists = lists
+        self._fetches = fetches
+        self._liquid = liquid.Engine()
         self._options = options
         self.title = options.title or site.name
         self._templates = Environment(
@@ -67,7 +80,7 @@ class Renderer:
         self._templates.globals.update(asset=assets.url, site_title=self.title)
         self._templates.filters["count"] = formatting.count
 
-    def page(
+    async def page(
         self,
         visit: Visit,
         template: str,
@@ -87,7 +100,7 @@ class Renderer:
             navigation=self.navigation(visit, page),
             crumbs=self.breadcrumbs(visit, page),
             person=person_of(visit),
-            footer=self._footer(visit),
+            footer=await self._footer(visit),
             help=self.help,
             token=visit.token,
             **{"notice": NOTICES.get(visit.query.get("notice", "")), **context},
@@ -135,23 +148,38 @@ class Renderer:
         chain = self._site.chain(page)[1:]
         return tuple(Link(self._site.content(item, visit.languages).title, item.path) for item in reversed(chain))
 
-    def text(self, visit: Visit, page: Page) -> liquid.Fragment:
-        """The page's copy."""
+    async def text(self, visit: Visit, page: Page) -> liquid.Fragment:
+        """The page's copy, with what is wrong with it where the person is to know."""
         content = self._site.content(page, visit.languages)
-        if not content.copy.strip():
+        return await self._rendered(visit, page, content.title, content.copy, page.name)
+
+    async def _rendered(self, visit: Visit, page: Page, title: str, source: str, name: str) -> liquid.Fragment:
+        if not source.strip():
             return liquid.Fragment()
-        return liquid.render(content.copy, page.name, self._objects(visit, page, content.title))
+        if visit.texts is None:
+            clock = Clock()
+            lists = self._lists
+            data = Data(lists.tables, lists.rows, self._fetches, lists.view_filter, visit.principal, clock)
+            visit.texts = PageScope(clock, data, self._site, visit, lists)
+        objects = liquid.objects(visit.texts, page, title, self._lists.rows.hidden)
+        found = await self._liquid.render(source, name, objects)
+        return found if self.is_maker(visit) else found.for_visitors()
 
-    def _objects(self, visit: Visit, page: Page, title: str) -> Mapping[str, object]:
-        return liquid.objects(self._site, visit, page, title, self._hidden)
+    def is_maker(self, visit: Visit) -> bool:
+        """Whether the person reads what is wrong with the site's texts."""
+        roles = visit.principal.web_roles
+        everybody = self._site.setting(SHOW_ERRORS).lower() == "true"
+        return everybody or MAKERS in roles or self._site.may(WebsiteRight.MANAGE_CONTENT_SNIPPETS, roles)
 
-    def _footer(self, visit: Visit) -> liquid.Fragment:
+    async def _footer(self, visit: Visit) -> liquid.Fragment:
         source = self._site.snippet("Footer", visit.languages)
         home = self._site.home
         if not source or home is None:
             return liquid.Fragment()
-        found = liquid.render(source, "Footer", self._objects(visit, home, self.title))
-        return liquid.Fragment() if found.fault else found
+        try:
+            return await self._rendered(visit, home, self.title, source, "Footer")
+        except Unavailable:
+            return liquid.Fragment()
 
 
 def _is_current(target: Page, page: Page | None, here: set[Any]) -> bool:

@@ -40,7 +40,7 @@ class SignIn:
         self._pages = pages
         self._renderer = renderer
 
-    def show(
+    async def show(
         self,
         visit: Visit,
         status: int = 200,
@@ -53,7 +53,7 @@ class SignIn:
     ) -> Response:
         """The sign-in form."""
         wanted = return_url or visit.query.get(RETURN) or visit.query.get("ReturnUrl") or visit.query.get("returnurl")
-        return self._renderer.page(
+        return await self._renderer.page(
             visit,
             "sign_in.html",
             title="Sign in",
@@ -70,16 +70,16 @@ class SignIn:
         if visit.signed_in and visit.trouble is None:
             wanted = visit.query.get(RETURN) or visit.query.get("ReturnUrl")
             return finish(visit, RedirectResponse(_destination(wanted), 303))
-        return self.show(visit)
+        return await self.show(visit)
 
-    def again(self, visit: Visit, posted: Mapping[str, str]) -> Response:
+    async def again(self, visit: Visit, posted: Mapping[str, str]) -> Response:
         """The form for a person whose session ended before a form was sent: what was typed goes along."""
         headers = visit.request.headers
         own = visit.options.origins or own_origins(visit.request)
         kept: dict[str, str] = {}
         if csrf.is_same_site(headers.get("sec-fetch-site"), headers.get("origin"), own):
             kept = {name: text for name, text in posted.items() if name != csrf.FIELD}
-        return self.show(visit, 401, return_url=visit.return_url, expired=True, replay=kept)
+        return await self.show(visit, 401, return_url=visit.return_url, expired=True, replay=kept)
 
     async def post(self, visit: Visit) -> Response:
         """Proves the password and starts a session; the old one of this browser ends."""
@@ -90,7 +90,9 @@ class SignIn:
             visit.require_token(posted.get(csrf.FIELD))
         except Refusal as refusal:
             text = "The page was open for a long time. Please sign in again."
-            return self.show(visit, refusal.status, return_url=wanted, username=username, error=text, replay=replay)
+            return await self.show(
+                visit, refusal.status, return_url=wanted, username=username, error=text, replay=replay
+            )
         request = visit.request
         address = request.client.host if request.client else ""
         try:
@@ -98,7 +100,7 @@ class SignIn:
         except Refusal as refusal:
             if refusal.code not in {"FC2001", "FC2004"}:
                 raise
-            response = self.show(
+            response = await self.show(
                 visit, refusal.status, return_url=wanted, username=username, error=refusal.text, replay=replay
             )
             for name, value in refusal.headers:
@@ -125,13 +127,13 @@ class SignIn:
     async def sign_out(self, visit: Visit) -> Response:
         """GET asks, POST ends the session."""
         if visit.request.method != "POST":
-            return self._renderer.page(visit, "sign_out.html", title="Sign out")
+            return await self._renderer.page(visit, "sign_out.html", title="Sign out")
         posted = await read_form(visit.request)
         if visit.signed_in:
             try:
                 visit.require_token(posted.get(csrf.FIELD))
             except Refusal as refusal:
-                return self._renderer.page(visit, "sign_out.html", title="Sign out", status=refusal.status)
+                return await self._renderer.page(visit, "sign_out.html", title="Sign out", status=refusal.status)
         await self._sessions.sign_out(visit.request.cookies.get(session_cookies.COOKIE))
         visit.cookies[:] = [session_cookies.clear_cookie(secure=visit.options.secure)]
         wanted = local_url(posted.get(RETURN) or visit.query.get(RETURN), "/?notice=signed-out")

@@ -98,12 +98,12 @@ class SitePages:
     async def _content(self, visit: Visit, page: Page) -> Response:
         home = page.path == "/"
         cards = await self._cards(visit) if home and visit.trouble is None else ()
-        return self._renderer.page(
+        return await self._renderer.page(
             visit,
             "home.html" if home else "content.html",
             title=self._site.content(page, visit.languages).title,
             page=page,
-            text=self._renderer.text(visit, page),
+            text=await self._renderer.text(visit, page),
             cards=cards,
             trouble=visit.trouble,
         )
@@ -135,12 +135,12 @@ class SitePages:
             visit.principal, definition, page.path, visit.query, details.path if details else None, visit.locales
         )
         table = self._lists.tables.by_name[definition.table]
-        return self._renderer.page(
+        return await self._renderer.page(
             visit,
             "list.html",
             title=self._site.content(page, visit.languages).title,
             page=page,
-            text=self._renderer.text(visit, page),
+            text=await self._renderer.text(visit, page),
             listing=shown,
             placeholder=definition.search_placeholder,
             empty_text=definition.empty_text,
@@ -182,12 +182,12 @@ class SitePages:
         edit = site_map.edit_page(self._site, visit, page, definition.table)
         may_edit = edit is not None and self._rows.may(visit.principal, definition.table, "write")
         table = self._lists.tables.by_name[definition.table]
-        return self._renderer.page(
+        return await self._renderer.page(
             visit,
             "details.html",
             title=found.heading,
             page=page,
-            text=self._renderer.text(visit, page),
+            text=await self._renderer.text(visit, page),
             details=found,
             kind=table.label,
             edit_url=self._row_url(edit, row_id) if edit is not None and may_edit else "",
@@ -233,13 +233,13 @@ class SitePages:
             visit.locales,
             site_map.details_paths(self._site, visit, page),
         )
-        return self._renderer.page(
+        return await self._renderer.page(
             visit,
             "edit.html",
             title=self._site.content(page, visit.languages).title,
             page=page,
             status=status,
-            text=self._renderer.text(visit, page),
+            text=await self._renderer.text(visit, page),
             filled=filled,
             banner=banner,
             below=below,

@@ -22,11 +22,13 @@ from forecourt.web.requests import own_origins
 
 if TYPE_CHECKING:
     from forecourt.identity.sessions import Session
+    from forecourt.pages.liquid.objects import PageScope
 
 
 @dataclass
 class Visit:
-    """One request. ``expired``: the browser sent a session that is no more. ``cookies``: Set-Cookie values to send."""
+    """One request. ``expired``: the browser sent a session that is no more. ``cookies``: Set-Cookie values to send;
+    ``texts``: what its Liquid texts share."""
 
     request: Request
     principal: Principal
@@ -39,6 +41,7 @@ class Visit:
     trouble: Refusal | None = None
     cookies: list[str] = field(default_factory=list)
     visitor_cookie: str | None = None
+    texts: PageScope | None = field(default=None, init=False)
 
     @property
     def signed_in(self) -> bool:

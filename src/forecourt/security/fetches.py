@@ -7,25 +7,37 @@ with it. Null values are left out of the rows, as in the original. Source: pages
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import unquote_plus
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.model import Entity, Model
+from forecourt.kernel.model import Entity, EntityField, Model
 from forecourt.kernel.plan import ReadPlan, SecuredPlan
 from forecourt.kernel.principal import Door, Principal
 from forecourt.odata.dialect import Dialect
 from forecourt.odata.fetchxml import cookie
+from forecourt.odata.fetchxml.filters import table
 from forecourt.odata.fetchxml.markup import SOURCE
+from forecourt.odata.fetchxml.markup import entity_of as root_of
 from forecourt.odata.fetchxml.query import ParsedFetch, Wish, plan, wish
 from forecourt.odata.fetchxml.values import Asker
 from forecourt.odata.lexer import printable
 from forecourt.odata.paging import token_of
 from forecourt.odata.path import PathKind
-from forecourt.odata.payload import Metadata, RowWriter, collection, shaped_context
-from forecourt.odata.prefer import COOKIE, MORE, TOTAL, TOTAL_EXCEEDED, Preferences, accept_json, parse_prefer
+from forecourt.odata.payload import Metadata, Row, RowWriter, collection, shaped_context
+from forecourt.odata.prefer import (
+    COOKIE,
+    FORMATTED_VALUE,
+    LOOKUP_TABLE,
+    MORE,
+    TOTAL,
+    TOTAL_EXCEEDED,
+    Preferences,
+    accept_json,
+    parse_prefer,
+)
 from forecourt.odata.request import analyse
 from forecourt.odata.scope import entity_of
 from forecourt.security.gate import Gate, Prepared, Window
@@ -35,6 +47,9 @@ from forecourt.store.database import ReadResult
 from forecourt.store.statements import ReadStatement
 
 OPTION = "fetchxml"
+
+#: Annotations that come with rows of :meth:`Fetches.page`.
+ANNOTATIONS = frozenset({FORMATTED_VALUE, LOOKUP_TABLE})
 
 #: Characters of a query, encoded (pages-and-dataverse B1.1: what a part of a batch may have).
 MAX_QUERY = 262_144
@@ -58,6 +73,23 @@ class _Kept:
 class _Options:
     text: str
     count: bool
+
+
+@dataclass(frozen=True)
+class FetchedPage:
+    """Rows of a fetch, for who asks within the product.
+
+    ``entity``: the fetch's; ``columns``: the answer's fields by name. ``rows``: values by name as the protocol shows
+    them, annotations under ``name@annotation``, nulls left out. ``cookie``: where the next page begins, '' on the last;
+    ``total``: all rows, where the fetch asks for it.
+    """
+
+    entity: str
+    columns: Mapping[str, EntityField]
+    rows: tuple[Mapping[str, object], ...]
+    number: int
+    cookie: str
+    total: int | None
 
 
 class Fetches:
@@ -97,9 +129,34 @@ class Fetches:
         wanted = parse_prefer(headers.get("prefer"), self._dialect)
         level = accept_json(headers.get("accept"))
         asked = wish(options.text, wanted.page_size)
+        prepared, result = await self._read(principal, entity, asked, options.count, wanted.beside, level)
+        answer = self._answer(prepared, result, asked, wanted, options, level, base_url(headers) + self._root)
+        applied = wanted.applied()
+        return replace(answer, headers=(*answer.headers, ("Preference-Applied", applied))) if applied else answer
+
+    async def page(self, principal: Principal, text: str) -> FetchedPage:
+        """The rows of a fetch, whichever table it names, with their annotations. Raises Refusal."""
+        asked = wish(text)
+        entity = table(self.model, root_of(asked.fetch).get("name"))
+        prepared, result = await self._read(principal, entity, asked, False, ANNOTATIONS, "minimal")
+        rows, cookie_ = self._page(prepared, result, asked)
+        kept = prepared.extra
+        return FetchedPage(
+            entity.name, kept.parsed.result.fields, tuple(kept.writer.mappings(rows)), asked.page, cookie_, result.total
+        )
+
+    async def _read(
+        self,
+        principal: Principal,
+        entity: Entity,
+        asked: Wish,
+        count: bool,
+        beside: frozenset[str],
+        level: Metadata,
+    ) -> tuple[Prepared[_Kept], ReadResult]:
+        """The rows through the gate; one more than a page has, where there are more."""
         scope = await self._gate.scope(principal, self._door)
-        beside = wanted.beside
-        shape: Hashable = ("fetch", self._door, entity.name, asked.shape, options.count, beside, level)
+        shape: Hashable = ("fetch", self._door, entity.name, asked.shape, count, beside, level)
         kept: list[ParsedFetch] = []
 
         def parse() -> ParsedFetch:
@@ -109,7 +166,7 @@ class Fetches:
 
         def make() -> ReadPlan:
             found = replace(parse().plan, beside=beside)
-            return replace(found, want="rows+count") if options.count else found
+            return replace(found, want="rows+count") if count else found
 
         def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:
             return self._kept(parse(), secured, beside, level)
@@ -118,10 +175,18 @@ class Fetches:
         parsed = known.extra.parsed if known is not None else parse()
         values = parsed.bind(asked.texts, _asker(scope, self._clock()))
         window = Window(asked.top, asked.offset)
-        prepared, result = await self._gate.read(scope, shape, make, finish, values, window, known)
-        answer = self._answer(prepared, result, asked, wanted, options, level, base_url(headers) + self._root)
-        applied = wanted.applied()
-        return replace(answer, headers=(*answer.headers, ("Preference-Applied", applied))) if applied else answer
+        return await self._gate.read(scope, shape, make, finish, values, window, known)
+
+    @staticmethod
+    def _page(prepared: Prepared[_Kept], result: ReadResult, asked: Wish) -> tuple[Sequence[Row], str]:
+        """The rows of the page, and the cookie of the next one, '' on the last."""
+        rows = result.rows
+        if asked.size is None or len(rows) <= asked.size:
+            return rows, ""
+        rows = rows[: asked.size]
+        last = [rows[-1][at] for at in prepared.extra.positions]
+        taken = (asked.position.taken if asked.position is not None else asked.offset) + len(rows)
+        return rows, cookie.make(token_of(asked.query, last, taken), asked.page)
 
     def _entity(self, raw_path: str) -> Entity:
         path = analyse(raw_path, "", self._dialect).path
@@ -152,19 +217,15 @@ class Fetches:
         level: Metadata,
         base: str,
     ) -> Answer:
-        kept, rows = prepared.extra, result.rows
-        more = asked.size is not None and len(rows) > asked.size
+        kept = prepared.extra
+        rows, next_cookie = self._page(prepared, result, asked)
         notes: dict[str, object] = {}
         if level != "none":
             notes[TOTAL] = -1 if result.total is None else result.total
             notes[TOTAL_EXCEEDED] = False
-            notes[MORE] = more
-        if more:
-            rows = rows[: asked.size]
-            if level != "none" and wanted.wants(COOKIE):
-                last = [rows[-1][at] for at in kept.positions]
-                taken = (asked.position.taken if asked.position is not None else asked.offset) + len(rows)
-                notes[COOKIE] = cookie.make(token_of(asked.query, last, taken), asked.page)
+            notes[MORE] = bool(next_cookie)
+            if next_cookie and wanted.wants(COOKIE):
+                notes[COOKIE] = next_cookie
         context = ""
         if level != "none" and self._dialect.context:
             context = shaped_context(base, kept.parsed.result)

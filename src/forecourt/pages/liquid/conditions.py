@@ -1,0 +1,101 @@
+"""``startswith`` and ``endswith`` in conditions: they are read as ``contains``, and then put right.
+
+Texts are compared with regard to case, as the original does.
+"""
+
+from __future__ import annotations
+
+from liquid import RenderContext, Token, TokenStream
+from liquid.ast import Node
+from liquid.builtin.expressions.logical import (
+    BooleanExpression,
+    ContainsExpression,
+    LogicalAndExpression,
+    LogicalNotExpression,
+    LogicalOrExpression,
+)
+from liquid.builtin.tags.if_tag import IfNode, IfTag
+from liquid.builtin.tags.unless_tag import UnlessNode, UnlessTag
+from liquid.expression import Expression
+from liquid.token import TOKEN_CONTAINS, TOKEN_WORD
+
+OPERATORS = ("startswith", "endswith")
+
+
+class Tokens(TokenStream):
+    """A stream whose expressions know the operators."""
+
+    def into_inner(self, *, tag: Token | None = None, eat: bool = True) -> TokenStream:
+        found = super().into_inner(tag=tag, eat=eat)
+        found.tokens = [
+            token._replace(kind=TOKEN_CONTAINS)
+            if index and token.kind == TOKEN_WORD and token.value in OPERATORS
+            else token
+            for index, token in enumerate(found.tokens)
+        ]
+        return found
+
+
+class AffixExpression(Expression):
+    """``left startswith right``, ``left endswith right``."""
+
+    __slots__ = ("left", "right")
+
+    def __init__(self, token: Token, left: Expression, right: Expression) -> None:
+        super().__init__(token)
+        self.left = left
+        self.right = right
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.token.value} {self.right}"
+
+    def evaluate(self, context: RenderContext) -> object:
+        return self._holds(self.left.evaluate(context), self.right.evaluate(context))
+
+    async def evaluate_async(self, context: RenderContext) -> object:
+        return self._holds(await self.left.evaluate_async(context), await self.right.evaluate_async(context))
+
+    def children(self) -> list[Expression]:
+        return [self.left, self.right]
+
+    def _holds(self, left: object, right: object) -> bool:
+        if not isinstance(left, str) or right is None:
+            return False
+        text, part = str(left), str(right)
+        return text.startswith(part) if self.token.value == "startswith" else text.endswith(part)
+
+
+def put_right(item: Expression) -> Expression:
+    """The expression with the operators that were read as ``contains``."""
+    match item:
+        case ContainsExpression() if item.token.value in OPERATORS:
+            return AffixExpression(item.token, item.left, item.right)
+        case LogicalAndExpression() | LogicalOrExpression():
+            item.left, item.right = put_right(item.left), put_right(item.right)
+        case LogicalNotExpression():
+            item.right = put_right(item.right)
+        case BooleanExpression():
+            item.expression = put_right(item.expression)
+    return item
+
+
+def _put_right(node: Node) -> Node:
+    if isinstance(node, IfNode | UnlessNode):
+        put_right(node.condition)
+        for branch in node.alternatives:
+            put_right(branch.expression)
+    return node
+
+
+class AffixIfTag(IfTag):
+    """``if`` with the operators."""
+
+    def parse(self, stream: TokenStream) -> Node:
+        return _put_right(super().parse(stream))
+
+
+class AffixUnlessTag(UnlessTag):
+    """``unless`` with the operators."""
+
+    def parse(self, stream: TokenStream) -> Node:
+        return _put_right(super().parse(stream))

@@ -1,0 +1,87 @@
+"""A text to markup: what comes out, and all that is wrong with it.
+
+A text that cannot be read at all, or that reaches a limit, shows what it had put out so far; every other error leaves
+its own place empty. Whoever shows a :class:`Fragment` decides who sees its faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from liquid.exceptions import LiquidError, StopRender
+from liquid.output import LimitedStringIO
+from markupsafe import Markup
+
+from forecourt.pages.liquid.dialect import MAX_OUTPUT, PAGE, Clock, Context, Dialect, gathering
+from forecourt.pages.liquid.faults import Fault, fault_of
+from forecourt.pages.liquid.filters import FILTERS
+from forecourt.pages.liquid.tags import TAGS
+
+#: Faults of a text that are told.
+MAX_FAULTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """Rendered markup, and what is wrong with its text: by its faults, or only that something is."""
+
+    markup: Markup = field(default_factory=Markup)
+    faults: tuple[Fault, ...] = ()
+    incomplete: bool = False
+
+    def __bool__(self) -> bool:
+        return self.incomplete or bool(self.faults) or bool(self.markup.strip())
+
+    def for_visitors(self) -> Fragment:
+        """The same without its faults; ``incomplete`` where one of them left something out that should be there."""
+        return Fragment(self.markup, (), any(not fault.unsupported for fault in self.faults))
+
+
+class Engine:
+    """Renders the texts of a site. ``templates``: sources of web templates by name."""
+
+    def __init__(self, templates: Mapping[str, str] | None = None) -> None:
+        self.dialect = Dialect(templates or {}, FILTERS, TAGS)
+        self._names = self.dialect.names
+
+    def check(self, source: str, name: str) -> tuple[Fault, ...]:
+        """What is wrong with a text, as far as reading it tells."""
+        try:
+            found = self.dialect.parsed(source, name)
+        except LiquidError as error:
+            return (fault_of(error, name, {source: name}),)
+        return tuple(fault_of(error, name, {source: name}) for error in found.errors)
+
+    async def render(self, source: str, name: str, objects: Mapping[str, object]) -> Fragment:
+        """The markup of a text. ``name`` says which text it is, for the maker; ``objects``: what it may speak of, with
+        the page under ``@page``."""
+        if not source.strip():
+            return Fragment()
+        errors: list[LiquidError] = []
+        before = gathering.set(errors)
+        buffer = LimitedStringIO(limit=MAX_OUTPUT)
+        try:
+            template = self.dialect.parsed(source, name)
+            errors.extend(template.errors)
+            known = {PAGE: Bare(), **objects}
+            context = Context(template, globals=known)
+            await template.render_with_context_async(context, buffer)
+        except StopRender:
+            pass
+        except LiquidError as error:
+            errors.append(error)
+        except (ArithmeticError, ValueError, TypeError, RecursionError, KeyError, AttributeError):
+            errors.append(LiquidError("a value does not fit its use", token=None))
+        finally:
+            gathering.reset(before)
+        names = {**self._names, source: name}
+        faults = dict.fromkeys(fault_of(error, name, names) for error in errors)
+        return Fragment(Markup(buffer.getvalue()), tuple(faults)[:MAX_FAULTS])  # noqa: S704 - values were escaped
+
+
+class Bare:
+    """What a text has where there is no page: its time alone."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()

@@ -1,0 +1,105 @@
+"""What is wrong with a Liquid text, by template, line and column.
+
+A fault speaks to the maker: it may name what the text says (a tag, a filter, a table), never a value of a row and
+nothing of the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liquid import Token
+from liquid.exceptions import (
+    ContextDepthError,
+    FilterError,
+    LiquidError,
+    LiquidSyntaxError,
+    LocalNamespaceLimitError,
+    LoopIterationLimitError,
+    OutputStreamLimitError,
+    TemplateInheritanceError,
+    TemplateNotFoundError,
+    UnknownFilterError,
+)
+
+from forecourt.kernel.errors import Refusal
+
+
+class Stop(LiquidError):
+    """A limit is reached: the text ends here."""
+
+
+class Unsupported(LiquidError):
+    """Something of the original that is not there."""
+
+
+class DataError(LiquidError):
+    """A query that is refused."""
+
+
+#: Errors after which nothing more of a text is rendered.
+LIMITS = (ContextDepthError, LocalNamespaceLimitError, LoopIterationLimitError, OutputStreamLimitError, Stop)
+
+_LIMITS = {
+    ContextDepthError: "templates include one another too deeply",
+    LocalNamespaceLimitError: "its variables hold too much",
+    LoopIterationLimitError: "its loops run too often",
+    OutputStreamLimitError: "its output is too long",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``line``, ``column``: from 1, 0 where unknown. ``unsupported``: right in the original, but not there."""
+
+    template: str
+    line: int
+    column: int
+    text: str
+    unsupported: bool = False
+
+    def __str__(self) -> str:
+        place = f":{self.line}:{self.column}" if self.line else ""
+        return f"{self.template}{place}: {self.text}"
+
+
+def fault_of(error: LiquidError, template: str, name_of: dict[str, str]) -> Fault:
+    """The fault behind an error. ``name_of``: names of templates by their sources."""
+    token = error.token
+    line, column = position(token)
+    if token is not None and token.source in name_of:
+        template = name_of[token.source]
+    return Fault(template, line, column, _text(error), isinstance(error, Unsupported))
+
+
+def position(token: Token | None) -> tuple[int, int]:
+    """Line and column of a token, from 1; (0, 0) where it stands nowhere."""
+    if token is None or token.start_index < 0:
+        return 0, 0
+    before = token.source[: token.start_index]
+    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def refused(refusal: Refusal, token: Token | None) -> DataError:
+    """A refusal of a query as an error of the text."""
+    return DataError(f"{refusal.message} {refusal.hint}".strip(), token=token)
+
+
+def _text(error: LiquidError) -> str:
+    for kind, text in _LIMITS.items():
+        if isinstance(error, kind):
+            return f"a limit is reached: {text}"
+    said = str(error.message or "")
+    if isinstance(error, Stop | Unsupported | DataError):
+        return said
+    if isinstance(error, UnknownFilterError):
+        return f"a filter is not known: {said.removeprefix('unknown filter ')}"
+    if isinstance(error, TemplateNotFoundError):
+        return f"the web template {said[:100]!r} does not exist"
+    if said.startswith("unexpected tag "):
+        return f"the tag {said.removeprefix('unexpected tag ')} is not known, or has no place here"
+    if isinstance(error, LiquidSyntaxError | TemplateInheritanceError):
+        return f"it is not written right: {said[:200]}"
+    if isinstance(error, FilterError):
+        return "a value does not fit its filter"
+    return "a value does not fit its use"

@@ -1,0 +1,205 @@
+"""``entityview`` and ``entitylist``: rows of a table by one of its views, with search, order and pages.
+
+The tag's arguments say what is asked for: ``id``, or ``logical_name`` and ``name``; ``page``, ``page_size`` (10),
+``order`` (``name ASC, createdon DESC``), ``search`` (from the beginning of the view's texts; ``*`` in front: anywhere).
+Within ``entitylist`` the list's first view and page size count where the tag says nothing. Columns and filter are the
+view's; rows and columns are those that the person may read. ``filter`` and ``metafilter`` are refused: passed over,
+they would show more than was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from forecourt.dataverse.definitions import View
+from forecourt.dataverse.rows import Query
+from forecourt.dataverse.tables import Table
+from forecourt.kernel.model import EntityField
+from forecourt.kernel.plan import OrderBy
+from forecourt.kernel.predicate import Field, Match, MatchOp, Slot, all_of, any_of
+from forecourt.kernel.types import Kind
+from forecourt.pages.liquid.faults import DataError, Unsupported
+from forecourt.pages.liquid.objects import PageScope
+from forecourt.pages.liquid.records import logical
+from forecourt.pages.liquid.values import Lookup
+from forecourt.pages.lists import view_columns, view_order
+from forecourt.pages.site import ListDefinition
+
+PAGE_SIZE = 10
+MAX_PAGE_SIZE = 250
+MAX_SEARCH = 100
+MAX_ROWS = 50_000
+
+#: Arguments that would narrow the rows in ways that are not there.
+_NARROWING = ("filter", "metafilter", "metafilters")
+
+
+class EntityList(Lookup):
+    """A list. ``definition``, ``views``: what an ``entityview`` within it takes from it."""
+
+    def __init__(self, definition: ListDefinition, table: Table, views: Sequence[tuple[View, str]]) -> None:
+        self.definition = definition
+        self.table = table
+        self.views = tuple(views)
+        super().__init__(
+            {
+                "id": str(definition.id),
+                "name": definition.name,
+                "adx_name": definition.name,
+                "entity_logical_name": table.name,
+                "entity_name": table.name,
+                "primary_key_name": table.primary_id,
+                "views": [
+                    Lookup({"id": view.id, "name": label, "display_name": label}, label) for view, label in views
+                ],
+                "page_size": definition.page_size,
+                "search_enabled": definition.search,
+                "search_placeholder": definition.search_placeholder,
+                "empty_list_text": definition.empty_text,
+                "detail_id_parameter": definition.id_parameter,
+                "id_query_string_parameter_name": definition.id_parameter,
+                "filter_enabled": False,
+                "enable_entity_permissions": True,
+            },
+            definition.name,
+        )
+
+
+def entity_list(scope: PageScope, given: Mapping[str, Any]) -> EntityList:
+    """The list that ``id``, ``name`` or ``key`` (either) names. Raises DataError where there is none."""
+    wanted = str(given.get("id") or given.get("key") or given.get("name") or "").lower()
+    for definition in scope.site.lists.values():
+        if wanted and wanted in (str(definition.id).lower(), definition.name.lower()):
+            table = scope.data.tables.by_name.get(definition.table)
+            if table is None:
+                break
+            return EntityList(definition, table, scope.lists.views(definition))
+    raise DataError(f"the list '{wanted[:100]}' does not exist", token=None)
+
+
+async def entity_view(scope: PageScope, given: Mapping[str, Any], around: EntityList | None) -> Lookup:
+    """The rows of a view. Raises DataError, Unsupported, Refusal."""
+    for name in _NARROWING:
+        if given.get(name):
+            raise Unsupported(f"'{name}' of 'entityview' is not supported. Filter with 'fetchxml'.", token=None)
+    table, view = _view(scope, given, around)
+    readable = await scope.data.readable(table.name)
+    columns = view_columns(table, view, readable)
+    order, sorts = _order(table, view, str(given.get("order") or ""), readable)
+    size = _number(given.get("page_size"), around.definition.page_size if around else PAGE_SIZE, MAX_PAGE_SIZE)
+    page = _number(given.get("page"), 1, max(1, MAX_ROWS // size))
+    where, slots = scope.data.view_filter(table, view.filter)
+    search = " ".join(str(given.get("search") or "").split())[:MAX_SEARCH]
+    texts = [column for column, _ in columns if column.kind is Kind.STRING and column.enum is None]
+    if search.strip("*") and texts:
+        kind: MatchOp = "contains" if search.startswith("*") else "startswith"
+        slot = Slot(len(slots), Kind.STRING)
+        found = [Match(kind, Field((column.name,)), slot) for column in texts]
+        where, slots = all_of(where, any_of(*found)), (*slots, search.strip("*"))
+    names = dict.fromkeys([*(column.name for column, _ in columns), table.primary_name])
+    if table.primary_name not in readable:
+        del names[table.primary_name]
+    query = Query(table.name, tuple(names), where, slots, order, size=size, skip=(page - 1) * size)
+    read = await scope.data.page(query)
+    rows, total = read if read is not None else ([], 0)
+    pages = -(-total // size)
+    return Lookup(
+        {
+            "id": view.id,
+            "name": view.name,
+            "display_name": view.name,
+            "logical_name": table.name,
+            "entity_logical_name": table.name,
+            "primary_key_logical_name": table.primary_id,
+            "columns": [_column(column, label, sorts) for column, label in columns],
+            "records": rows,
+            "total_records": total,
+            "total_pages": pages,
+            "page": page,
+            "page_size": size,
+            "pages": list(range(1, min(pages, 1_000) + 1)),
+            "first_page": 1 if pages else None,
+            "last_page": pages or None,
+            "next_page": page + 1 if page < pages else None,
+            "previous_page": page - 1 if page > 1 else None,
+            "search": search,
+            "order": str(given.get("order") or ""),
+            "entity_permission_denied": read is None,
+        },
+        view.name,
+    )
+
+
+def _view(scope: PageScope, given: Mapping[str, Any], around: EntityList | None) -> tuple[Table, View]:
+    wanted = str(given.get("id") or "").strip("{}")
+    if wanted:
+        for table in scope.data.tables.by_name.values():
+            view = next((view for view in table.views if view.id.lower() == wanted.lower()), None)
+            if view is not None:
+                return table, view
+        raise DataError(f"the view '{wanted[:100]}' does not exist", token=None)
+    named = given.get("logical_name")
+    if named is None:
+        if around is None or not around.views:
+            raise DataError("'entityview' names a view: by id, or by logical_name and name", token=None)
+        return around.table, around.views[0][0]
+    found = scope.data.tables.by_name.get(str(named).lower())
+    name = str(given.get("name") or "")
+    view = next((view for view in found.views if view.name.lower() == name.lower()), None) if found else None
+    if found is None or view is None:
+        raise DataError(f"the table '{str(named)[:100]}' has no view '{name[:100]}'", token=None)
+    return found, view
+
+
+def _order(
+    table: Table, view: View, asked: str, readable: frozenset[str]
+) -> tuple[tuple[OrderBy, ...], Mapping[str, bool]]:
+    """The order to read in, and by which columns (descending)."""
+    found: list[OrderBy] = []
+    for part in asked.split(",")[:8]:
+        words = part.split()
+        field = _field(table, words[0]) if words else None
+        if field is not None and field.name in readable and all(item.path != (field.name,) for item in found):
+            found.append(OrderBy((field.name,), len(words) > 1 and words[1].upper().startswith("DESC")))
+    order = tuple(found) or view_order(view, readable)
+    return order, {item.path[0]: item.descending for item in order}
+
+
+def _field(table: Table, name: str) -> EntityField | None:
+    lowered = name.lower()
+    return next(
+        (
+            field
+            for field in table.entity.fields.values()
+            if lowered in (field.name.lower(), logical(field.name).lower())
+        ),
+        None,
+    )
+
+
+def _column(column: EntityField, label: str, sorts: Mapping[str, bool]) -> Lookup:
+    name = logical(column.name)
+    ascending, descending = f"{name} ASC", f"{name} DESC"
+    return Lookup(
+        {
+            "logical_name": name,
+            "name": label,
+            "display_name": label,
+            "attribute_type": "Lookup" if column.targets else column.kind.value.capitalize(),
+            "sort_ascending": ascending,
+            "sort_descending": descending,
+            "sort_enabled": True,
+            "current_sort": (descending if sorts[column.name] else ascending) if column.name in sorts else None,
+            "width": None,
+        },
+        label,
+    )
+
+
+def _number(value: object, default: int, most: int) -> int:
+    try:
+        found = int(str(value))
+    except ValueError:
+        return min(default, most)
+    return min(max(found, 1), most)
