@@ -20,6 +20,7 @@ from forecourt.cli.prove import prove
 from forecourt.cli.reload import reload
 from forecourt.cli.schema import schema
 from forecourt.cli.serve import demo, serve
+from forecourt.cli.site import site
 from forecourt.cli.sync import sync
 from forecourt.cli.sync_audit import sync_audit
 from forecourt.cli.sync_verify import sync_repair, sync_resolve, sync_verify
@@ -48,7 +49,7 @@ def forecourt() -> None:
 
 COMMANDS = (
     *(demo, serve, reload, check, audit, explain, prove, init, user, log),
-    *(schema, sync, package, tables, native, bench),
+    *(schema, site, sync, package, tables, native, bench),
 )
 for command in COMMANDS:
     forecourt.add_command(command)

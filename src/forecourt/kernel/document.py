@@ -67,14 +67,31 @@ def compose(text: str, file: str) -> Document:
     """Parses YAML text. Raises DefinitionError with the line of the fault."""
     try:
         node = yaml.compose(text.removeprefix("\ufeff"), Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = (error.problem or "not valid YAML").rstrip(".")
-        raise DefinitionError(
-            file, (mark.line + 1) if mark else 1, f"not valid YAML: {problem}.", "Check indentation and quotes."
-        ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DefinitionError(file, 1, f"not valid YAML: {type(error).__name__}.") from None
+        raise _broken(error, file) from None
+    return _document(node, file)
+
+
+def compose_all(text: str, file: str) -> tuple[Document, ...]:
+    """Parses YAML text of several documents. Raises DefinitionError with the line of the fault."""
+    try:
+        nodes = list(yaml.compose_all(text.removeprefix("\ufeff"), Loader=yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _broken(error, file) from None
+    return tuple(_document(node, file) for node in nodes)
+
+
+def _broken(error: Exception, file: str) -> DefinitionError:
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return DefinitionError(file, 1, f"not valid YAML: {type(error).__name__}.")
+    mark = error.problem_mark or error.context_mark
+    problem = (error.problem or "not valid YAML").rstrip(".")
+    return DefinitionError(
+        file, (mark.line + 1) if mark else 1, f"not valid YAML: {problem}.", "Check indentation and quotes."
+    )
+
+
+def _document(node: yaml.Node | None, file: str) -> Document:
     lines: dict[Path, int] = {}
     if node is None:
         return Document(file, None, lines)

@@ -178,9 +178,8 @@ def test_broken_yaml_is_told_with_its_line(folder: Folder) -> None:
     assert "site/sitesetting.yml:" in faults(folder)
 
 
-def test_a_folder_of_the_enhanced_model_is_told_apart(tmp_path: Path) -> None:
-    (tmp_path / ".powerpages-site").mkdir()
-    with pytest.raises(DefinitionErrors, match="enhanced data model"):
+def test_a_folder_without_a_website_says_what_to_put_there(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionErrors, match=r"website\.yml:1: the file does not exist, or is empty\. Put website"):
         load_site(tmp_path)
 
 
@@ -221,7 +220,7 @@ def test_column_permissions_are_read_with_their_lines_and_roles(folder: Folder) 
         "adx_profilename": "Orders",
         "adx_tablename": "order",
         "adx_allcolumnpermissions": "746610001",
-        "adx_columnpermissionprofile_webrole": [guid("Vendors"), guid("nobody")],
+        "adx_columnpermissionprofile_webrole": [guid("Vendors")],
     }
     line = {"adx_columnpermissionprofileid": guid("profile"), "adx_columnname": "amount"}
     folder.write(f"{base}.yml", head)
@@ -231,7 +230,8 @@ def test_column_permissions_are_read_with_their_lines_and_roles(folder: Folder) 
     assert (profile.name, profile.table, profile.web_roles) == ("Orders", "order", {"Vendors"})
     assert profile.others == {ColumnRight.READ}
     assert profile.columns == {"amount": {ColumnRight.CREATE, ColumnRight.UPDATE}}
-    assert any("is no active role" in notice for notice in site.notices)
+    folder.write(f"{base}.yml", {**head, "adx_columnpermissionprofile_webrole": [guid("nobody")]})
+    assert f"'Orders' names the web role {guid('nobody')}, which does not exist." in faults(folder)
     folder.write(f"{base}.yml", {**head, "statecode": 1})
     assert load_site(folder.root).column_profiles == ()
     folder.write(f"{base}.yml", head)

@@ -5,7 +5,7 @@ Inactive rows count for nothing, and so does what hangs on them; ids of roles th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from uuid import UUID
 
 from forecourt.kernel.model import Where
@@ -18,6 +18,7 @@ from forecourt.pages.site.definitions import (
     WebsiteAccess,
     WebsiteRight,
 )
+from forecourt.pages.site.kinds import ACCESS, COLUMN, PERMISSION, PROFILE, ROLE, RULE, SETTING
 from forecourt.pages.site.record import Folder, Record
 from forecourt.pages.site.site import WebRoles
 from forecourt.security.rules import ColumnProfile, ColumnRight, Right, Scope, TablePermission
@@ -34,6 +35,9 @@ _RIGHTS = {
 #: The column with the FetchXML of access type Custom. (The name is ours: the product's is not documented.)
 FETCH = "adx_fetchxml"
 
+#: Publishing states that a page rule is for.
+_RULE_STATES = "adx_accesscontrolrule_publishingstate"
+
 #: The column that names the relationship of a scope.
 _LINKS = {
     Scope.CONTACT: "adx_contactrelationship",
@@ -43,42 +47,53 @@ _LINKS = {
 
 
 def read_roles(folder: Folder, website: UUID) -> WebRoles:
-    """``webrole.yml``: active roles of the site; a row that names another website is not one of them."""
-    return WebRoles(
-        tuple(
-            WebRole(
-                record.id("adx_webroleid"),
-                record.need("adx_name"),
-                record.flag("adx_authenticatedusersrole"),
-                record.flag("adx_anonymoususersrole"),
-            )
-            for record in folder.rows("webrole.yml")
-            if record.active and record.uuid("adx_websiteid") in (None, website)
+    """Web roles: active ones of the site; a row that names another website is not one of them."""
+    found: dict[UUID, WebRole] = {}
+    others: set[UUID] = set()
+    for record in folder.records(ROLE):
+        role_id = record.id("adx_webroleid")
+        if not record.active or record.uuid("adx_websiteid") not in (None, website):
+            others.add(role_id)
+            continue
+        if role_id in found:
+            record.fault(f"the id {role_id} is taken by the web role '{found[role_id].name}'.", "adx_webroleid")
+        found[role_id] = WebRole(
+            role_id,
+            record.need("adx_name"),
+            record.flag("adx_authenticatedusersrole"),
+            record.flag("adx_anonymoususersrole"),
         )
-    )
+    return WebRoles(tuple(found.values()), frozenset(others))
 
 
 def _names(record: Record, key: str, roles: WebRoles, notices: list[str]) -> frozenset[str]:
-    """Names of the roles that ``key`` lists. An id of no role of this site counts for nothing (A1.3, A1.6)."""
+    """Names of the roles that ``key`` lists. One that is inactive, or another site's, counts for nothing (A1.3, A1.6);
+    an id of no role at all is a fault."""
     found = set()
     for role_id in record.uuids(key):
         name = roles.name_of(role_id)
-        if name is None:
+        if name is not None:
+            found.add(name)
+        elif role_id in roles.others:
             notices.append(f"{record.where(key)}: {role_id} is no active role of this site; it grants nothing.")
         else:
-            found.add(name)
+            record.fault(
+                f"'{record.label}' names the web role {role_id}, which does not exist.",
+                key,
+                "Take the id out, or add the role.",
+            )
     return frozenset(found)
 
 
 def read_permissions(folder: Folder, roles: WebRoles, notices: list[str]) -> tuple[TablePermission, ...]:
     """``table-permissions/``: active permissions. A chain whose parent is inactive grants nothing (A1.3)."""
     found: dict[UUID, TablePermission] = {}
-    inactive: set[UUID] = set()
+    known: set[UUID] = set()
     parents: list[tuple[Record, UUID]] = []
-    for record in folder.each("table-permissions/*", [".tablepermission.yml"]):
+    for record in folder.records(PERMISSION):
         permission_id = record.id("adx_entitypermissionid")
+        known.add(permission_id)
         if not record.active:
-            inactive.add(permission_id)
             continue
         scope = record.choice("adx_scope", Scope)
         table = record.need("adx_entitylogicalname")
@@ -92,21 +107,21 @@ def read_permissions(folder: Folder, roles: WebRoles, notices: list[str]) -> tup
                 record.fault(
                     f"the permission '{name}' has access type {scope.name.title()} but no relationship.",
                     "adx_scope",
-                    f"Write {_LINKS[scope]}: and the relationship's schema name.",
+                    f"Write {record.shown(_LINKS[scope])}: and the relationship's schema name.",
                 )
         fetch = record.text(FETCH) if scope is Scope.CUSTOM else ""
         if scope is Scope.CUSTOM and not fetch:
             record.fault(
                 f"the permission '{name}' has access type Custom but no filter.",
                 "adx_scope",
-                f"Write {FETCH}: and a FetchXML query; its filter counts.",
+                f"Write {record.shown(FETCH)}: and a FetchXML query; its filter counts.",
             )
         parent = record.uuid("adx_parententitypermission") if scope is Scope.PARENT else None
         if scope is Scope.PARENT and parent is None:
             record.fault(
                 f"the permission '{name}' has access type Parent but no parent.",
                 "adx_scope",
-                "Write adx_parententitypermission: and the id of the permission above.",
+                f"Write {record.shown('adx_parententitypermission')}: and the id of the permission above.",
             )
         if scope is Scope.SELF and table != "contact":
             record.fault(
@@ -131,15 +146,17 @@ def read_permissions(folder: Folder, roles: WebRoles, notices: list[str]) -> tup
             fetch,
         )
     for record, parent in parents:
-        if parent not in found and parent not in inactive:
+        if parent not in known:
             record.fault(f"there is no permission with the id {parent}.", "adx_parententitypermission")
     return tuple(found.values())
 
 
-def read_rules(folder: Folder, roles: WebRoles, pages: Mapping[UUID, Page], notices: list[str]) -> tuple[PageRule, ...]:
-    """``webpagerule.yml``: active rules that name a page."""
+def read_rules(
+    folder: Folder, roles: WebRoles, pages: Mapping[UUID, Page], states: Container[UUID], notices: list[str]
+) -> tuple[PageRule, ...]:
+    """Page rules: active ones that name a page."""
     found = []
-    for record in folder.rows("webpagerule.yml"):
+    for record in folder.records(RULE):
         if not record.active:
             continue
         name = record.text("adx_name", "(no name)")
@@ -154,13 +171,17 @@ def read_rules(folder: Folder, roles: WebRoles, pages: Mapping[UUID, Page], noti
         if right is None or scope is None:
             continue
         names = _names(record, "adx_webpageaccesscontrolrule_webrole", roles, notices)
-        states = frozenset(record.uuids("adx_accesscontrolrule_publishingstate"))
-        found.append(PageRule(name, page, right, scope, names, record.where(), states))
+        limits = frozenset(record.uuids(_RULE_STATES))
+        for state in limits:
+            if state not in states:
+                what = f"the page rule '{name}' names the publishing state {state}, which does not exist."
+                record.fault(what, _RULE_STATES)
+        found.append(PageRule(name, page, right, scope, names, record.where(), limits))
     return tuple(found)
 
 
 def read_website_access(folder: Folder, roles: WebRoles, notices: list[str]) -> tuple[WebsiteAccess, ...]:
-    """``websiteaccess.yml``: active website access permissions (A1.7)."""
+    """Website access: active website access permissions (A1.7)."""
     return tuple(
         WebsiteAccess(
             record.text("adx_name", "(no name)"),
@@ -168,7 +189,7 @@ def read_website_access(folder: Folder, roles: WebRoles, notices: list[str]) -> 
             _names(record, "adx_websiteaccess_webrole", roles, notices),
             record.where(),
         )
-        for record in folder.rows("websiteaccess.yml")
+        for record in folder.records(ACCESS)
         if record.active
     )
 
@@ -176,14 +197,16 @@ def read_website_access(folder: Folder, roles: WebRoles, notices: list[str]) -> 
 def read_column_profiles(folder: Folder, roles: WebRoles, notices: list[str]) -> tuple[ColumnProfile, ...]:
     """``column-permission-profiles/``: active profiles, with the lines that lie beside each (A1.5)."""
     lines: dict[UUID, dict[str, frozenset[ColumnRight]]] = {}
-    for record in folder.each("column-permission-profiles/**/*", [".columnpermissionprofile.columnpermission.yml"]):
-        profile, column = record.uuid("adx_columnpermissionprofileid"), record.need("adx_columnname")
+    profiles = list(folder.records(PROFILE))
+    known = {record.uuid(PROFILE.id) for record in profiles}
+    for record in folder.records(COLUMN):
+        profile, column = record.refer(PROFILE.id, known, "profile"), record.need("adx_columnname")
         if record.active and profile is not None and column:
             rights = frozenset(record.choices("adx_permissions", ColumnRight))
             columns = lines.setdefault(profile, {})
             columns[column] = columns.get(column, frozenset()) | rights
     found = []
-    for record in folder.each("column-permission-profiles/**/*", [".columnpermissionprofile.yml"]):
+    for record in profiles:
         if not record.active:
             continue
         table = record.need("adx_tablename")
@@ -201,10 +224,10 @@ def read_column_profiles(folder: Folder, roles: WebRoles, notices: list[str]) ->
 
 
 def read_settings(folder: Folder) -> tuple[Mapping[str, str], Mapping[str, Record]]:
-    """``sitesetting.yml``: values of the active settings, and the row of each, by name in lower case."""
+    """Site settings: values of the active ones, and the row of each, by name in lower case."""
     values: dict[str, str] = {}
     records: dict[str, Record] = {}
-    for record in folder.rows("sitesetting.yml"):
+    for record in folder.records(SETTING):
         name = record.text("adx_name")
         if name and record.active:
             values[name] = record.text("adx_value")

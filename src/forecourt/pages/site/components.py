@@ -1,4 +1,4 @@
-"""Lists and basic forms of a site, from their files.
+"""Lists, basic forms and multistep forms of a site, from their files.
 
 Both hold JSON beside their columns, which exports fold into YAML with doubled blank lines; it is read leniently,
 because what it decides here (labels of views, the page behind a row, the label of a button) has a default.
@@ -11,7 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from forecourt.pages.site.definitions import FormDefinition, FormMode, FormSource, ListDefinition, ListView
+from forecourt.pages.site.definitions import (
+    FormDefinition,
+    FormMode,
+    FormSource,
+    FormStep,
+    ListDefinition,
+    ListView,
+    MultistepForm,
+    StepKind,
+)
+from forecourt.pages.site.kinds import FORM, LIST, MULTISTEP, STEP
 from forecourt.pages.site.record import Folder, Record
 
 #: The largest page of a list: more rows cost the reader more than they give.
@@ -46,8 +56,10 @@ def _switched_off(record: Record, what: str, notices: list[str]) -> None:
 def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefinition]:
     """``lists/``: ``adx_view`` holds the ids of views, ``adx_views`` their labels."""
     found: dict[UUID, ListDefinition] = {}
-    for record in folder.each("lists/**/*", [".list.yml"]):
+    for record in folder.records(LIST):
         list_id = record.id("adx_entitylistid")
+        if list_id in found:
+            record.fault(f"the id {list_id} is taken by the list '{found[list_id].name}'.", "adx_entitylistid")
         _switched_off(record, "list", notices)
         table = record.need("adx_entityname")
         metadata = _json(record, "adx_views")
@@ -111,8 +123,10 @@ def _details(settings: object) -> UUID | None:
 def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefinition]:
     """``basic-forms/``."""
     found: dict[UUID, FormDefinition] = {}
-    for record in folder.each("basic-forms/**/*", [".basicform.yml"]):
+    for record in folder.records(FORM):
         form_id = record.id("adx_entityformid")
+        if form_id in found:
+            record.fault(f"the id {form_id} is taken by the form '{found[form_id].name}'.", "adx_entityformid")
         _switched_off(record, "form", notices)
         mode = record.choice("adx_mode", FormMode)
         source = record.choice("adx_entitysourcetype", FormSource, FormSource.QUERY_STRING)
@@ -143,3 +157,39 @@ def _submit_label(settings: object) -> str:
         if isinstance(action, dict) and action.get("Type") == "SubmitAction":
             return _label(action.get("ButtonLabel"))
     return ""
+
+
+def read_multistep(folder: Folder) -> Mapping[UUID, MultistepForm]:
+    """``advanced-forms/`` with their steps. A step that leads to one that does not exist is a fault."""
+    forms = list(folder.records(MULTISTEP))
+    known = {record.id(MULTISTEP.id) for record in forms}
+    records = list(folder.records(STEP))
+    every = {record.id(STEP.id) for record in records}
+    steps: dict[UUID, dict[UUID, FormStep]] = {}
+    for record in records:
+        owner = record.refer("adx_webform", known, "multistep form")
+        kind = record.choice("adx_type", StepKind)
+        leads = [record.refer(key, every, "step") for key in ("adx_nextstep", "adx_conditiondefaultnextstep")]
+        if owner is None or kind is None:
+            continue
+        step = FormStep(
+            id=record.id(STEP.id),
+            name=record.need("adx_name"),
+            kind=kind,
+            next=leads[0],
+            otherwise=leads[1],
+            table=record.text("adx_targetentitylogicalname"),
+            form=record.text("adx_formname"),
+            mode=record.choice("adx_mode", FormMode) if record.text("adx_mode") else None,
+            columns=record.columns,
+            where=record.where(),
+        )
+        steps.setdefault(owner, {})[step.id] = step
+    found = {}
+    for record in forms:
+        form_id = record.id(MULTISTEP.id)
+        own = steps.get(form_id, {})
+        start = record.refer("adx_startstep", own, "step")
+        name = record.need("adx_name")
+        found[form_id] = MultistepForm(form_id, name, start, own, record.columns, record.where())
+    return found

@@ -5,50 +5,32 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from forecourt.pages.site.definitions import (
     Disposition,
     FormDefinition,
     ListDefinition,
+    MultistepForm,
     Page,
     PageContent,
+    PageTemplate,
     WebFile,
     WebLink,
 )
+from forecourt.pages.site.kinds import LINK, LINK_SET, MARKER, PAGE, SNIPPET, WEB_FILE
+from forecourt.pages.site.languages import Languages
 from forecourt.pages.site.record import Folder, Record
+from forecourt.pages.site.tree import MAX_CONTENT
 
-#: ``<Name>.<language>.webpage.yml``: the language code in a file's name.
-_CODE = re.compile(r"\.([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)\.(?:webpage|weblinkset|contentsnippet)\b")
-
-
-def _language(record: Record, default: str) -> str:
-    """The language of a file: from its name, or from the folder it lies in."""
-    found = _CODE.search(record.file.name)
-    return found.group(1) if found else default
+#: What no part of an address may hold: it would lead elsewhere, or split a header.
+_UNFIT = re.compile(r"[\x00-\x1f\x7f\\]|(^|/)\.\.?(/|$)")
 
 
-def read_languages(folder: Folder) -> Mapping[UUID, str]:
-    """``websitelanguage.yml``: language codes by id, where the name of the row is one."""
-    found = {}
-    for record in folder.rows("websitelanguage.yml"):
-        language_id = record.uuid("adx_websitelanguageid")
-        code = record.text("adx_languagecode")
-        if language_id and re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", code):
-            found[language_id] = code
-    return found
-
-
-def _visible_states(folder: Folder) -> Mapping[UUID, bool]:
-    return {
-        record.id("adx_publishingstateid"): record.flag("adx_isvisible")
-        for record in folder.rows("publishingstate.yml")
-    }
-
-
-def _is_content(record: Record) -> bool:
-    return record.file.parent.name == "content-pages" or bool(record.text("adx_rootwebpageid"))
+def is_content(record: Record) -> bool:
+    """Whether a web page's row is a content page: what a page says in one language."""
+    return "content-pages" in record.place.parts or bool(record.text("adx_rootwebpageid"))
 
 
 def _side(record: Record, name: str) -> str:
@@ -56,28 +38,46 @@ def _side(record: Record, name: str) -> str:
     return record.beside(f".{name}.html") or record.text(f"adx_{name}")
 
 
-def read_pages(
-    folder: Folder,
-    language: str,
-    lists: Mapping[UUID, ListDefinition],
-    forms: Mapping[UUID, FormDefinition],
-    notices: list[str],
-) -> Mapping[UUID, Page]:
+def _partial(record: Record) -> str:
+    """The row's part of an address. One that leads out of its place is a fault."""
+    value = record.text("adx_partialurl")
+    if _UNFIT.search(value):
+        record.fault(
+            f"'{record.shown('adx_partialurl')}' is {value!r}, which leads out of its place.",
+            "adx_partialurl",
+            "Write letters, digits, '-' and '_'.",
+        )
+        return ""
+    return value
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What pages refer to, by id. ``states``: whether a publishing state is served."""
+
+    states: Mapping[UUID, bool]
+    templates: Mapping[UUID, PageTemplate]
+    lists: Mapping[UUID, ListDefinition]
+    forms: Mapping[UUID, FormDefinition]
+    multistep: Mapping[UUID, MultistepForm]
+
+
+def read_pages(folder: Folder, languages: Languages, parts: Parts, notices: list[str]) -> Mapping[UUID, Page]:
     """``web-pages/``: the tree of root pages, each with what its content pages say."""
-    states = _visible_states(folder)
-    records = list(folder.each("web-pages/**/*", [".webpage.yml"]))
+    records = list(folder.records(PAGE))
     pages: dict[UUID, Page] = {}
     owner: dict[UUID, Record] = {}
     for record in records:
-        if _is_content(record):
+        if is_content(record):
             continue
-        page = _page(record, language, states)
+        page = _page(record, languages.default, parts)
         if page.id in pages:
             record.fault(f"the id {page.id} is taken by the page '{pages[page.id].name}'.", "adx_webpageid")
         pages[page.id] = page
         owner[page.id] = record
     for record in records:
-        if _is_content(record):
+        if is_content(record):
+            record.refer("adx_publishingstateid", parts.states, "publishing state")
             root = record.uuid("adx_rootwebpageid")
             if root is None or root not in pages:
                 record.fault(
@@ -86,14 +86,14 @@ def read_pages(
                     "Write adx_rootwebpageid: and the id of the page.",
                 )
                 continue
-            pages[root] = _with_content(pages[root], record, language)
+            pages[root] = _with_content(pages[root], record, languages)
     pages = _with_paths(pages, owner)
     taken: dict[str, Page] = {}
     for page in pages.values():
         record = owner[page.id]
-        if page.list is not None and page.list not in lists:
+        if page.list is not None and page.list not in parts.lists:
             record.fault(f"the page '{page.name}' names the list {page.list}, which does not exist.", "adx_entitylist")
-        if page.form is not None and page.form not in forms:
+        if page.form is not None and page.form not in parts.forms:
             record.fault(f"the page '{page.name}' names the form {page.form}, which does not exist.", "adx_entityform")
         if page.path.lower() in taken:
             record.fault(
@@ -101,39 +101,44 @@ def read_pages(
                 "adx_partialurl",
             )
         taken[page.path.lower()] = page
-        for key in ("adx_webform",):
-            if record.text(key):
-                notices.append(
-                    f"{record.where(key)}: the page '{page.name}' holds a multistep form, which is not shown."
-                )
+        if page.multistep is not None and page.multistep not in parts.multistep:
+            record.fault(
+                f"the page '{page.name}' names the multistep form {page.multistep}, which does not exist.",
+                "adx_webform",
+            )
+        elif page.multistep is not None:
+            place = record.where("adx_webform")
+            notices.append(f"{place}: the page '{page.name}' holds a multistep form, which is not shown.")
     return pages
 
 
-def _page(record: Record, language: str, states: Mapping[UUID, bool]) -> Page:
-    state = record.uuid("adx_publishingstateid")
+def _page(record: Record, language: str, parts: Parts) -> Page:
+    state = record.refer("adx_publishingstateid", parts.states, "publishing state")
     name = record.need("adx_name")
     content = PageContent(record.text("adx_title") or name, _side(record, "copy"), _side(record, "summary"))
     return Page(
         id=record.id("adx_webpageid"),
         name=name,
-        path=record.text("adx_partialurl"),
+        path=_partial(record),
         contents={language: content},
         parent=record.uuid("adx_parentpageid"),
         list=record.uuid("adx_entitylist"),
         form=record.uuid("adx_entityform"),
         order=record.number("adx_displayorder"),
         active=record.active,
-        visible=states.get(state, True) if state else True,
+        visible=parts.states[state] if state else True,
         in_sitemap=not record.flag("adx_hiddenfromsitemap"),
         columns=record.columns,
         where=record.where(),
         state=state,
+        template=record.refer("adx_pagetemplateid", parts.templates, "page template"),
+        multistep=record.uuid("adx_webform"),
     )
 
 
-def _with_content(page: Page, record: Record, language: str) -> Page:
+def _with_content(page: Page, record: Record, languages: Languages) -> Page:
     """The page with what one content page says; its list and form count where the root page names none."""
-    code = _language(record, language)
+    code = languages.of(record)
     base = page.contents.get(code) or PageContent(page.name)
     content = PageContent(
         record.text("adx_title") or base.title,
@@ -145,6 +150,7 @@ def _with_content(page: Page, record: Record, language: str) -> Page:
         contents={**page.contents, code: content},
         list=page.list or record.uuid("adx_entitylist"),
         form=page.form or record.uuid("adx_entityform"),
+        multistep=page.multistep or record.uuid("adx_webform"),
     )
 
 
@@ -183,7 +189,7 @@ def _with_paths(pages: Mapping[UUID, Page], owner: Mapping[UUID, Record]) -> dic
 def read_markers(folder: Folder, pages: Mapping[UUID, Page]) -> Mapping[str, UUID]:
     """``sitemarker.yml``."""
     found = {}
-    for record in folder.rows("sitemarker.yml"):
+    for record in folder.records(MARKER):
         page = record.uuid("adx_pageid")
         if page is not None and record.active:
             if page not in pages:
@@ -193,64 +199,85 @@ def read_markers(folder: Folder, pages: Mapping[UUID, Page]) -> Mapping[str, UUI
 
 
 def read_links(
-    folder: Folder, language: str, pages: Mapping[UUID, Page], notices: list[str]
+    folder: Folder, languages: Languages, pages: Mapping[UUID, Page]
 ) -> Mapping[str, Mapping[str, tuple[WebLink, ...]]]:
-    """``weblink-sets/``: top-level links of each set, by language, then the set's name."""
-    sets: dict[UUID, tuple[str, str]] = {}
-    for record in folder.each("weblink-sets/**/*", [".weblinkset.yml"]):
-        if record.active:
-            sets[record.id("adx_weblinksetid")] = (_language(record, language), record.need("adx_name"))
-    links: dict[UUID, list[WebLink]] = {}
-    for record in folder.each("weblink-sets/**/*", [".weblinkset.weblink.yml"]):
-        owner = record.uuid("adx_weblinksetid")
-        page = record.uuid("adx_pageid")
-        if owner is None or not record.active or record.text("adx_parentweblinkid"):
-            continue
-        if page is not None and page not in pages:
-            notices.append(f"{record.where('adx_pageid')}: the link names a page that does not exist; it is left out.")
-            continue
-        links.setdefault(owner, []).append(
-            WebLink(
-                record.need("adx_name"),
-                page,
-                record.text("adx_externalurl"),
-                record.number("adx_displayorder"),
-                record.flag("adx_openinnewwindow"),
-                not record.flag("adx_disablepagevalidation"),
-            )
-        )
+    """``weblink-sets/``: the links of each set with those beneath them, by language, then the set's name."""
+    sets = {record.id(LINK_SET.id): record for record in folder.records(LINK_SET)}
+    records = {record.id(LINK.id): record for record in folder.records(LINK)}
+    beneath: dict[UUID, list[UUID]] = {}
+    for link_id, record in records.items():
+        owner = record.refer(LINK.owned_by, sets, "web link set")
+        record.refer("adx_pageid", pages, "page")
+        parent = record.refer("adx_parentweblinkid", records, "web link")
+        above = parent or owner
+        if above is not None and record.active:
+            beneath.setdefault(above, []).append(link_id)
+    for link_id, record in records.items():
+        if _in_circle(link_id, records):
+            record.fault(f"the web link '{record.label}' lies beneath itself.", "adx_parentweblinkid")
+            beneath.pop(link_id, None)
+
+    def links(above: UUID) -> tuple[WebLink, ...]:
+        found = [_link(records[link_id], links(link_id)) for link_id in beneath.get(above, ())]
+        return tuple(sorted(found, key=lambda link: link.order))
+
     found: dict[str, dict[str, tuple[WebLink, ...]]] = {}
-    for set_id, (code, name) in sets.items():
-        found.setdefault(code, {})[name] = tuple(sorted(links.get(set_id, ()), key=lambda link: link.order))
+    for set_id, record in sets.items():
+        if record.active:
+            found.setdefault(languages.of(record), {})[record.need("adx_name")] = links(set_id)
     return found
 
 
-def read_snippets(folder: Folder, language: str) -> Mapping[str, Mapping[str, str]]:
+def _in_circle(link_id: UUID, records: Mapping[UUID, Record]) -> bool:
+    seen: set[UUID] = set()
+    at: UUID | None = link_id
+    while at is not None and at in records and at not in seen:
+        seen.add(at)
+        at = records[at].uuid("adx_parentweblinkid")
+    return at in seen
+
+
+def _link(record: Record, beneath: tuple[WebLink, ...]) -> WebLink:
+    return WebLink(
+        record.need("adx_name"),
+        record.uuid("adx_pageid"),
+        record.text("adx_externalurl"),
+        record.number("adx_displayorder"),
+        record.flag("adx_openinnewwindow"),
+        not record.flag("adx_disablepagevalidation"),
+        beneath,
+    )
+
+
+def read_snippets(folder: Folder, languages: Languages) -> Mapping[str, Mapping[str, str]]:
     """``content-snippets/``: texts by language, then name."""
     found: dict[str, dict[str, str]] = {}
-    for record in folder.each("content-snippets/**/*", [".contentsnippet.yml"]):
+    for record in folder.records(SNIPPET):
         if record.active:
             text = record.beside(".value.html") or record.text("adx_value")
-            found.setdefault(_language(record, language), {})[record.need("adx_name")] = text
+            found.setdefault(languages.of(record), {})[record.need("adx_name")] = text
     return found
 
 
 def read_files(folder: Folder, pages: Mapping[UUID, Page], notices: list[str]) -> Mapping[str, WebFile]:
     """``web-files/``: by URL path in lower case. A file's content lies beside its row."""
     found: dict[str, WebFile] = {}
-    for record in folder.each("web-files/**/*", [".webfile.yml"]):
-        parent = record.uuid("adx_parentpageid")
-        partial = record.need("adx_partialurl").strip("/")
+    for record in folder.records(WEB_FILE):
+        parent = record.refer("adx_parentpageid", pages, "page")
+        record.need("adx_partialurl")
+        partial = _partial(record).strip("/")
         if not record.active or not partial:
             continue
-        if parent is None or parent not in pages:
-            notices.append(
-                f"{record.where('adx_parentpageid')}: the file '{partial}' lies under no page; it is not served."
-            )
+        if parent is None:
+            if not record.text("adx_parentpageid"):
+                notices.append(f"{record.where()}: the file '{partial}' lies under no page; it is not served.")
             continue
-        content = record.file.parent / record.file.name.removesuffix(".webfile.yml")
-        if not content.is_file():
+        content = record.content
+        if content is None:
             notices.append(f"{record.where()}: the content of the file '{partial}' is missing; it is not served.")
+            continue
+        if content.size > MAX_CONTENT:
+            record.fault(f"the file '{partial}' has {content.size} bytes; at most {MAX_CONTENT} are served.")
             continue
         guessed = mimetypes.guess_type(partial)[0] or "application/octet-stream"
         disposition = record.choice("adx_contentdisposition", Disposition, Disposition.INLINE)
@@ -260,7 +287,7 @@ def read_files(folder: Folder, pages: Mapping[UUID, Page], notices: list[str]) -
             record.text("adx_name") or partial,
             path,
             parent,
-            content,
+            content.path,
             record.text("mimetype") or guessed,
             disposition is Disposition.ATTACHMENT,
             record.where(),

@@ -1,7 +1,7 @@
 """Records of a site, one per kind of row of the portal's data model (pages-and-dataverse A4, A5.2).
 
-Numbers of choices are the data model's own. ``columns`` of a record holds the file's raw values, those that nothing
-here reads included, as text: templates may show them.
+Numbers of choices are the data model's own. ``columns`` of a record holds the file's raw values by the standard
+model's keys, those that nothing here reads included, as text: templates may show them.
 """
 
 from __future__ import annotations
@@ -59,6 +59,71 @@ class Disposition(IntEnum):
     ATTACHMENT = 756150001
 
 
+class TemplateKind(IntEnum):
+    """What a page template stands on."""
+
+    REWRITE = 756150000
+    WEB_TEMPLATE = 756150001
+
+
+class StepKind(IntEnum):
+    """What a step of a multistep form does (A4.4)."""
+
+    CONDITION = 100000000
+    LOAD_FORM = 100000001
+    LOAD_TAB = 100000002
+    REDIRECT = 100000003
+    LOAD_USER_CONTROL = 100000004
+
+
+@dataclass(frozen=True, slots=True)
+class WebsiteLanguage:
+    """A language of the site. ``code``: as ``en-US``, '' where nothing says it."""
+
+    id: UUID
+    code: str
+    name: str = ""
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class WebTemplate:
+    """A web template: ``source`` is Liquid, included by ``name`` without regard to case."""
+
+    id: UUID
+    name: str
+    source: str
+    media_type: str = "text/html"
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class PageTemplate:
+    """How pages are laid out. ``header_and_footer``: whether the website's stand around it; without them the page has
+    the web template's media type."""
+
+    id: UUID
+    name: str
+    kind: TemplateKind
+    web_template: UUID | None = None
+    rewrite: str = ""
+    header_and_footer: bool = True
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """A redirect of ``inbound`` to the first that is given: ``url``, ``page``, the page of the marker ``marker``."""
+
+    name: str
+    inbound: str
+    url: str = ""
+    page: UUID | None = None
+    marker: str = ""
+    status: int = 302
+    where: Where = NOWHERE
+
+
 @dataclass(frozen=True, slots=True)
 class WebRole:
     """``authenticated``/``anonymous``: everybody who is signed in, or is not, holds the role."""
@@ -99,6 +164,8 @@ class Page:
     columns: Mapping[str, str] = field(default_factory=dict)
     where: Where = NOWHERE
     state: UUID | None = None
+    template: UUID | None = None
+    multistep: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +238,37 @@ class FormDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class FormStep:
+    """A step of a multistep form. ``next``: the step after it; ``otherwise``: after a condition that does not hold."""
+
+    id: UUID
+    name: str
+    kind: StepKind
+    next: UUID | None = None
+    otherwise: UUID | None = None
+    table: str = ""
+    form: str = ""
+    mode: FormMode | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class MultistepForm:
+    """A multistep form (``adx_webform``). ``steps``: by id."""
+
+    id: UUID
+    name: str
+    start: UUID | None
+    steps: Mapping[UUID, FormStep]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
 class WebLink:
-    """A link of a link set, to a page of the site or to an address. ``validate``: only for who may read the page."""
+    """A link of a link set, to a page of the site or to an address. ``validate``: only for who may read the page.
+    ``links``: those beneath it."""
 
     name: str
     page: UUID | None = None
@@ -180,6 +276,7 @@ class WebLink:
     order: int = 0
     new_window: bool = False
     validate: bool = True
+    links: tuple[WebLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

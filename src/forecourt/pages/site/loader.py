@@ -1,7 +1,8 @@
-"""Reads a site from the folder that ``pac pages download`` writes (standard data model, pages-and-dataverse A5.2).
+"""Reads a site from the folder that ``pac pages download`` writes, in either data model (A5.2, A5.3).
 
 All faults are found before any is raised. What is missing in the folder is missing in the site: a site without pages
-is refused, everything else may be absent.
+is refused, everything else may be absent. Two layers: ``record`` gives rows of both models alike, the readers make
+the site's definitions of them.
 """
 
 from __future__ import annotations
@@ -19,79 +20,64 @@ from forecourt.pages.site.access import (
     web_api_columns,
 )
 from forecourt.pages.site.access_checks import findings
-from forecourt.pages.site.components import read_forms, read_lists
+from forecourt.pages.site.components import read_forms, read_lists, read_multistep
 from forecourt.pages.site.content import (
+    Parts,
     read_files,
-    read_languages,
     read_links,
     read_markers,
     read_pages,
     read_snippets,
 )
+from forecourt.pages.site.languages import read_languages
 from forecourt.pages.site.record import Folder
 from forecourt.pages.site.site import Site
-
-#: What the site's default language is when nothing says so (LCID of ``adx_website_language`` -> code).
-LANGUAGES = {
-    1025: "ar-SA",
-    1029: "cs-CZ",
-    1030: "da-DK",
-    1031: "de-DE",
-    1033: "en-US",
-    1035: "fi-FI",
-    1036: "fr-FR",
-    1040: "it-IT",
-    1041: "ja-JP",
-    1043: "nl-NL",
-    1044: "nb-NO",
-    1045: "pl-PL",
-    1046: "pt-BR",
-    1053: "sv-SE",
-    1055: "tr-TR",
-    2052: "zh-CN",
-    2057: "en-GB",
-    2070: "pt-PT",
-    3082: "es-ES",
-}
+from forecourt.pages.site.templates import read_page_templates, read_redirects, read_states, read_web_templates
 
 
 def load_site(root: Path) -> Site:
-    """The site in ``root``. Raises DefinitionErrors with every fault that was found."""
-    folder = Folder(root)
-    shown = str(root.name)
+    """The site in ``root``, or in its ``.powerpages-site``. Raises DefinitionErrors with every fault that was found."""
     if not root.is_dir():
-        raise DefinitionErrors((DefinitionError(shown, 1, "the site's folder does not exist."),))
-    if not (root / "website.yml").is_file():
-        hint = "Put website.yml there, with adx_websiteid and adx_name."
-        if (root / ".powerpages-site").is_dir():
-            hint = "The folder holds the enhanced data model (.powerpages-site); download it with --modelVersion 1."
-        raise DefinitionErrors((DefinitionError(f"{shown}/website.yml", 1, "the file does not exist.", hint),))
-    notices: list[str] = []
-    website = next(folder.rows("website.yml"), None)
+        raise DefinitionErrors((DefinitionError(root.name, 1, "the site's folder does not exist."),))
+    return read_site(Folder(root))
+
+
+def read_site(folder: Folder) -> Site:
+    """The site of a folder. Raises DefinitionErrors with every fault that was found."""
+    shown = folder.base.name
+    website = folder.website
     if website is None:
-        raise DefinitionErrors(tuple(folder.faults) or (DefinitionError(f"{shown}/website.yml", 1, "it is empty."),))
+        hint = "Put website.yml there, with adx_websiteid and adx_name (id and name in the enhanced data model)."
+        faults = tuple(folder.faults) or (
+            DefinitionError(f"{shown}/website.yml", 1, "the file does not exist, or is empty.", hint),
+        )
+        raise DefinitionErrors(faults)
+    notices: list[str] = []
     site_id = website.id("adx_websiteid")
     name = website.need("adx_name")
-    default = website.uuid("adx_defaultlanguage")
-    codes = read_languages(folder)
-    language = codes.get(default, "") if default else ""
-    language = language or LANGUAGES.get(website.number("adx_website_language", 1033), "en-US")
-
+    languages = read_languages(folder, website)
+    templates = read_web_templates(folder)
+    page_templates = read_page_templates(folder, templates)
     roles = read_roles(folder, site_id)
     settings, setting_records = read_settings(folder)
     columns = web_api_columns(settings, setting_records)
     permissions = read_permissions(folder, roles, notices)
     profiles = read_column_profiles(folder, roles, notices)
     access = read_website_access(folder, roles, notices)
-    lists = read_lists(folder, notices)
-    forms = read_forms(folder, notices)
-    pages = read_pages(folder, language, lists, forms, notices)
-    rules = read_rules(folder, roles, pages, notices)
+    parts = Parts(
+        read_states(folder), page_templates, read_lists(folder, notices), read_forms(folder, notices),
+        read_multistep(folder),
+    )  # fmt: skip
+    pages = read_pages(folder, languages, parts, notices)
+    rules = read_rules(folder, roles, pages, parts.states, notices)
     markers = read_markers(folder, pages)
-    links = read_links(folder, language, pages, notices)
-    snippets = read_snippets(folder, language)
+    redirects = read_redirects(folder, pages)
+    links = read_links(folder, languages, pages)
+    snippets = read_snippets(folder, languages)
     files = read_files(folder, pages, notices)
-    for definition in lists.values():
+    header = website.refer("adx_headerwebtemplateid", templates, "web template")
+    footer = website.refer("adx_footerwebtemplateid", templates, "web template")
+    for definition in parts.lists.values():
         if definition.details is not None and definition.details not in pages:
             folder.faults.append(
                 DefinitionError(
@@ -107,11 +93,11 @@ def load_site(root: Path) -> Site:
             )
         )
     if folder.faults:
-        raise DefinitionErrors(tuple(folder.faults))
+        raise DefinitionErrors(tuple({str(fault): fault for fault in folder.faults}.values()))
     return Site(
         id=site_id,
         name=name,
-        language=language,
+        language=languages.default,
         pages=pages,
         web_roles=roles,
         rules=rules,
@@ -119,8 +105,8 @@ def load_site(root: Path) -> Site:
         web_api_columns=columns,
         settings=settings,
         markers=markers,
-        lists=lists,
-        forms=forms,
+        lists=parts.lists,
+        forms=parts.forms,
         links=links,
         snippets=snippets,
         files=files,
@@ -128,4 +114,11 @@ def load_site(root: Path) -> Site:
         column_profiles=profiles,
         website_access=access,
         findings=tuple(findings(pages, rules, access, roles)),
+        languages=languages.known,
+        web_templates=templates,
+        page_templates=page_templates,
+        header=header,
+        footer=footer,
+        redirects=redirects,
+        multistep_forms=parts.multistep,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,19 +12,22 @@ from forecourt.kernel.errors import DefinitionError
 from forecourt.pages.site.definitions import (
     FormDefinition,
     ListDefinition,
+    MultistepForm,
     Page,
     PageContent,
     PageRule,
+    PageTemplate,
+    Redirect,
     WebFile,
     WebLink,
     WebRole,
     WebsiteAccess,
+    WebsiteLanguage,
     WebsiteRight,
+    WebTemplate,
 )
+from forecourt.pages.site.secrets import speaks_of_secret
 from forecourt.security.rules import ColumnProfile, TablePermission
-
-#: Settings that hold secrets: never shown by a template (pages-and-dataverse C1).
-_SECRET = re.compile(r"(secret|password|passphrase|privatekey|private_key|connectionstring|/key$|smtp|storage)", re.I)
 
 HOME = "/"
 
@@ -34,9 +36,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class WebRoles:
-    """The site's roles."""
+    """The site's roles. ``others``: ids of roles that are inactive or another site's."""
 
     roles: tuple[WebRole, ...] = ()
+    others: frozenset[UUID] = frozenset()
 
     @cached_property
     def _names(self) -> Mapping[UUID, str]:
@@ -65,8 +68,8 @@ class WebRoles:
 class Site:
     """``language``: code of the default language. ``snippets``, ``links``: by language code, then name.
 
-    ``notices``: what is odd in the files but harmless, as ``file:line: text``; ``findings``: rules that cannot mean
-    what their author meant.
+    ``header``, ``footer``: ids of web templates. ``notices``: what is odd in the files but harmless, as
+    ``file:line: text``; ``findings``: rules that cannot mean what their author meant.
     """
 
     id: UUID
@@ -88,6 +91,13 @@ class Site:
     column_profiles: tuple[ColumnProfile, ...] = ()
     website_access: tuple[WebsiteAccess, ...] = ()
     findings: tuple[DefinitionError, ...] = ()
+    languages: Mapping[UUID, WebsiteLanguage] = field(default_factory=dict)
+    web_templates: Mapping[UUID, WebTemplate] = field(default_factory=dict)
+    page_templates: Mapping[UUID, PageTemplate] = field(default_factory=dict)
+    header: UUID | None = None
+    footer: UUID | None = None
+    redirects: tuple[Redirect, ...] = ()
+    multistep_forms: Mapping[UUID, MultistepForm] = field(default_factory=dict)
 
     def may(self, right: WebsiteRight, roles: Collection[str]) -> bool:
         """Whether a website access permission of one of the web roles ``roles`` gives the right (A1.7)."""
@@ -102,6 +112,14 @@ class Site:
         """The page at a URL path; case and a missing closing '/' do not matter."""
         key = path.lower()
         return self.by_path.get(key if key.endswith("/") else key + "/")
+
+    def web_template(self, name: str) -> WebTemplate | None:
+        """The web template of that name, whatever its case."""
+        return self._templates.get(name.lower())
+
+    @cached_property
+    def _templates(self) -> Mapping[str, WebTemplate]:
+        return {template.name.lower(): template for template in self.web_templates.values()}
 
     def file_at(self, path: str) -> WebFile | None:
         return self.files.get(path.lower())
@@ -175,7 +193,7 @@ class Site:
     @cached_property
     def open_settings(self) -> Mapping[str, str]:
         """The settings that a template may read: all whose name does not speak of a secret."""
-        return {name: value for name, value in self.settings.items() if not _SECRET.search(name)}
+        return {name: value for name, value in self.settings.items() if not speaks_of_secret(name)}
 
     def content(self, page: Page, languages: Iterable[str] = ()) -> PageContent:
         """What the page says in the first of ``languages`` that it has, else in the site's, else in any."""
