@@ -50,6 +50,21 @@ class Settings:
         default="", metadata={"help": "File of the certificates that a NATS server's TLS is checked against."}
     )
 
+    smtp_host: str = field(
+        default="",
+        metadata={"help": "Mail server for confirmations and new passwords; without one nobody registers or resets."},
+    )
+    smtp_port: int = field(default=587, metadata={"help": "Port of the mail server."})
+    smtp_security: str = field(
+        default="starttls", metadata={"help": "How mail is encrypted on its way to the server: starttls, tls, none."}
+    )
+    smtp_user: str = field(default="", metadata={"help": "User name at the mail server."})
+    smtp_password: str = field(default="", repr=False, metadata={"help": "Password at the mail server."})
+    smtp_from: str = field(default="", metadata={"help": "Address that mail is sent from."})
+    smtp_authority: str = field(
+        default="", metadata={"help": "File of the certificates that the mail server's TLS is checked against."}
+    )
+
     package_limit: int = field(default=256, metadata={"help": "MB that a data package may have."})
 
     @property

@@ -10,9 +10,10 @@ from pathlib import Path
 import asyncpg
 
 from forecourt.app import Databases, prepare
+from forecourt.settings import Settings
 from forecourt.store.database import Database
 from forecourt.store.embedded import EmbeddedServer
-from support.server import Installation, cloned, ensure_template, installed
+from support.server import SETTINGS, Installation, cloned, ensure_template, installed
 
 ROOT = Path(__file__).parent / "small_erp"
 TEMPLATE = "small_erp_template"
@@ -33,12 +34,14 @@ async def _load(address: str) -> None:
 
 
 @asynccontextmanager
-async def small_erp(server: EmbeddedServer, root: Path = ROOT) -> AsyncIterator[Installation]:
+async def small_erp(
+    server: EmbeddedServer, root: Path = ROOT, settings: Settings = SETTINGS
+) -> AsyncIterator[Installation]:
     """The solution (or a changed copy of it) over a database of its own, empty."""
     await ensure_template(server, TEMPLATE, _load)
     async with cloned(server, TEMPLATE) as address:
         os.environ["SMALL_ERP"] = address
-        async with installed(root, address) as site:
+        async with installed(root, address, settings=settings) as site:
             yield site
 
 

@@ -18,8 +18,9 @@ import yaml
 
 from forecourt.identity.passwords import generate_password
 from forecourt.security.rules import ColumnRight, Scope
+from forecourt.settings import Settings
 from forecourt.store.embedded import EmbeddedServer
-from support.server import Installation, Person
+from support.server import SETTINGS, Installation, Person
 from support.small_erp import ROOT, small_erp
 
 ROLES = ("Members", "Managers", "Restricted", "Anonymous Users", "Authenticated Users")
@@ -129,6 +130,7 @@ class SmallSite:
     access: Sequence[Mapping[str, Any]] = ()
     files: Sequence[tuple[str, str]] = ()
     web_api: Mapping[str, str] = field(default_factory=lambda: WEB_API)
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, root: Path) -> None:
         """The site as ``pac pages download`` writes it."""
@@ -152,6 +154,10 @@ class SmallSite:
             {"adx_sitesettingid": id_of("setting", name), "adx_name": name, "adx_value": value}
             for table, columns in self.web_api.items()
             for name, value in ((f"Webapi/{table}/enabled", "true"), (f"Webapi/{table}/fields", columns))
+        ]
+        settings += [
+            {"adx_sitesettingid": id_of("setting", name), "adx_name": name, "adx_value": value}
+            for name, value in self.settings.items()
         ]
         put(root / "sitesetting.yml", settings)
         for permission in self.permissions:
@@ -322,7 +328,9 @@ class SmallPortal:
 
 
 @asynccontextmanager
-async def small_portal(server: EmbeddedServer, folder: Path, site: SmallSite) -> AsyncIterator[SmallPortal]:
-    async with small_erp(server, solution(folder, site)) as installation:
+async def small_portal(
+    server: EmbeddedServer, folder: Path, site: SmallSite, settings: Settings = SETTINGS
+) -> AsyncIterator[SmallPortal]:
+    async with small_erp(server, solution(folder, site), settings) as installation:
         yield SmallPortal(installation)
         assert not installation.faults

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from forecourt.app.databases import PREPARING, Databases, base_currency, connect, prepare, read_table_files
 from forecourt.app.definitions import Definitions, load_definitions, read_header
+from forecourt.app.entry import entry_of, post_of
 from forecourt.dataverse.cascades import Cascades
 from forecourt.dataverse.organization import Enlisting
 from forecourt.dataverse.pipeline import Pipeline
@@ -25,8 +26,11 @@ from forecourt.identity.bearer import Bearer
 from forecourt.identity.clock import utc_now
 from forecourt.identity.contacts import Contacts
 from forecourt.identity.endpoint import TokenEndpoint
+from forecourt.identity.entry import entry_rules
 from forecourt.identity.fetch import fetch
 from forecourt.identity.issuers import Issuers
+from forecourt.identity.links import Links
+from forecourt.identity.mail import Smtp
 from forecourt.identity.owners import Owners
 from forecourt.identity.passwords import Passwords
 from forecourt.identity.people import People
@@ -115,6 +119,8 @@ class Forecourt:
     applications: Applications
     sessions: Sessions
     throttle: Throttle
+    links: Links
+    post: Smtp | None
     tokens: Tokens
     bearer: Bearer
     token_endpoint: TokenEndpoint
@@ -196,7 +202,11 @@ async def build(
     store = databases.dataverse
     passwords = Passwords()
     throttle = Throttle(store, utc_now)
-    accounts = Accounts(store, utc_now, observer, passwords, throttle)
+    setting = found.site.setting if found.site is not None else (lambda name: "")
+    entry = entry_rules(setting)
+    accounts = Accounts(
+        store, utc_now, observer, passwords, throttle, policy=entry.policy, failures=entry.failures, lock=entry.lock
+    )
     applications = Applications(store, utc_now, observer, passwords, throttle)
     sessions = Sessions(store, utc_now)
     tokens = Tokens(store, utc_now, base_url=settings.origin, tenant=header.tenant)
@@ -212,6 +222,8 @@ async def build(
         observer,
         step,
     )
+    links = Links(store, utc_now)
+    post = post_of(settings, observer)
     portal = None
     if found.site is not None:
         portal = Portal(
@@ -223,6 +235,9 @@ async def build(
             principals=principals,
             requests=PortalRequests(dataverse_gate),
             fetches=Fetches(dataverse_gate, PORTAL, Door.PORTAL, ""),
+            entry=entry_of(
+                entry, found.site, header.title or found.site.name, settings, store, accounts, links, post, observer
+            ),
             options=PortalOptions(title=header.title, secure=settings.secure_cookies),
             observer=observer,
         )
@@ -262,6 +277,8 @@ async def build(
         applications=applications,
         sessions=sessions,
         throttle=throttle,
+        links=links,
+        post=post,
         tokens=tokens,
         bearer=Bearer(tokens, Issuers(header.issuers, fetch, utc_now), principals),
         token_endpoint=TokenEndpoint(tokens, accounts, applications, utc_now, password_grant=settings.password_grant),

@@ -30,6 +30,8 @@ async def background(forecourt: Forecourt) -> AsyncIterator[None]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if forecourt.post is not None:
+                await forecourt.post.close()
             await forecourt.security_log.flush()
 
 
@@ -41,6 +43,7 @@ async def _upkeep(forecourt: Forecourt) -> None:
             await forecourt.tokens.refresh()
             await forecourt.sessions.purge()
             await forecourt.throttle.purge()
+            await forecourt.links.purge()
             await forecourt.packages.purge()
         except (Refusal, Unavailable) as error:
             forecourt.observer(Fault("upkeep", error))

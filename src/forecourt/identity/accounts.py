@@ -54,14 +54,16 @@ where id = $1 and enabled and security_stamp = $4
 returning *
 """
 
-_CREATE: Final = """
+#: $1 name, $2 contact, $3 operations user, $4 hash, $5 now. No row where the name or the contact has an account.
+CREATE: Final = """
 insert into forecourt.credential (username, contact_id, operations_user, password_hash, created_at)
 values ($1, $2, $3, $4, $5)
 on conflict do nothing
 returning *
 """
 
-_RENEW: Final = """
+#: $1 account, $2 hash. Ends its sessions and links, lifts its lock.
+RENEW: Final = """
 update forecourt.credential
 set password_hash = $2, security_stamp = gen_random_uuid(), failed_count = 0, locked_until = null
 where id = $1
@@ -205,11 +207,9 @@ class Accounts:
             raise Refusal(
                 "FC1003", "The user name cannot be used.", hint="Use 1 to 256 visible characters.", source="username"
             )
-        self._policy.require(password, name)
-        with self._passwords.seat():
-            hashed = await self._passwords.hash(password)
+        hashed = await self.hashed(password, name)
         rows = await self._database.system(
-            SystemPlan("create an account", _CREATE, (name, contact_id, operations_user, hashed, self._clock()))
+            SystemPlan("create an account", CREATE, (name, contact_id, operations_user, hashed, self._clock()))
         )
         if not rows:
             raise Refusal("FC4091", "This user name, or this contact, already has an account.", source="username")
@@ -226,13 +226,17 @@ class Accounts:
 
     async def set_password(self, credential_id: UUID, new: str) -> Credential:
         """A new password, given by an administrator or after a proof. Ends all sessions, lifts a lock."""
-        self._policy.require(new)
-        with self._passwords.seat():
-            hashed = await self._passwords.hash(new)
-        rows = await self._database.system(SystemPlan("set a password", _RENEW, (credential_id, hashed)))
+        hashed = await self.hashed(new)
+        rows = await self._database.system(SystemPlan("set a password", RENEW, (credential_id, hashed)))
         if not rows:
             raise not_found("The account")
         return credential_of(rows[0])
+
+    async def hashed(self, password: str, username: str = "") -> str:
+        """The hash of a new password. Raises Refusal FC1003 unless the policy allows it."""
+        self._policy.require(password, username)
+        with self._passwords.seat():
+            return await self._passwords.hash(password)
 
     async def disable(self, credential_id: UUID) -> None:
         """Nobody signs in to it any more, and its sessions end."""

@@ -1,8 +1,8 @@
 """Tables of identity, in schema ``forecourt`` of the Dataverse database: forward-only migration scripts.
 
 Nothing here can be used as it is read: passwords and client secrets are argon2id hashes, a session is the hash of its
-cookie. The exception are the signing keys of tokens, which a server must be able to use: who reads
-``forecourt.signing_key`` can sign as anybody, so no role but the server's own is granted the schema.
+cookie, a link the hash of its code. The exception are the signing keys of tokens, which a server must be able to use:
+who reads ``forecourt.signing_key`` can sign as anybody, so no role but the server's own is granted the schema.
 
 Usernames are unique without regard to case. A credential belongs to a contact or to an operations user, never both.
 """
@@ -72,8 +72,26 @@ create table forecourt.application (
 );
 """
 
+_LINKS = """
+create table forecourt.link (
+    code_hash       bytea primary key,
+    purpose         text not null,
+    email           text not null,
+    credential_id   uuid references forecourt.credential (id) on delete cascade,
+    security_stamp  uuid,
+    invitation_id   uuid,
+    created_at      timestamptz not null,
+    expires_at      timestamptz not null
+);
+create index link_credential on forecourt.link (credential_id);
+create index link_expiry on forecourt.link (expires_at);
+comment on table forecourt.link is
+    'Links that were sent by mail, by the hash of their code; purpose nobody: one that was never sent.';
+"""
+
 #: For ``store/migrate.py``: (name, SQL), in order.
 SCRIPTS: Final[tuple[tuple[str, str], ...]] = (
     ("identity-0001-people", _PEOPLE),
     ("identity-0002-tokens", _TOKENS),
+    ("identity-0003-links", _LINKS),
 )

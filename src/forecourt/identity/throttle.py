@@ -29,16 +29,32 @@ _REFUND: Final = "delete from forecourt.sign_in_failure where id = $1"
 _PURGE: Final = "delete from forecourt.sign_in_failure where at <= $1"
 
 
+#: No throttle looks back further.
+LONGEST_WINDOW: Final = dt.timedelta(days=1)
+
+
 class Throttle:
-    """Counts failures by address in the database, hence across processes."""
+    """Counts failures by address in the database, hence across processes. ``name``: throttles of different names do not
+    count each other's; ``refusal``: what is said to an address that has used up its attempts."""
 
     def __init__(
-        self, database: Database, clock: Clock, *, limit: int = 30, window: dt.timedelta = dt.timedelta(minutes=3)
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        limit: int = 30,
+        window: dt.timedelta = dt.timedelta(minutes=3),
+        name: str = "",
+        refusal: str = "Too many failed sign-ins from this address.",
     ) -> None:
+        if window > LONGEST_WINDOW:
+            raise ValueError("a window is a day at most")
         self._database = database
         self._clock = clock
         self._limit = limit
         self._window = window
+        self._prefix = f"{name} " if name else ""
+        self._refusal = refusal
         self._turns = tuple(asyncio.Lock() for _ in range(256))
 
     async def charge(self, address: str) -> int:
@@ -47,7 +63,7 @@ class Throttle:
         Raises Refusal FC2004 (429 with Retry-After) when the address has used up its failures.
         """
         now = self._clock()
-        group = address_group(address)
+        group = self._prefix + address_group(address)
         turn = self._turns[hash(group) % len(self._turns)]
         async with turn, self._database.transaction("count sign-in attempts of an address") as tx:
             await tx.execute(_LOCK, group)
@@ -59,7 +75,7 @@ class Throttle:
         wait = max(1, int((row["first"] + self._window - now).total_seconds()) + 1)
         raise Refusal(
             "FC2004",
-            "Too many failed sign-ins from this address.",
+            self._refusal,
             hint="Wait some minutes and try again.",
             headers=(("Retry-After", str(wait)),),
         )
@@ -70,7 +86,7 @@ class Throttle:
 
     async def purge(self) -> None:
         """Drops what no longer counts; for a timer."""
-        oldest = self._clock() - self._window
+        oldest = self._clock() - LONGEST_WINDOW
         await self._database.system(SystemPlan("purge sign-in failures", _PURGE, (oldest,)))
 
 

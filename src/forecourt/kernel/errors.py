@@ -33,6 +33,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC2003": (400, "The token request is not valid."),
     "FC2004": (429, "Too many failed sign-ins; the account or address is locked for a while."),
     "FC2005": (403, "The anti-forgery token is missing or does not match."),
+    "FC2006": (410, "The link has expired or has been used."),
     "FC3001": (403, "The identity has no right to this table or operation."),
     "FC3002": (403, "The contact is not mapped to an operations user."),
     "FC3003": (403, "The mapped operations user may not be used from a portal."),

@@ -23,11 +23,14 @@ from forecourt.identity import csrf
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.kernel.principal import Door
+from forecourt.pages.account.forms import AccountForms
+from forecourt.pages.account.recovering import Recovering
+from forecourt.pages.account.registering import Registering
 from forecourt.pages.details import Forms
 from forecourt.pages.error_pages import ErrorPages
 from forecourt.pages.lists import Lists
 from forecourt.pages.options import PortalOptions
-from forecourt.pages.ports import Accounts, DataverseRequests, Fetching, Principals, Sessions
+from forecourt.pages.ports import Accounts, DataverseRequests, Entry, Fetching, Principals, Sessions
 from forecourt.pages.render import Renderer, finish
 from forecourt.pages.sign_in import SignIn
 from forecourt.pages.site import Site
@@ -61,6 +64,7 @@ class Portal:
         principals: Principals,
         requests: DataverseRequests,
         fetches: Fetching,
+        entry: Entry | None = None,
         options: PortalOptions | None = None,
         observer: Observer = nobody,
     ) -> None:
@@ -75,7 +79,11 @@ class Portal:
         pages = SitePages(site, lists, Forms(tables, rows, filters), rows, renderer, observer)
         self._pages = pages
         self._errors = ErrorPages(site, renderer)
-        self._sign_in = SignIn(accounts, sessions, principals, pages, renderer)
+        entry = entry or Entry()
+        self._sign_in = SignIn(accounts, sessions, principals, pages, renderer, entry)
+        account_forms = AccountForms(sessions, renderer)
+        self._registering = Registering(entry.registration, account_forms)
+        self._recovering = Recovering(entry.recovery, account_forms)
         self._api = PortalApi(requests, site)
         self._app: ASGIApp = Starlette(routes=self._routes())
 
@@ -88,12 +96,22 @@ class Portal:
             Route("/_layout/tokenhtml", self._handle(self._token)),
             Route("/_api/{path:path}", self._handle(self._api.answer), methods=every),
         ]
-        for path in ("/SignIn", "/signin"):
-            routes.append(Route(path, self._handle(self._show_sign_in), methods=both))
-        for path in ("/Account/Login/LogOff", "/account/login/logoff"):
-            routes.append(Route(path, self._handle(self._sign_in.sign_out), methods=both))
+        for path, handler in self._built_in().items():
+            for spelling in (path, path.lower()):
+                routes.append(Route(spelling, self._handle(handler), methods=both))
         routes.append(Route("/{path:path}", self._handle(self._site_page), methods=every))
         return routes
+
+    def _built_in(self) -> Mapping[str, Handler]:
+        """Pages that every site has (A3.2)."""
+        return {
+            "/SignIn": self._show_sign_in,
+            "/Account/Login/LogOff": self._sign_in.sign_out,
+            "/Account/Login/Register": self._registering.register,
+            "/Account/Login/ConfirmEmail": self._registering.confirm,
+            "/Account/Login/ForgotPassword": self._recovering.forgot,
+            "/Account/Login/ResetPassword": self._recovering.reset,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

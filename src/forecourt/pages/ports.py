@@ -6,6 +6,7 @@ Rows come through :class:`forecourt.dataverse.rows.Rows`. The classes of ``ident
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from forecourt.dataverse.tables import Table
@@ -14,6 +15,8 @@ from forecourt.kernel.principal import Door, Principal
 
 if TYPE_CHECKING:
     from forecourt.identity.accounts import Credential
+    from forecourt.identity.links import Link
+    from forecourt.identity.registration import Applicant
     from forecourt.identity.sessions import Session
     from forecourt.security.fetches import FetchedPage
 
@@ -48,6 +51,48 @@ class Accounts(Protocol):
     async def sign_in(self, username: str, password: str, address: str) -> Credential:
         """The account behind a name and a password. Raises Refusal FC2001, or FC2004 (too many failures)."""
         ...
+
+
+class Registration(Protocol):
+    """Open registration by e-mail. ``identity.registration.Registration``."""
+
+    async def ask(self, email: str, address: str) -> None:
+        """Sends a mail; the answer is the same whoever that is. Raises Refusal FC1003, FC2004."""
+        ...
+
+    async def peek(self, code: str) -> Link:
+        """The registration that a link leads to. Raises Refusal FC2006."""
+        ...
+
+    async def complete(self, code: str, applicant: Applicant, password: str) -> Credential:
+        """Makes the contact and its account. Raises Refusal FC2006, FC1003."""
+        ...
+
+
+class Recovery(Protocol):
+    """Forgotten passwords. ``identity.recovery.Recovery``."""
+
+    async def ask(self, email: str, address: str) -> None:
+        """Sends a link where an account has this address. Raises Refusal FC1003, FC2004."""
+        ...
+
+    async def peek(self, code: str) -> Link:
+        """The account that a link leads to. Raises Refusal FC2006."""
+        ...
+
+    async def complete(self, code: str, password: str) -> Credential:
+        """Sets the password. Raises Refusal FC2006, FC1003."""
+        ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The ways in beside a password that is known; None for one that is closed."""
+
+    local: bool = True
+    remember: bool = True
+    registration: Registration | None = None
+    recovery: Recovery | None = None
 
 
 class Principals(Protocol):

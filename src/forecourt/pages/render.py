@@ -33,6 +33,8 @@ NOTICES = {
     "saved": "Your changes are saved.",
     "unchanged": "You changed nothing, so nothing was saved.",
     "signed-out": "You are signed out.",
+    "registered": "Welcome. Your account is made, and you are signed in.",
+    "password-set": "Your new password is set. Sign in with it.",
 }
 
 

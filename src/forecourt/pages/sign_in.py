@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from forecourt.identity import csrf
 from forecourt.identity import sessions as session_cookies
 from forecourt.kernel.errors import Refusal
-from forecourt.pages.ports import Accounts, Principals, Sessions
+from forecourt.pages.ports import Accounts, Entry, Principals, Sessions
 from forecourt.pages.render import Renderer, finish
 from forecourt.pages.site_pages import SitePages
 from forecourt.pages.visit import Visit
@@ -32,13 +32,20 @@ class SignIn:
     """``/SignIn`` and ``/Account/Login/LogOff``."""
 
     def __init__(
-        self, accounts: Accounts, sessions: Sessions, principals: Principals, pages: SitePages, renderer: Renderer
+        self,
+        accounts: Accounts,
+        sessions: Sessions,
+        principals: Principals,
+        pages: SitePages,
+        renderer: Renderer,
+        entry: Entry,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._principals = principals
         self._pages = pages
         self._renderer = renderer
+        self._entry = entry
 
     async def show(
         self,
@@ -63,6 +70,7 @@ class SignIn:
             error=error,
             expired=expired,
             replay=dict(replay or {}),
+            entry=self._entry,
         )
 
     async def get(self, visit: Visit) -> Response:
@@ -83,6 +91,8 @@ class SignIn:
 
     async def post(self, visit: Visit) -> Response:
         """Proves the password and starts a session; the old one of this browser ends."""
+        if not self._entry.local:
+            raise Refusal("FC4042", "Nobody signs in with a password here.")
         posted = await read_form(visit.request)
         replay = {name.removeprefix(REPLAY): text for name, text in posted.items() if name.startswith(REPLAY)}
         username, wanted = posted.get("username", ""), _destination(posted.get(RETURN))
@@ -109,7 +119,7 @@ class SignIn:
         session = await self._sessions.start(
             credential,
             previous=request.cookies.get(session_cookies.COOKIE),
-            persistent=posted.get("remember") == "1",
+            persistent=self._entry.remember and posted.get("remember") == "1",
             user_agent=request.headers.get("user-agent", ""),
         )
         visit.cookies[:] = [session_cookies.set_cookie(session, secure=visit.options.secure)]

@@ -1,0 +1,48 @@
+"""The ways into a portal, put together: the post, the letters, and what the site's settings open."""
+
+from __future__ import annotations
+
+from forecourt.identity.accounts import Accounts
+from forecourt.identity.clock import utc_now
+from forecourt.identity.entry import EntryRules
+from forecourt.identity.letters import Letters
+from forecourt.identity.links import Links
+from forecourt.identity.mail import Smtp, server_of
+from forecourt.identity.recovery import Recovery
+from forecourt.identity.registration import MailLimits, Registration
+from forecourt.kernel.observe import Observer
+from forecourt.pages.ports import Entry
+from forecourt.pages.site.site import Site
+from forecourt.settings import Settings
+from forecourt.store.database import Database
+
+
+def post_of(settings: Settings, observer: Observer) -> Smtp | None:
+    """The post to the mail server that the settings name. Raises MailError."""
+    given = settings
+    if not given.smtp_host:
+        return None
+    credentials = (given.smtp_user, given.smtp_password, given.smtp_from, given.smtp_authority)
+    server = server_of(given.smtp_host, given.smtp_port, given.smtp_security, *credentials)
+    return Smtp(server, observer)
+
+
+def entry_of(
+    rules: EntryRules,
+    site: Site,
+    title: str,
+    settings: Settings,
+    store: Database,
+    accounts: Accounts,
+    links: Links,
+    post: Smtp | None,
+    observer: Observer,
+) -> Entry:
+    """The ways into a portal; those that need mail are closed without a mail server."""
+    if post is None:
+        return Entry(rules.local, rules.remember)
+    letters = Letters(title, settings.origin, site.setting("Support/Contact") or f"your contact at {title}")
+    limits = MailLimits(store, utc_now)
+    registration = Registration(store, utc_now, observer, accounts, links, limits, letters, post)
+    recovery = Recovery(store, observer, accounts, links, limits, letters, post)
+    return Entry(rules.local, rules.remember, registration if rules.open else None, recovery if rules.reset else None)
