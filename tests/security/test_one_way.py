@@ -49,6 +49,7 @@ SYSTEM = {
     "store/seals.py",
     "store/security_log.py",
     "store/servers.py",
+    "store/submissions.py",
     "store/sync/bulk.py",
     "store/sync/contests.py",
     "store/sync/ends.py",

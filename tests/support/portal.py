@@ -58,6 +58,7 @@ class MemoryRows:
         self.refused: set[str] = set()
         self.denied: set[str] = set()
         self.closed: dict[tuple[str, str], frozenset[str]] = {}
+        self.marks: dict[bytes, UUID] = {}
         self.fails: Exception | None = None
         self.refuses: Refusal | None = None
 
@@ -102,6 +103,32 @@ class MemoryRows:
         if version is not None and version != found.version:
             raise Refusal("FC4121", "The row has been changed by somebody else since it was read.")
         self.put(table, row_id, dict(changes))
+
+    async def create(
+        self,
+        principal: Principal,
+        table: str,
+        values: Mapping[str, object],
+        mark: bytes = b"",
+        door: Door = Door.PORTAL,
+    ) -> UUID:
+        self._check(table)
+        if self.refuses is not None:
+            raise self.refuses
+        made = self.marks.get(mark) if mark else None
+        if made is None:
+            made = self.marks[mark] = row_id(table, 10_000 + len(self.rows.setdefault(table, [])))
+            self.rows[table].append(Row(made, dict(values), "1"))
+        return made
+
+    async def delete(
+        self, principal: Principal, table: str, row_id: UUID, version: str | None = None, door: Door = Door.PORTAL
+    ) -> None:
+        self._check(table)
+        found = await self.row(principal, table, row_id, ())
+        if version is not None and version != found.version:
+            raise Refusal("FC4121", "The row has been changed by somebody else since it was read.")
+        self.rows[table].remove(found)
 
     def put(self, table: str, row_id: UUID, changes: Mapping[str, Any]) -> None:
         """Somebody changes a row."""

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from forecourt.identity.passwords import generate_password
+from forecourt.identity.principals import PORTAL_USER
 from forecourt.security.rules import ColumnRight, Scope
 from forecourt.settings import Settings
 from forecourt.store.embedded import EmbeddedServer
@@ -44,6 +45,21 @@ forms:
   - name: Thing
     sections:
       - {label: Thing, columns: [cts_name, cts_memo, cts_whole]}
+  - name: New thing
+    sections:
+      - {label: Thing, columns: [cts_name, cts_memo, cts_code, cts_number]}
+      - label: Numbers
+        columns: [cts_whole, cts_big, cts_decimal, cts_double, cts_money]
+      - label: Times
+        columns: [cts_date, cts_moment, cts_day, cts_clock]
+      - {label: Choices, columns: [cts_choice, cts_yesno, cts_parent, cts_buyer, cts_unique]}
+"""
+
+ORDER = """
+forms:
+  - name: Order
+    sections:
+      - {label: Order, columns: [mserp_dataareaid, mserp_account, mserp_quantity, mserp_price, mserp_trace]}
 """
 
 
@@ -111,7 +127,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Content:
-    """A page of the site. ``shows``: ``list`` or ``form`` of things."""
+    """A page of the site. ``shows``: ``list`` of things, ``form`` of a thing, ``new`` to make one."""
 
     name: str
     parent: str = "Home"
@@ -129,6 +145,7 @@ class SmallSite:
     pages: Sequence[Content] = ()
     access: Sequence[Mapping[str, Any]] = ()
     files: Sequence[tuple[str, str]] = ()
+    new_form: Mapping[str, Any] = field(default_factory=dict)
     web_api: Mapping[str, str] = field(default_factory=lambda: WEB_API)
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -207,6 +224,16 @@ class SmallSite:
             "adx_entitypermissionsenabled": False,
         }
         put(root / "basic-forms" / "thing" / "Thing.basicform.yml", form)
+        new = {
+            "adx_entityformid": id_of("form", "new"),
+            "adx_name": "New thing",
+            "adx_entityname": "cts_thing",
+            "adx_formname": "New thing",
+            "adx_mode": 100000000,
+            "adx_entitypermissionsenabled": True,
+            **self.new_form,
+        }
+        put(root / "basic-forms" / "new" / "New.basicform.yml", new)
 
     def _profile(self, folder: Path, profile: Profile) -> None:
         letters = {"c": ColumnRight.CREATE, "r": ColumnRight.READ, "u": ColumnRight.UPDATE}
@@ -245,6 +272,8 @@ class SmallSite:
             row["adx_entitylist"] = id_of("list", "things")
         if page.shows == "form":
             row["adx_entityform"] = id_of("form", "thing")
+        if page.shows == "new":
+            row["adx_entityform"] = id_of("form", "new")
         if page.copy:
             row["adx_copy"] = page.copy
         put(folder / f"{page.name}.webpage.yml", row)
@@ -261,6 +290,13 @@ def solution(folder: Path, site: SmallSite) -> Path:
     shutil.copytree(ROOT, root)
     thing = root / "dataverse" / "tables" / "cts_thing.yaml"
     thing.write_text(thing.read_text("utf-8") + VIEWS, "utf-8")
+    order = root / "dataverse" / "tables" / "small_order.yaml"
+    order.write_text(order.read_text("utf-8") + ORDER, "utf-8")
+    roles = root / "operations" / "roles.yaml"
+    text = roles.read_text("utf-8").replace("roles:\n  Clerk:", f"roles:\n  {PORTAL_USER}: {{}}\n  Clerk:")
+    for user in ("Clerk", "Reader"):
+        text = text.replace(f"roles: [{user}]", f"roles: [{user}, {PORTAL_USER}]")
+    roles.write_text(text, "utf-8")
     site.write(root / "site")
     return root
 

@@ -74,6 +74,7 @@ from forecourt.store.catalog import Catalog, Table, read_catalog
 from forecourt.store.recovery import in_doubt
 from forecourt.store.seals import Seals
 from forecourt.store.security_log import SecurityLog
+from forecourt.store.submissions import Submissions
 from forecourt.store.sync.bulk import Bulk
 from forecourt.store.sync.ends import Ends
 from forecourt.store.sync.journal import Journal
@@ -194,7 +195,7 @@ async def build(
         behind=operations_gate,
         stamp=Stamps(found.dataverse.statuses),
     )
-    rows = TableRows(found.tables, dataverse_gate, rules)
+    rows = TableRows(found.tables, dataverse_gate, rules, Submissions(databases.dataverse))
     copies = await _dual_write(
         found, databases, coordinator, operations_gate, dataverse_gate, (catalog, native), observer, step
     )

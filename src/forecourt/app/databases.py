@@ -26,6 +26,7 @@ from forecourt.store.migrate import migrate
 from forecourt.store.seals import SCRIPTS as SEALS
 from forecourt.store.security_log import SCRIPTS as SECURITY_LOG
 from forecourt.store.servers import SCRIPTS as SERVERS
+from forecourt.store.submissions import SCRIPTS as SUBMISSIONS
 from forecourt.store.watched import SCRIPTS as WATCH
 from forecourt.store.watched import watch
 from forecourt.store.work import SCRIPTS as DECISIONS
@@ -85,7 +86,9 @@ def _start(data: Path) -> EmbeddedServer:
 async def prepare(root: Path, databases: Databases) -> None:
     """Brings Forecourt's own schema and the native Dataverse tables up to date."""
     logs = (*SECURITY_LOG, *SEALS, *WATCH)
-    await migrate(databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG, *PACKAGES, *logs, *SERVERS))
+    await migrate(
+        databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG, *PACKAGES, *logs, *SERVERS, *SUBMISSIONS)
+    )
     header, files = read_header(root), read_table_files(root)
     await bring_up(databases.dataverse, files, base_currency(header))
     async with databases.dataverse.transaction("bring the Dataverse tables up to date") as tx:

@@ -1,4 +1,4 @@
-"""Rows of Dataverse tables for a person: pages, single rows, updates. The portal's only way to data.
+"""Rows of Dataverse tables for a person: pages, single rows, creates, updates, deletes. The portal's only way to data.
 
 Every call carries the asking Principal and the Door it came through and goes through the security gate; values are
 as Dataverse shows them (choice numbers, GUIDs as text, null for an empty date).
@@ -80,8 +80,25 @@ class Rows(Protocol):
         """Changes columns of one row; ``changes`` are Dataverse values (choice numbers, dates, text, None)."""
         ...
 
+    async def create(
+        self,
+        principal: Principal,
+        table: str,
+        values: Mapping[str, object],
+        mark: bytes = b"",
+        door: Door = Door.PORTAL,
+    ) -> UUID:
+        """Makes a row and gives its id. A second call with the same ``mark`` gives the id of the first one's row."""
+        ...
+
+    async def delete(
+        self, principal: Principal, table: str, row_id: UUID, version: str | None = None, door: Door = Door.PORTAL
+    ) -> None:
+        """Deletes one row."""
+        ...
+
     async def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
-        """The columns of a table that are open to the person for a right (``read``, ``write``)."""
+        """The columns of a table that are open to the person for a right (``read``, ``write``, ``create``)."""
         ...
 
     def hidden(self, principal: Principal, table: str) -> frozenset[str]:
@@ -89,5 +106,6 @@ class Rows(Protocol):
         ...
 
     def may(self, principal: Principal, table: str, right: str) -> bool:
-        """Whether any rule grants the right (``read``, ``write``) on the table at all: to show or hide controls."""
+        """Whether any rule grants the right (``read``, ``write``, ``create``, ``delete``) on the table at all: to show
+        or hide controls."""
         ...

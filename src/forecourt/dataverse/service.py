@@ -33,7 +33,10 @@ from forecourt.security.columns import permitted
 from forecourt.security.gate import Gate, Window
 from forecourt.security.permissions import nodes
 from forecourt.security.rules import Operation, Right, Rules
+from forecourt.security.scope import Scope
 from forecourt.store.statements import ReadStatement
+from forecourt.store.submissions import Submissions
+from forecourt.store.work import Work
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,9 @@ class _Kept:
 class TableRows:
     """Answers the portal's questions for rows."""
 
-    def __init__(self, tables: Tables, gate: Gate, rules: Rules) -> None:
+    def __init__(self, tables: Tables, gate: Gate, rules: Rules, submissions: Submissions) -> None:
         self.tables = tables
+        self._submissions = submissions
         self._gate = gate
         self._rules = rules
 
@@ -148,15 +152,51 @@ class TableRows:
     ) -> None:
         """Changes columns of one row; values are Dataverse's."""
         found = self._table(table)
-        values: list[tuple[str, object]] = []
-        for name, value in changes.items():
-            field = found.entity.fields.get(name)
-            if field is None:
-                raise Refusal("FC1002", f"{found.name} has no column '{name}'.", source=name)
-            values.append((name, self._stored(found.entity, field, value)))
+        values = self._values(found, changes)
         key = ((found.primary_id, self._key_value(found, row_id)),)
         scope = await self._gate.scope(principal, door)
-        await self._gate.change(scope, Write(found.name, "update", key, tuple(values), version))
+        write = Write(found.name, "update", key, values, version)
+
+        async def change(work: Work) -> None:
+            await self._check_lookups(work, scope, found, values)
+            await self._gate.write(work, scope, write)
+
+        await self._gate.coordinator.run(change, f"write {found.name}")
+
+    async def create(
+        self,
+        principal: Principal,
+        table: str,
+        values: Mapping[str, object],
+        mark: bytes = b"",
+        door: Door = Door.PORTAL,
+    ) -> UUID:
+        """Makes a row; values are Dataverse's. A second call with the same ``mark`` gives the id of the first one's."""
+        found = self._table(table)
+        given = self._values(found, values)
+        scope = await self._gate.scope(principal, door)
+
+        async def make(work: Work) -> UUID:
+            made = await self._submissions.claim(work, mark) if mark else None
+            if made is not None:
+                return made
+            await self._check_lookups(work, scope, found, given)
+            written = await self._gate.write(work, scope, Write(found.name, "create", (), given))
+            made = self._identity(found, (written.after or {})[found.primary_id])
+            if mark:
+                await self._submissions.keep(work, mark, made)
+            return made
+
+        return await self._gate.coordinator.run(make, f"create {found.name}")
+
+    async def delete(
+        self, principal: Principal, table: str, row_id: UUID, version: str | None = None, door: Door = Door.PORTAL
+    ) -> None:
+        """Deletes one row."""
+        found = self._table(table)
+        key = ((found.primary_id, self._key_value(found, row_id)),)
+        scope = await self._gate.scope(principal, door)
+        await self._gate.change(scope, Write(found.name, "delete", key, (), version))
 
     def may(self, principal: Principal, table: str, right: str) -> bool:
         """Whether a table permission of the person's web roles grants the right at all."""
@@ -169,7 +209,7 @@ class TableRows:
         """The columns of a table that grants and column permissions open to the person at the portal's pages. Where
         there are none, the person's rights are looked up anew: one may have been given just now."""
         entity = self._table(table).entity
-        operation = Operation.UPDATE if right == "write" else Operation.READ
+        operation = {"write": Operation.UPDATE, "create": Operation.CREATE}.get(right, Operation.READ)
         scope = await self._gate.scope(principal, Door.PORTAL)
         found = self._gate.enforcer.readable(entity, scope, operation)
         if not found and principal.operations_user is not None:
@@ -249,13 +289,50 @@ class TableRows:
         field = table.entity.fields[table.primary_id]
         return row_id if field.record_of is None else record_id.decode(field.record_of, row_id)
 
-    def _row(self, table: Table, kept: _Kept, row: Any) -> Row:
+    def _values(self, table: Table, given: Mapping[str, object]) -> tuple[tuple[str, object], ...]:
+        """Dataverse values of columns as the database stores them. Raises Refusal FC1002, FC1003."""
+        values: list[tuple[str, object]] = []
+        for name, value in given.items():
+            field = table.entity.fields.get(name)
+            if field is None:
+                raise Refusal("FC1002", f"{table.name} has no column '{name}'.", source=name)
+            values.append((name, self._stored(table.entity, field, value)))
+        return tuple(values)
+
+    async def _check_lookups(
+        self, work: Work, scope: Scope, table: Table, values: tuple[tuple[str, object], ...]
+    ) -> None:
+        """Nobody binds a row that they cannot see. Raises Refusal FC1003 at the lookup."""
+        for name, value in values:
+            field = table.entity.fields[name]
+            if field.targets and value is not None and not await self._sees(work, scope, field, value):
+                raise Refusal("FC1003", f"{field.label or name} is no row that you can choose.", source=name)
+
+    async def _sees(self, work: Work, scope: Scope, field: EntityField, value: object) -> bool:
+        for name in field.targets:
+            target = self.tables.by_name.get(name)
+            if target is None:
+                continue
+            slot = Slot(0, slot_kind(target.entity.fields[target.primary_id]))
+            plan = ReadPlan(name, key=((target.primary_id, slot),), select=(target.primary_id,), cross_company=True)
+            try:
+                if await self._gate.read_in(work, scope, plan, (value,)):
+                    return True
+            except Refusal as refusal:
+                if refusal.status != 403:
+                    raise
+        return False
+
+    @staticmethod
+    def _identity(table: Table, raw: Any) -> UUID:
+        """The id of a row from its stored key."""
         key = table.entity.fields[table.primary_id]
-        raw = row[kept.row_id]
-        identity = raw if key.record_of is None else record_id.encode(key.record_of, raw)
+        return UUID(str(raw if key.record_of is None else record_id.encode(key.record_of, raw)))
+
+    def _row(self, table: Table, kept: _Kept, row: Any) -> Row:
         fields = table.entity.fields
         values = {name: self._shown(fields[name], row[at]) for name, at in kept.columns}
-        return Row(UUID(str(identity)), values, str(row[kept.version]))
+        return Row(self._identity(table, row[kept.row_id]), values, str(row[kept.version]))
 
     def _shown(self, field: EntityField, value: Any) -> Any:
         """A stored value as Dataverse shows it."""

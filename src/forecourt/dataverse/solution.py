@@ -166,14 +166,14 @@ def check_tables(tables: Tables, files: tuple[Loaded[TableFile], ...], faults: F
         for position, view in enumerate(file.views):
             for place, column in enumerate(view.columns):
                 name = column if isinstance(column, str) else column.column
-                _known(document, name, table, faults, "views", position, "columns", place)
+                _shown(document, name, table, faults, "views", position, "columns", place)
             for place, order in enumerate(view.order):
                 _known(document, order.column, table, faults, "views", position, "order", place)
         for position, form in enumerate(file.forms):
             for place, section in enumerate(form.sections):
                 for at, cell in enumerate(section.columns):
                     name = cell if isinstance(cell, str) else cell.column
-                    _known(document, name, table, faults, "forms", position, "sections", place, "columns", at)
+                    _shown(document, name, table, faults, "forms", position, "sections", place, "columns", at)
             for place, grid in enumerate(form.subgrids):
                 path = ("forms", position, "subgrids", place)
                 relation = table.entity.relations.get(grid.relation)
@@ -199,6 +199,12 @@ def check_tables(tables: Tables, files: tuple[Loaded[TableFile], ...], faults: F
                             code="FC6002",
                         )
                     )
+
+
+def _shown(document: Document, name: str, table: Table, faults: Faults, *path: str | int) -> None:
+    """A column that is shown; a lookup goes by its logical name too."""
+    if table.column(name) is None:
+        _known(document, name, table, faults, *path)
 
 
 def _known(document: Document, name: str, table: Table, faults: Faults, *path: str | int) -> None:

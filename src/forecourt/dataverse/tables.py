@@ -44,7 +44,8 @@ class Table:
         return next((form for form in self.forms if form.name == name), None)
 
     def column(self, name: str) -> EntityField | None:
-        return self.entity.fields.get(name)
+        """The column of this name; a lookup goes by its logical name too (``_x_value``, ``x``)."""
+        return self.entity.fields.get(name) or self.entity.fields.get(f"_{name}_value")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from forecourt.pages.account.recovering import Recovering
 from forecourt.pages.account.registering import Registering
 from forecourt.pages.details import Forms
 from forecourt.pages.error_pages import ErrorPages
+from forecourt.pages.form_pages import FormPages
 from forecourt.pages.lists import Lists
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import Accounts, DataverseRequests, Entry, Fetching, Principals, Sessions
@@ -74,13 +75,14 @@ class Portal:
         self._observer = observer
         self._assets = Assets({"theme.css": theme.stylesheet(site.setting("Theme/Accent"))})
         filters = view_filters(tables)
-        lists = Lists(tables, rows, filters)
+        lists, forms = Lists(tables, rows, filters), Forms(tables, rows, filters)
         renderer = Renderer(site, self._assets, self._options, lists, fetches)
-        pages = SitePages(site, lists, Forms(tables, rows, filters), rows, renderer, observer)
+        self._writing = FormPages(site, forms, rows, renderer, observer)
+        pages = SitePages(site, lists, forms, self._writing, rows, renderer, observer)
         self._pages = pages
         self._errors = ErrorPages(site, renderer)
         entry = entry or Entry()
-        self._sign_in = SignIn(accounts, sessions, principals, pages, renderer, entry)
+        self._sign_in = SignIn(accounts, sessions, principals, self._replay, renderer, entry)
         account_forms = AccountForms(sessions, renderer)
         self._registering = Registering(entry.registration, account_forms)
         self._recovering = Recovering(entry.recovery, account_forms)
@@ -175,9 +177,21 @@ class Portal:
     async def _site_page(self, visit: Visit) -> Response:
         if visit.request.method not in {"GET", "HEAD", "POST"}:
             raise Refusal("FC1008", "The method is not allowed here.", headers=(("Allow", "GET, HEAD, POST"),))
-        if visit.request.method == "POST" and not visit.signed_in:
+        if visit.request.method == "POST" and not visit.signed_in and not self._open_to_visitors(visit):
             return await self._sign_in.again(visit, await read_form(visit.request))
         return await self._pages.answer(visit)
+
+    def _open_to_visitors(self, visit: Visit) -> bool:
+        """Whether a visitor may send the form of the page: one who never signed in, where their roles may make rows."""
+        if visit.expired:
+            return False
+        try:
+            return self._writing.takes(visit, self._pages.page_for(visit, visit.path))
+        except Refusal:
+            return False
+
+    async def _replay(self, visit: Visit, path: str, query: Mapping[str, str], posted: Mapping[str, str]) -> Response:
+        return await self._writing.replay(visit, self._pages.page_for(visit, path), query, posted)
 
     async def _show_sign_in(self, visit: Visit) -> Response:
         return await (self._sign_in.post(visit) if visit.request.method == "POST" else self._sign_in.get(visit))

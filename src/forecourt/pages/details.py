@@ -15,6 +15,7 @@ from forecourt.pages import formatting, lists
 from forecourt.pages.formatting import Cell, Locales
 from forecourt.pages.inputs import Section, sections_of
 from forecourt.pages.lists import Column, Grid, Line
+from forecourt.pages.lookups import Lookups
 from forecourt.pages.ports import ViewFilter
 from forecourt.pages.site import FormDefinition, FormSource
 
@@ -59,6 +60,10 @@ class Forms:
     rows: Rows
     view_filter: ViewFilter
 
+    @property
+    def lookups(self) -> Lookups:
+        return Lookups(self.tables, self.rows)
+
     def form(self, definition: FormDefinition) -> tuple[Table, Form]:
         """The table and the form that a definition names. Raises Refusal FC4042 when there is none."""
         table = self.tables.by_name.get(definition.table)
@@ -95,6 +100,19 @@ class Forms:
             )
         )
 
+    async def new_sections(
+        self, principal: Principal, table: Table, form: Form, all_required: bool
+    ) -> tuple[Section, ...]:
+        """The form's sections with the columns that the person may bring to a new row. Raises Refusal FC3001."""
+        settable = await self.rows.columns(principal, table.name, "create")
+        if not settable or not self.rows.may(principal, table.name, "create"):
+            raise Refusal("FC3001", f"You may not make a new {table.label}.", source=table.name)
+        return tuple(
+            replace(section, fields=tuple(replace(item, required=item.required or all_required) for item in fields))
+            for section in sections_of(table, form, self.tables.enums, new=True)
+            if (fields := tuple(item for item in section.fields if item.name in settable and not item.read_only))
+        )
+
     async def row(self, principal: Principal, table: Table, row_id: UUID, sections: tuple[Section, ...]) -> Row:
         """The row with the columns of the form. Raises Refusal FC4041, FC3001."""
         columns = [field.column for section in sections for field in section.fields]
@@ -118,12 +136,14 @@ class Forms:
         table, form = self.form(definition)
         sections = await self.sections(principal, table, form)
         row = await self.row(principal, table, row_id, sections)
+        fields = [field.column for section in sections for field in section.fields]
+        (named,) = await self.lookups.named(principal, fields, (row,))
         shown = []
         status: Cell | None = None
         for section in sections:
             items = []
             for field in section.fields:
-                cell = formatting.cell(field.column, row.values, self.tables.enums, locales)
+                cell = formatting.cell(field.column, named.values, self.tables.enums, locales)
                 if status is None and cell.kind == "badge" and "stat" in f"{field.name} {field.label}".lower():
                     status = cell
                 items.append((field.label, cell))
@@ -192,6 +212,7 @@ class Forms:
             if query.cursor is None:
                 raise
             return await self._below(principal, table, row, subgrid, key, {}, url, locales, pages)
+        shown = await self.lookups.named(principal, [column for column, _ in columns], page.rows)
         grid = Grid(
             caption=label,
             columns=tuple(Column(c.name, name, formatting.is_numeric(c)) for c, name in columns),
@@ -200,7 +221,7 @@ class Forms:
                     lists.cells_of(line, columns, self.tables, locales),
                     lists.row_url(pages.get(target.name), "id", line),
                 )
-                for line in page.rows
+                for line in shown
             ),
             total=page.total,
             number=2 if query.cursor else 1,

@@ -1,17 +1,21 @@
-"""Edit forms: what was typed against what was read and what is stored now.
+"""Forms that write: what was typed against what was read and what is stored now.
 
 A form carries, beside each field, the text it was opened with (``@was.<column>``) and the row's version
 (``@version``). So only what the person changed is written, and when somebody else has changed the row meanwhile
 (FC4121) the person sees, field by field, both values and decides: ``@ask.<column>`` marks such a field,
 ``@keep.<column>`` is the answer, mine or theirs. All of it comes
 from the browser and is trusted in nothing: it can only say what the person wants to write.
+
+A form that makes a row has no version and nothing that it was opened with; it carries ``@once``, by which it is known
+when it is sent twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from forecourt.dataverse.rows import Row
 from forecourt.dataverse.tables import Table
@@ -20,18 +24,24 @@ from forecourt.kernel.model import Enum
 from forecourt.pages import formatting
 from forecourt.pages.formatting import Cell, Locales
 from forecourt.pages.inputs import FormField, Section, Unreadable, text_of, value_of
+from forecourt.pages.lookups import HIDDEN, Search
 
 WAS = "@was."
 KEEP = "@keep."
 ASK = "@ask."
 VERSION = "@version"
+ONCE = "@once"
+
+#: What a row that is not made yet holds.
+BLANK = Row(UUID(int=0), {}, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A field on the page. ``text``: what its input holds; ``was``: what it held when the form was opened.
 
-    ``theirs``: what somebody else has stored meanwhile, where the person has to decide.
+    ``theirs``: what somebody else has stored meanwhile, where the person has to decide. Of a lookup, ``chosen`` is the
+    name of the row that ``text`` is the id of, and ``search`` what was looked for.
     """
 
     field: FormField
@@ -41,6 +51,8 @@ class Entry:
     error: str = ""
     theirs: Cell | None = None
     keep: str = ""
+    chosen: str = ""
+    search: Search | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,23 @@ class Filled:
     def entries(self) -> tuple[Entry, ...]:
         return tuple(entry for _, entries in self.sections for entry in entries)
 
+    def dressed(self, names: Mapping[str, str], found: Mapping[str, Search]) -> Filled:
+        """With the names of the rows that lookups hold, and what was ``found`` for those that are looked for."""
+
+        def dress(entry: Entry) -> Entry:
+            if not entry.field.column.targets:
+                return entry
+            theirs = entry.theirs
+            if theirs is not None and theirs.text:
+                theirs = replace(theirs, text=names.get(theirs.text.lower(), HIDDEN))
+            name = names.get(entry.text.strip().lower(), HIDDEN) if entry.text.strip() else ""
+            shown = replace(entry.shown, text=name) if entry.shown.text else entry.shown
+            search = found.get(entry.field.name)
+            return replace(entry, chosen=name, theirs=theirs, shown=shown, search=search)
+
+        sections = tuple((label, tuple(dress(entry) for entry in entries)) for label, entries in self.sections)
+        return replace(self, sections=sections)
+
 
 @dataclass(frozen=True)
 class Editor:
@@ -65,7 +94,7 @@ class Editor:
     sections: tuple[Section, ...]
     enums: Mapping[str, Enum]
     locales: Locales
-    _refused: dict[str, str] = field(default_factory=dict)
+    new: bool = False
 
     def opened(self, row: Row) -> Filled:
         """The form as it is opened."""
@@ -85,7 +114,10 @@ class Editor:
                 errors[item.name] = f"Decide which value of {item.label} to keep."
                 continue
             text = posted[item.name]
-            if text == posted.get(WAS + item.name) and not (item.required and not text.strip()):
+            needed = item.required and not text.strip()
+            if self.new and not text.strip() and not needed:
+                continue  # left empty: the table's own default
+            if not self.new and text == posted.get(WAS + item.name) and not needed:
                 continue
             try:
                 values[item.name] = value_of(item, text, self.enums, self.locales)
@@ -106,9 +138,9 @@ class Editor:
 
     def refusal(self, refusal: Refusal) -> tuple[dict[str, str], str]:
         """A refusal of the store as an error at its field, or of the whole form."""
-        names = {item.name for item in self._editable()}
-        if refusal.source in names:
-            return {refusal.source: refusal.text}, ""
+        for item in self._editable():
+            if refusal.source and refusal.source in (item.name, item.column.base, item.column.column):
+                return {item.name: refusal.text}, ""
         return {}, refusal.text
 
     def _editable(self) -> tuple[FormField, ...]:

@@ -1,8 +1,8 @@
 """Form fields: from a row's value to the text of an input, and from what a person typed to a Dataverse value.
 
 A date or moment crosses in the form that browsers use (ISO); a number in the person's language, without grouping;
-a choice as its number; yes/no as ``1`` or ``0``. Reading is strict: what cannot be read is the person's to correct,
-with a sentence that says how.
+a choice as its number; yes/no as ``1`` or ``0``; a lookup as the id of its row. Reading is strict: what cannot be read
+is the person's to correct, with a sentence that says how.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from forecourt.kernel.types import INTEGERS, NUMBERS, Kind
 from forecourt.pages import formatting
 from forecourt.pages.formatting import Locales
 
-InputKind = Literal["text", "memo", "date", "datetime", "number", "choice", "yesno", "email", "tel"]
+InputKind = Literal["text", "memo", "date", "datetime", "number", "choice", "yesno", "email", "tel", "lookup"]
 
 MAX_TEXT = 4000
 MAX_MEMO = 100_000
@@ -65,8 +65,8 @@ class Section:
     fields: tuple[FormField, ...]
 
 
-def sections_of(table: Table, form: Form, enums: Mapping[str, Enum]) -> tuple[Section, ...]:
-    """The form's sections with the columns that the table has."""
+def sections_of(table: Table, form: Form, enums: Mapping[str, Enum], new: bool = False) -> tuple[Section, ...]:
+    """The form's sections with the columns that the table has. ``new``: for a row that is made by it."""
     found = []
     for section in form.sections:
         fields = []
@@ -74,19 +74,21 @@ def sections_of(table: Table, form: Form, enums: Mapping[str, Enum]) -> tuple[Se
             placed = item if isinstance(item, FormColumn) else FormColumn(column=item)
             column = table.column(placed.column)
             if column is not None:
-                fields.append(_field(table, column, placed, enums))
+                fields.append(_field(table, column, placed, enums, new))
         if fields:
             found.append(Section(section.label, tuple(fields)))
     return tuple(found)
 
 
-def _field(table: Table, column: EntityField, placed: FormColumn, enums: Mapping[str, Enum]) -> FormField:
+def _field(table: Table, column: EntityField, placed: FormColumn, enums: Mapping[str, Enum], new: bool) -> FormField:
     enum = enums.get(column.enum) if column.enum else None
     kind: InputKind = "text"
     options: tuple[tuple[str, str], ...] = ()
     if enum is not None and not formatting.is_yes_no(enum):
         kind = "choice"
         options = tuple((str(member.choice), member.label or member.symbol) for member in enum.members)
+    elif column.targets:
+        kind = "lookup"
     elif enum is not None or column.kind is Kind.BOOLEAN:
         kind = "yesno"
     elif column.kind is Kind.DATE:
@@ -101,8 +103,12 @@ def _field(table: Table, column: EntityField, placed: FormColumn, enums: Mapping
         kind = "email"
     elif re.search(r"phone", column.name):
         kind = "tel"
-    fixed = placed.read_only or not column.editable or column.name in {table.primary_id, *table.entity.key}
-    return FormField(column, placed.label or column.label or column.name, kind, placed.required, fixed, options)
+    if new:
+        fixed = placed.read_only or not column.creatable or column.name == table.primary_id
+    else:
+        fixed = placed.read_only or not column.editable or column.name in {table.primary_id, *table.entity.key}
+    required = placed.required or (new and column.required and not column.filled)
+    return FormField(column, placed.label or column.label or column.name, kind, required, fixed, options)
 
 
 def text_of(field: FormField, value: Any, enums: Mapping[str, Enum], locales: Locales) -> str:
@@ -155,6 +161,8 @@ def value_of(field: FormField, text: str, enums: Mapping[str, Enum], locales: Lo
         try:
             return str(UUID(text.strip()))
         except ValueError:
+            if field.kind == "lookup":
+                raise Unreadable(f"Choose {_lower(field.label)} from the rows found.") from None
             raise Unreadable(f"{field.label} is not a valid reference.") from None
     value = text if field.kind == "memo" else text.strip()
     if len(value) > field.length:
@@ -162,8 +170,15 @@ def value_of(field: FormField, text: str, enums: Mapping[str, Enum], locales: Lo
     return value
 
 
+def _range(least: float | None, most: float | None, locales: Locales) -> str:
+    low, high = (format_decimal(Decimal(str(end or 0)), "0.##########", locale=locales.locale) for end in (least, most))
+    if least is None:
+        return f"at most {high}"
+    return f"at least {low}" if most is None else f"between {low} and {high}"
+
+
 def _asked(field: FormField) -> str:
-    return "Choose" if field.kind in {"choice", "date", "datetime"} else "Enter"
+    return "Choose" if field.kind in {"choice", "date", "datetime", "lookup"} else "Enter"
 
 
 def _lower(label: str) -> str:
@@ -211,5 +226,9 @@ def _number(field: FormField, text: str, locales: Locales) -> Decimal | int | fl
             raise Unreadable(f"{field.label} must be a whole number, such as {example}.")
         if not -_LIMITS[field.column.kind] <= number < _LIMITS[field.column.kind]:
             raise Unreadable(f"{field.label} is too large.")
+    least, most = field.column.least, field.column.most
+    if (least is not None and number < Decimal(str(least))) or (most is not None and number > Decimal(str(most))):
+        raise Unreadable(f"{field.label} must be {_range(least, most, locales)}.")
+    if field.whole:
         return int(number)
     return float(number) if field.column.kind is Kind.DOUBLE else number

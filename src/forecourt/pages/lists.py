@@ -27,6 +27,7 @@ from forecourt.kernel.principal import Principal
 from forecourt.kernel.types import Kind
 from forecourt.pages import formatting
 from forecourt.pages.formatting import Cell, Locales
+from forecourt.pages.lookups import Lookups
 from forecourt.pages.ports import ViewFilter
 from forecourt.pages.site import ListDefinition
 
@@ -252,6 +253,7 @@ class Lists:
             kept = {key: value for key, value in {**found.state, **changes}.items() if value}
             return f"{path}?{urlencode(kept)}" if kept else path
 
+        rows = await Lookups(self.tables, self.rows).named(principal, [column for column, _ in columns], page.rows)
         grid = Grid(
             caption=found.label,
             columns=tuple(_column(column, name, query.order, url) for column, name in columns),
@@ -260,7 +262,7 @@ class Lists:
                     cells_of(row, columns, self.tables, locales),
                     row_url(details, definition.id_parameter, row),
                 )
-                for row in page.rows
+                for row in rows
             ),
             total=page.total,
             number=number,
@@ -297,7 +299,9 @@ class Lists:
             if count > most or (page.cursor is not None and count == most):
                 hint = "Search, or choose another view."
                 raise Refusal("FC1005", f"The list has more than {most} rows.", status=400, hint=hint)
-            yield page.rows
+            yield await Lookups(self.tables, self.rows).named(
+                principal, [column for column, _ in asked.columns], page.rows
+            )
             if page.cursor is None:
                 return
             query = replace(query, cursor=page.cursor)

@@ -31,6 +31,7 @@ NAVIGATION = ("Primary Navigation", "Default")
 #: What a redirect may tell the page it leads to: the query carries the key, never text.
 NOTICES = {
     "saved": "Your changes are saved.",
+    "created": "It is sent. Thank you.",
     "unchanged": "You changed nothing, so nothing was saved.",
     "signed-out": "You are signed out.",
     "registered": "Welcome. Your account is made, and you are signed in.",

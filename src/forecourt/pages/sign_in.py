@@ -7,7 +7,7 @@ Such fields are only ever shown back on a form of this site, never written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,12 +18,14 @@ from forecourt.identity import sessions as session_cookies
 from forecourt.kernel.errors import Refusal
 from forecourt.pages.ports import Accounts, Entry, Principals, Sessions
 from forecourt.pages.render import Renderer, finish
-from forecourt.pages.site_pages import SitePages
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import local_url, own_origins, read_form
 
 REPLAY = "replay."
 RETURN = "returnUrl"
+
+#: Shows the form at a path and query with what was typed.
+Replay = Callable[[Visit, str, Mapping[str, str], Mapping[str, str]], Awaitable[Response]]
 
 _SIGN_IN_PATHS = ("/signin", "/account/login")
 
@@ -36,14 +38,14 @@ class SignIn:
         accounts: Accounts,
         sessions: Sessions,
         principals: Principals,
-        pages: SitePages,
+        replay: Replay,
         renderer: Renderer,
         entry: Entry,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._principals = principals
-        self._pages = pages
+        self._replay = replay
         self._renderer = renderer
         self._entry = entry
 
@@ -132,7 +134,7 @@ class SignIn:
         signed_in = replace(visit, session=session, principal=principal, expired=False, trouble=None)
         parts = urlsplit(wanted)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        return await self._pages.replay(signed_in, parts.path, query, replay)
+        return await self._replay(signed_in, parts.path, query, replay)
 
     async def sign_out(self, visit: Visit) -> Response:
         """GET asks, POST ends the session."""

@@ -7,6 +7,7 @@ the table counts: beneath the page, beside it, then anywhere.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import urlencode
 
 from forecourt.pages import page_rules
 from forecourt.pages.site import FormMode, Page, Site
@@ -47,6 +48,22 @@ def details_page(site: Site, visit: Visit, page: Page | None, table: str) -> Pag
 def edit_page(site: Site, visit: Visit, page: Page, table: str) -> Page | None:
     """The page that edits a row of ``table``."""
     return _with_form(site, visit, _near(site, page), table, FormMode.EDIT)
+
+
+def create_page(site: Site, visit: Visit, page: Page, table: str) -> Page | None:
+    """The page that makes a row of ``table``: the one that the list names, else the nearest beneath or beside it."""
+    definition = site.list_of(page)
+    if definition is not None and definition.create is not None and definition.create in site.pages:
+        named = site.pages[definition.create]
+        return named if page_rules.may_read(site, named, visit.principal.web_roles) else None
+    return _with_form(site, visit, _near(site, page), table, FormMode.INSERT)
+
+
+def row_url(site: Site, page: Page, row_id: object, **more: str) -> str:
+    """The address of a row on a page with a form."""
+    definition = site.form_of(page)
+    parameter = definition.id_parameter if definition else "id"
+    return f"{page.path}?{urlencode({parameter: str(row_id), **more})}"
 
 
 def details_paths(site: Site, visit: Visit, page: Page) -> dict[str, str]:

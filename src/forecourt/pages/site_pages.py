@@ -1,26 +1,25 @@
-"""The site's pages: content, home, lists, details, edit forms and web files, each behind its page permission."""
+"""The site's pages: content, home, lists, details and web files, each behind its page permission.
+
+Forms that write are :mod:`~forecourt.pages.form_pages`'.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, Response
 
-from forecourt.dataverse.rows import Row, Rows
-from forecourt.dataverse.tables import Table
-from forecourt.identity import csrf
+from forecourt.dataverse.rows import Rows
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Exported, Observer, nobody
 from forecourt.kernel.principal import Door
 from forecourt.pages import page_rules, site_map
-from forecourt.pages.details import Forms, heading_of
+from forecourt.pages.details import Forms
 from forecourt.pages.downloads import MEDIA, download
-from forecourt.pages.editing import VERSION, Editor, Filled
+from forecourt.pages.form_pages import FormPages
 from forecourt.pages.lists import Lists
-from forecourt.pages.render import NOTICES, Renderer, finish
+from forecourt.pages.render import Link, Renderer, finish
 from forecourt.pages.site import FormDefinition, FormMode, ListDefinition, Page, Site, WebFile
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import read_form
@@ -44,6 +43,7 @@ class SitePages:
         site: Site,
         lists: Lists,
         forms: Forms,
+        writing: FormPages,
         rows: Rows,
         renderer: Renderer,
         observer: Observer = nobody,
@@ -52,6 +52,7 @@ class SitePages:
         self._site = site
         self._lists = lists
         self._forms = forms
+        self._writing = writing
         self._rows = rows
         self._renderer = renderer
 
@@ -75,9 +76,9 @@ class SitePages:
         page = self.page_for(visit, visit.path)
         form = self._site.form_of(page)
         if request.method == "POST":
-            if form is None or form.mode is not FormMode.EDIT:
+            if form is None or form.mode is FormMode.READ_ONLY:
                 raise Refusal("FC1008", "This page takes no form.", headers=(("Allow", "GET, HEAD"),))
-            return await self._save(visit, page, form, await read_form(request))
+            return await self._writing.post(visit, page, form, await read_form(request))
         if form is not None:
             return await self._form(visit, page, form)
         if self._site.list_of(page) is not None:
@@ -145,7 +146,15 @@ class SitePages:
             placeholder=definition.search_placeholder,
             empty_text=definition.empty_text,
             noun=table.entity.label_plural or "rows",
+            create=self._create(visit, page, definition),
         )
+
+    def _create(self, visit: Visit, page: Page, definition: ListDefinition) -> Link | None:
+        """The way to the form that makes a row, for who may."""
+        target = site_map.create_page(self._site, visit, page, definition.table)
+        if target is None or not self._rows.may(visit.principal, definition.table, "create"):
+            return None
+        return Link(definition.create_label or self._site.content(target, visit.languages).title, target.path)
 
     async def _download(self, visit: Visit, definition: ListDefinition) -> Response:
         """The rows of a list as a file."""
@@ -161,15 +170,9 @@ class SitePages:
         return finish(visit, response)
 
     async def _form(self, visit: Visit, page: Page, definition: FormDefinition) -> Response:
-        if definition.mode is FormMode.INSERT:
-            raise Refusal("FC4042", "This form cannot be shown here.")
+        if definition.mode is not FormMode.READ_ONLY:
+            return await self._writing.get(visit, page, definition)
         row_id = self._forms.row_id(definition, visit.principal, visit.query)
-        if definition.mode is FormMode.EDIT:
-            table, editor = await self._editor(visit, definition)
-            row = await self._forms.row(visit.principal, table, row_id, editor.sections)
-            if not self._rows.may(visit.principal, table.name, "write"):
-                raise Refusal("FC3001", "You may read this, but not change it.")
-            return await self._edit(visit, page, definition, table, row, editor.opened(row))
         found = await self._forms.details(
             visit.principal,
             definition,
@@ -190,111 +193,7 @@ class SitePages:
             text=await self._renderer.text(visit, page),
             details=found,
             kind=table.label,
-            edit_url=self._row_url(edit, row_id) if edit is not None and may_edit else "",
+            edit_url=site_map.row_url(self._site, edit, row_id) if edit is not None and may_edit else "",
             edit_label=self._site.content(edit, visit.languages).title if edit is not None else "",
-            notice=self._notice(visit, edit),
+            notice=self._writing.notice(visit, page, definition.table),
         )
-
-    def _notice(self, visit: Visit, edit: Page | None) -> str | None:
-        """What the edit form says after a change: its own words, where it has any."""
-        key = visit.query.get("notice", "")
-        form = self._site.form_of(edit) if edit is not None else None
-        return form.success if key == "saved" and form is not None and form.success else NOTICES.get(key)
-
-    async def _editor(self, visit: Visit, definition: FormDefinition) -> tuple[Table, Editor]:
-        table, form = self._forms.form(definition)
-        sections = await self._forms.sections(visit.principal, table, form)
-        return table, Editor(table, sections, self._forms.tables.enums, visit.locales)
-
-    def _row_url(self, page: Page, row_id: object, **more: str) -> str:
-        definition = self._site.form_of(page)
-        parameter = definition.id_parameter if definition else "id"
-        return f"{page.path}?{urlencode({parameter: str(row_id), **more})}"
-
-    async def _edit(
-        self,
-        visit: Visit,
-        page: Page,
-        definition: FormDefinition,
-        table: Table,
-        row: Row,
-        filled: Filled,
-        status: int = 200,
-        banner: str = "",
-    ) -> Response:
-        back = site_map.details_page(self._site, visit, page, definition.table)
-        cancel = page.path if back is None else self._row_url(back, row.id)
-        below = await self._forms.below(
-            visit.principal,
-            definition,
-            row,
-            visit.query,
-            page.path,
-            visit.locales,
-            site_map.details_paths(self._site, visit, page),
-        )
-        return await self._renderer.page(
-            visit,
-            "edit.html",
-            title=self._site.content(page, visit.languages).title,
-            page=page,
-            status=status,
-            text=await self._renderer.text(visit, page),
-            filled=filled,
-            banner=banner,
-            below=below,
-            subject=f"{table.label} {heading_of(table, row)}",
-            action=self._row_url(page, row.id),
-            cancel_url=cancel if back is not None and back.id != page.id else "",
-            submit=definition.submit_label or "Save",
-        )
-
-    async def _save(self, visit: Visit, page: Page, definition: FormDefinition, posted: Mapping[str, str]) -> Response:
-        """Writes what the person changed; every way out but success shows the form with what was typed."""
-        row_id = self._forms.row_id(definition, visit.principal, visit.query)
-        table, editor = await self._editor(visit, definition)
-        row = await self._forms.row(visit.principal, table, row_id, editor.sections)
-        try:
-            visit.require_token(posted.get(csrf.FIELD))
-        except Refusal as refusal:
-            banner = "For your safety the form was not sent: it was opened too long ago. Check it and save again."
-            return await self._edit(
-                visit, page, definition, table, row, editor.again(row, posted, {}), refusal.status, banner
-            )
-        changes, errors = editor.changes(posted)
-        if errors:
-            return await self._edit(visit, page, definition, table, row, editor.again(row, posted, errors), 422)
-        notice = "unchanged"
-        if changes:
-            version = posted.get(VERSION) or row.version
-            try:
-                await self._rows.update(visit.principal, table.name, row_id, changes, version)
-            except Refusal as refusal:
-                if refusal.code == "FC4041" or refusal.status >= 500:
-                    raise
-                if refusal.code == "FC4121":
-                    now = await self._forms.row(visit.principal, table, row_id, editor.sections)
-                    return await self._edit(visit, page, definition, table, now, editor.conflicting(now, posted), 409)
-                found, general = editor.refusal(refusal)
-                filled = editor.again(row, posted, found, general)
-                return await self._edit(visit, page, definition, table, row, filled, refusal.status)
-            notice = "saved"
-        back = site_map.details_page(self._site, visit, page, definition.table) or page
-        return finish(visit, RedirectResponse(self._row_url(back, row_id, notice=notice), 303))
-
-    async def replay(
-        self, visit: Visit, url_path: str, query: Mapping[str, str], posted: Mapping[str, str]
-    ) -> Response:
-        """The edit form with what was typed before the session ended, for the person who has just signed in again.
-
-        Nothing is written: the form carries a token of the new session and waits for 'Save'.
-        """
-        page = self.page_for(visit, url_path)
-        definition = self._site.form_of(page)
-        if definition is None or definition.mode is not FormMode.EDIT:
-            raise Refusal("FC4042", "The form does not exist.")
-        row_id = self._forms.row_id(definition, visit.principal, query)
-        table, editor = await self._editor(visit, definition)
-        row = await self._forms.row(visit.principal, table, row_id, editor.sections)
-        banner = "You are signed in again. Nothing that you typed is lost, and nothing is saved yet: check it and save."
-        return await self._edit(visit, page, definition, table, row, editor.again(row, posted, {}), banner=banner)

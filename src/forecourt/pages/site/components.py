@@ -91,33 +91,36 @@ def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefiniti
             search_placeholder=record.text("adx_searchplaceholdertext"),
             empty_text=_label(settings.get("EmptyMessage")) if isinstance(settings, dict) else "",
             id_parameter=record.text("adx_idquerystringparametername") or "id",
-            details=record.uuid("adx_webpagefordetailsview") or _details(settings),
+            details=record.uuid("adx_webpagefordetailsview") or _page_of(_action(settings, "ItemActions", "Details")),
             columns=record.columns,
             where=record.where(),
             download=_downloads(settings),
+            create=record.uuid("adx_webpageforcreate") or _page_of(_action(settings, "ViewActions", "Create")),
+            create_label=_label(_action(settings, "ViewActions", "Create").get("ButtonLabel")),
         )
     return found
 
 
+def _action(settings: object, kind: str, name: str) -> Mapping[str, Any]:
+    """The first action of a name among a list's ``ViewActions`` or ``ItemActions``; empty where it has none (A4.3)."""
+    for action in settings.get(kind) or () if isinstance(settings, dict) else ():
+        if isinstance(action, dict) and action.get("Type") == f"CrmEntityFormView-{name}Action":
+            return action
+    return {}
+
+
 def _downloads(settings: object) -> str:
-    """What the list's Download action is called, '' where it has none (A4.3)."""
-    for action in settings.get("ViewActions") or () if isinstance(settings, dict) else ():
-        if isinstance(action, dict) and action.get("Type") == "CrmEntityFormView-DownloadAction":
-            return _label(action.get("ButtonLabel")) or "Download"
-    return ""
+    """What the list's Download action is called, '' where it has none."""
+    action = _action(settings, "ViewActions", "Download")
+    return (_label(action.get("ButtonLabel")) or "Download") if action else ""
 
 
-def _details(settings: object) -> UUID | None:
-    """The page of the first Details action that leads to a page."""
-    if not isinstance(settings, dict):
+def _page_of(action: Mapping[str, Any]) -> UUID | None:
+    """The page that an action leads to."""
+    try:
+        return UUID(str(action.get("RedirectWebpageId")))
+    except ValueError:
         return None
-    for action in settings.get("ItemActions") or ():
-        if isinstance(action, dict) and action.get("Type") == "CrmEntityFormView-DetailsAction":
-            try:
-                return UUID(str(action.get("RedirectWebpageId")))
-            except ValueError:
-                return None
-    return None
 
 
 def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefinition]:
@@ -142,10 +145,25 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
             mode=mode,
             source=source,
             id_parameter=record.text("adx_recordidquerystringparametername") or "id",
-            submit_label=_submit_label(_json(record, "adx_settings")),
+            submit_label=record.text("adx_submitbuttontext") or _submit_label(_json(record, "adx_settings")),
             success=_label(_json(record, "adx_successmessage")),
             columns=record.columns,
             where=record.where(),
+            redirect=record.uuid("adx_redirectwebpage"),
+            redirect_url=record.text("adx_redirecturl"),
+            append_id=record.flag("adx_redirecturlappendentityidquerystring"),
+            person_column=(
+                record.text("adx_targetentityportaluserlookupattribute")
+                if record.flag("adx_associatecurrentportaluser")
+                else ""
+            ),
+            parent_column=(
+                record.text("adx_referencetargetlookupattributelogicalname")
+                if record.flag("adx_setentityreference")
+                else ""
+            ),
+            parent_parameter=record.text("adx_referencequerystringname") or "refid",
+            all_required=record.flag("adx_forceallfieldsrequired"),
         )
     return found
 

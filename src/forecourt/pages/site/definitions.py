@@ -203,7 +203,8 @@ class ListView:
 @dataclass(frozen=True, slots=True)
 class ListDefinition:
     """A list (``adx_entitylist``). ``details``: page that shows a row, where the list names one. ``download``: what
-    taking its rows away as a file is called, '' where that is not offered."""
+    taking its rows away as a file is called, '' where that is not offered. ``create``: page that makes a row, where the
+    list names one, and what it is called."""
 
     id: UUID
     name: str
@@ -218,11 +219,18 @@ class ListDefinition:
     columns: Mapping[str, str] = field(default_factory=dict)
     where: Where = NOWHERE
     download: str = ""
+    create: UUID | None = None
+    create_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FormDefinition:
-    """A basic form (``adx_entityform``). ``form``: name of the table's form. ``success``: said after a change."""
+    """A basic form (``adx_entityform``). ``form``: name of the table's form. ``success``: said after a change.
+
+    A row that is made leads to ``redirect`` (a page) or ``redirect_url``, with ``append_id`` by the row's id.
+    ``person_column``: lookup of a new row that is set to who makes it. ``parent_column``: one that is set to the row
+    which the query names by ``parent_parameter``. ``all_required``: every field needs a value.
+    """
 
     id: UUID
     name: str
@@ -235,6 +243,13 @@ class FormDefinition:
     success: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
     where: Where = NOWHERE
+    redirect: UUID | None = None
+    redirect_url: str = ""
+    append_id: bool = False
+    person_column: str = ""
+    parent_column: str = ""
+    parent_parameter: str = ""
+    all_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
