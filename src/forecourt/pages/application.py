@@ -32,6 +32,7 @@ from forecourt.pages.form_pages import FormPages
 from forecourt.pages.lists import Lists
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import Accounts, DataverseRequests, Entry, Fetching, Principals, Sessions
+from forecourt.pages.redirects import Redirects
 from forecourt.pages.render import Renderer, finish
 from forecourt.pages.sign_in import SignIn
 from forecourt.pages.site import Site
@@ -80,6 +81,7 @@ class Portal:
         self._writing = FormPages(site, forms, rows, renderer, observer)
         pages = SitePages(site, lists, forms, self._writing, rows, renderer, observer)
         self._pages = pages
+        self._redirects = Redirects(site)
         self._errors = ErrorPages(site, renderer)
         entry = entry or Entry()
         self._sign_in = SignIn(accounts, sessions, principals, self._replay, renderer, entry)
@@ -177,6 +179,8 @@ class Portal:
     async def _site_page(self, visit: Visit) -> Response:
         if visit.request.method not in {"GET", "HEAD", "POST"}:
             raise Refusal("FC1008", "The method is not allowed here.", headers=(("Allow", "GET, HEAD, POST"),))
+        if visit.request.method != "POST" and (found := self._redirects.answer(visit.path, visit.request.url.query)):
+            return found
         if visit.request.method == "POST" and not visit.signed_in and not self._open_to_visitors(visit):
             return await self._sign_in.again(visit, await read_form(visit.request))
         return await self._pages.answer(visit)

@@ -12,9 +12,7 @@ from support.sites import ENHANCED, STANDARD, guid, plain, write
 
 #: A part of the site of which everything works.
 PLAIN = {
-    name: text
-    for name, text in STANDARD.items()
-    if not name.startswith("advanced-forms") and "metadata" not in name and name != "redirect.yml"
+    name: text for name, text in STANDARD.items() if not name.startswith("advanced-forms") and "metadata" not in name
 }
 
 

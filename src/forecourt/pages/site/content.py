@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -15,7 +15,6 @@ from forecourt.pages.site.definitions import (
     MultistepForm,
     Page,
     PageContent,
-    PageTemplate,
     WebFile,
     WebLink,
 )
@@ -53,10 +52,10 @@ def _partial(record: Record) -> str:
 
 @dataclass(frozen=True)
 class Parts:
-    """What pages refer to, by id. ``states``: whether a publishing state is served."""
+    """What pages refer to, by id. ``states``: whether a state is served. ``templates``: inactive ones, too."""
 
     states: Mapping[UUID, bool]
-    templates: Mapping[UUID, PageTemplate]
+    templates: Container[UUID | None]
     lists: Mapping[UUID, ListDefinition]
     forms: Mapping[UUID, FormDefinition]
     multistep: Mapping[UUID, MultistepForm]
@@ -95,12 +94,13 @@ def read_pages(folder: Folder, languages: Languages, parts: Parts, notices: list
             record.fault(f"the page '{page.name}' names the list {page.list}, which does not exist.", "adx_entitylist")
         if page.form is not None and page.form not in parts.forms:
             record.fault(f"the page '{page.name}' names the form {page.form}, which does not exist.", "adx_entityform")
-        if page.path.lower() in taken:
+        if page.active and page.path.lower() in taken:
             record.fault(
                 f"the pages '{page.name}' and '{taken[page.path.lower()].name}' have the same address {page.path}.",
                 "adx_partialurl",
             )
-        taken[page.path.lower()] = page
+        if page.active:
+            taken[page.path.lower()] = page
         if page.multistep is not None and page.multistep not in parts.multistep:
             record.fault(
                 f"the page '{page.name}' names the multistep form {page.multistep}, which does not exist.",
@@ -222,7 +222,8 @@ def read_links(
         return tuple(sorted(found, key=lambda link: link.order))
 
     found: dict[str, dict[str, tuple[WebLink, ...]]] = {}
-    for set_id, record in sets.items():
+    neutral_first = sorted(sets.items(), key=lambda item: bool(item[1].text(LINK_SET.language)))
+    for set_id, record in neutral_first:
         if record.active:
             found.setdefault(languages.of(record), {})[record.need("adx_name")] = links(set_id)
     return found

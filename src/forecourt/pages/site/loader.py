@@ -29,10 +29,11 @@ from forecourt.pages.site.content import (
     read_pages,
     read_snippets,
 )
+from forecourt.pages.site.kinds import PAGE_TEMPLATE, WEB_TEMPLATE
 from forecourt.pages.site.languages import read_languages
 from forecourt.pages.site.record import Folder
 from forecourt.pages.site.site import Site
-from forecourt.pages.site.templates import read_page_templates, read_redirects, read_states, read_web_templates
+from forecourt.pages.site.templates import ids, read_page_templates, read_redirects, read_states, read_web_templates
 
 
 def load_site(root: Path) -> Site:
@@ -56,7 +57,7 @@ def read_site(folder: Folder) -> Site:
     site_id = website.id("adx_websiteid")
     name = website.need("adx_name")
     languages = read_languages(folder, website)
-    templates = read_web_templates(folder)
+    templates = read_web_templates(folder, notices)
     page_templates = read_page_templates(folder, templates)
     roles = read_roles(folder, site_id)
     settings, setting_records = read_settings(folder)
@@ -65,7 +66,7 @@ def read_site(folder: Folder) -> Site:
     profiles = read_column_profiles(folder, roles, notices)
     access = read_website_access(folder, roles, notices)
     parts = Parts(
-        read_states(folder), page_templates, read_lists(folder, notices), read_forms(folder, notices),
+        read_states(folder), ids(folder, PAGE_TEMPLATE), read_lists(folder, notices), read_forms(folder, notices),
         read_multistep(folder),
     )  # fmt: skip
     pages = read_pages(folder, languages, parts, notices)
@@ -75,8 +76,8 @@ def read_site(folder: Folder) -> Site:
     links = read_links(folder, languages, pages)
     snippets = read_snippets(folder, languages)
     files = read_files(folder, pages, notices)
-    header = website.refer("adx_headerwebtemplateid", templates, "web template")
-    footer = website.refer("adx_footerwebtemplateid", templates, "web template")
+    header = website.refer("adx_headerwebtemplateid", ids(folder, WEB_TEMPLATE), "web template")
+    footer = website.refer("adx_footerwebtemplateid", ids(folder, WEB_TEMPLATE), "web template")
     for definition in parts.lists.values():
         if definition.details is not None and definition.details not in pages:
             folder.faults.append(

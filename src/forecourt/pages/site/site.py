@@ -105,8 +105,9 @@ class Site:
 
     @cached_property
     def by_path(self) -> Mapping[str, Page]:
-        """Pages by path in lower case, with the closing '/'."""
-        return {page.path.lower(): page for page in self.pages.values()}
+        """Pages by path in lower case, with the closing '/'. An inactive page gives way to an active one."""
+        pages = sorted(self.pages.values(), key=lambda page: page.active)
+        return {page.path.lower(): page for page in pages}
 
     def page_at(self, path: str) -> Page | None:
         """The page at a URL path; case and a missing closing '/' do not matter."""
@@ -119,7 +120,7 @@ class Site:
 
     @cached_property
     def _templates(self) -> Mapping[str, WebTemplate]:
-        return {template.name.lower(): template for template in self.web_templates.values()}
+        return {template.name.lower(): template for template in reversed(self.web_templates.values())}
 
     def file_at(self, path: str) -> WebFile | None:
         return self.files.get(path.lower())

@@ -21,7 +21,6 @@ from forecourt.pages.site.kinds import (
     FORM_METADATA,
     KINDS,
     MULTISTEP,
-    REDIRECT,
     SETTING,
     STEP,
     STEP_METADATA,
@@ -39,7 +38,7 @@ from forecourt.pages.site.site import Site
 from forecourt.pages.site.tree import MAX_ROWS, Entry
 
 #: Kinds of rows that are kept and written back, and that no page shows yet.
-WITHOUT_EFFECT = (MULTISTEP, STEP, STEP_METADATA, FORM_METADATA, REDIRECT)
+WITHOUT_EFFECT = (MULTISTEP, STEP, STEP_METADATA, FORM_METADATA)
 
 
 @dataclass(frozen=True)

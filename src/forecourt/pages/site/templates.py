@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from forecourt.pages.site.definitions import Page, PageTemplate, Redirect, TemplateKind, WebTemplate
-from forecourt.pages.site.kinds import MARKER, PAGE_TEMPLATE, REDIRECT, STATE, WEB_TEMPLATE
+from forecourt.pages.site.kinds import MARKER, PAGE_TEMPLATE, REDIRECT, STATE, WEB_TEMPLATE, Kind
 from forecourt.pages.site.record import Folder, Record
 
 #: Statuses that a redirect may have: its choice's value is the status itself.
@@ -19,17 +19,17 @@ def read_states(folder: Folder) -> Mapping[UUID, bool]:
     return {record.id(STATE.id): record.flag("adx_isvisible") for record in folder.records(STATE)}
 
 
-def read_web_templates(folder: Folder) -> Mapping[UUID, WebTemplate]:
-    """``web-templates/``. A name that two templates share cannot be included: it is a fault."""
+def read_web_templates(folder: Folder, notices: list[str]) -> Mapping[UUID, WebTemplate]:
+    """``web-templates/``. Of two with one name, ``include`` takes the first."""
     found: dict[UUID, WebTemplate] = {}
-    names: set[str] = set()
+    names: dict[str, str] = {}
     for record in folder.records(WEB_TEMPLATE):
         if not record.active:
             continue
         name = record.need("adx_name")
-        if name.lower() in names:
-            record.fault(f"there are two web templates named '{name}'; 'include' could mean either.", "adx_name")
-        names.add(name.lower())
+        first = names.setdefault(name.lower(), str(record.where()))
+        if first != str(record.where()):
+            notices.append(f"{record.where()}: there are two web templates named '{name}'; the one of {first} counts.")
         template = WebTemplate(
             record.id(WEB_TEMPLATE.id),
             name,
@@ -42,13 +42,15 @@ def read_web_templates(folder: Folder) -> Mapping[UUID, WebTemplate]:
     return found
 
 
-def read_page_templates(folder: Folder, templates: Container[UUID]) -> Mapping[UUID, PageTemplate]:
-    """``page-templates/``: each is a web template or one of the product's own pages."""
+def read_page_templates(folder: Folder, templates: Container[UUID | None]) -> Mapping[UUID, PageTemplate]:
+    """``page-templates/``: each is a web template or one of the product's own pages. One whose web template is inactive
+    has none."""
     found: dict[UUID, PageTemplate] = {}
+    known = ids(folder, WEB_TEMPLATE)
     for record in folder.records(PAGE_TEMPLATE):
         if not record.active:
             continue
-        web_template = record.refer("adx_webtemplateid", templates, "web template")
+        web_template = record.refer("adx_webtemplateid", known, "web template")
         implied = TemplateKind.WEB_TEMPLATE if web_template else TemplateKind.REWRITE
         kind = record.choice("adx_type", TemplateKind, implied)
         if kind is None:
@@ -59,7 +61,7 @@ def read_page_templates(folder: Folder, templates: Container[UUID]) -> Mapping[U
             record.id(PAGE_TEMPLATE.id),
             record.need("adx_name"),
             kind,
-            web_template if kind is TemplateKind.WEB_TEMPLATE else None,
+            web_template if kind is TemplateKind.WEB_TEMPLATE and web_template in templates else None,
             record.text("adx_rewriteurl"),
             record.flag("adx_usewebsiteheaderandfooter", True),
             record.where(),
@@ -94,6 +96,11 @@ def read_redirects(folder: Folder, pages: Mapping[UUID, Page]) -> tuple[Redirect
                      status, record.where())
         )  # fmt: skip
     return tuple(found)
+
+
+def ids(folder: Folder, kind: Kind) -> Container[UUID | None]:
+    """The ids of all rows of a kind, inactive ones too: what may be referred to."""
+    return {record.uuid(kind.id) for record in folder.records(kind)}
 
 
 def _plain_address(url: str) -> bool:
