@@ -120,7 +120,7 @@ class Site:
 
     @cached_property
     def _templates(self) -> Mapping[str, WebTemplate]:
-        return {template.name.lower(): template for template in reversed(self.web_templates.values())}
+        return {template.name.lower(): template for template in [*self.web_templates.values()][::-1]}
 
     def file_at(self, path: str) -> WebFile | None:
         return self.files.get(path.lower())
