@@ -6,7 +6,8 @@ A generated part stands between two comments::
     ...
     <!-- end generated -->
 
-The name chooses the generator: ``settings``, ``errors 1``, ``commands``, ``fields policy``. What is outside of the
+The name chooses the generator: ``settings``, ``errors 1``, ``commands``, ``fields policy``,
+``liquid tags``. What is outside of the
 comments is written by hand and left alone.
 """
 
@@ -26,6 +27,7 @@ import msgspec
 from forecourt.cli import forecourt
 from forecourt.cli.schema import FIELDS, KINDS, FileKind, plain
 from forecourt.kernel.errors import CODES
+from forecourt.pages.liquid import catalogue as liquid
 from forecourt.settings import Settings
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -196,6 +198,8 @@ def generate(name: str) -> str:
         return commands()
     if word == "fields":
         return file_fields({kind.name: kind for kind in KINDS}[argument])
+    if word == "liquid":
+        return "\n" + table(liquid.HEADINGS[argument], liquid.rows(argument)) + "\n"
     raise KeyError(name)
 
 

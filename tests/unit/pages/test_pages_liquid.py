@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from markupsafe import Markup
 
-from forecourt.pages.liquid import Engine, Fragment
+from forecourt.pages.liquid import Engine, Fragment, catalogue
 from forecourt.pages.liquid.dialect import site_text
+from forecourt.pages.liquid.faults import MISSING_FILTERS
+from forecourt.pages.liquid.tags import UNSUPPORTED
 from forecourt.pages.liquid.values import Choice, Lookup, day, moment
 
 XSS = "<script>alert('1')</script>\"><img src=x onerror=alert(1)>"
@@ -262,9 +264,28 @@ async def test_visitors_learn_that_something_is_missing_and_nothing_of_what_is_u
     assert (await render("a{% powerbi path:'x' %}")).for_visitors() == Fragment(Markup("a"))
 
 
+async def test_what_is_not_there_is_named_where_it_is_used() -> None:
+    found = await render("a{{ resx['Key'] }}{{ 'x' | metafilters }}{% assign log = 1 %}{{ log }}")
+    assert [str(fault) for fault in found.faults] == [
+        "Home:1:5: the object 'resx' is not supported. Write the words into content snippets.",
+        "Home:1:28: the filter 'metafilters' is not supported.",
+    ]
+
+
+def test_the_catalogue_is_what_there_is() -> None:
+    dialect = Engine().dialect
+    assert set(catalogue.TAGS) | set(UNSUPPORTED) | catalogue.INTERNAL == set(dialect.tags) | {"raw"}
+    listed = [name for names in catalogue.FILTERS.values() for name in names.split()]
+    assert sorted(listed) == sorted(dialect.filters)
+    assert not set(MISSING_FILTERS) & set(dialect.filters)
+
+
 def test_a_text_is_checked_without_rendering_it() -> None:
     engine = Engine(TEMPLATES)
-    assert engine.check("{{ x | date: 'd' }}", "Home") == ()
+    assert engine.check("{{ x | date: 'd' }}{% assign resx = 1 %}{{ resx }}", "Home") == ()
+    assert [str(fault) for fault in engine.check("{% if x %}\n {{ resx['K'] }}{% endif %}", "Home")] == [
+        "Home:2:5: the object 'resx' is not supported. Write the words into content snippets."
+    ]
     assert [str(fault) for fault in engine.check("\n{% codecomponent name:x %}", "Home")] == [
         "Home:2:4: the tag 'codecomponent' is not supported. Code components are not run."
     ]

@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+from liquid import Token
+
 from forecourt.dataverse.rows import Query, Rows
 from forecourt.dataverse.tables import Table, Tables
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Relation
 from forecourt.kernel.principal import Principal
-from forecourt.pages.liquid.dialect import Clock
-from forecourt.pages.liquid.faults import DataError, Stop
+from forecourt.pages.liquid.dialect import Clock, gathering
+from forecourt.pages.liquid.faults import DataError, Denied, Stop
 from forecourt.pages.liquid.records import Record, Reference, fetched, record
 from forecourt.pages.liquid.values import Lookup
 from forecourt.pages.ports import Fetching, ViewFilter
@@ -131,7 +133,7 @@ class Data:
             return []
         return [record(self, target, row) for row in page.rows]
 
-    async def fetch(self, text: str) -> Lookup:
+    async def fetch(self, text: str, token: Token | None = None) -> Lookup:
         """The results of FetchXML. Raises Refusal for what is not right."""
         self.spend()
         try:
@@ -139,6 +141,7 @@ class Data:
         except Refusal as refusal:
             if refusal.status not in (401, 403):
                 raise
+            gathering.get().append(Denied(f"the query has no rows for you. {refusal.message}", token=token))
             return _results("", [], denied=True)
         table = self.tables.by_name.get(page.entity)
         rows = [fetched(self, table, page.columns, row) for row in page.rows]

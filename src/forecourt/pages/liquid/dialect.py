@@ -26,7 +26,7 @@ from liquid.undefined import UNDEFINED
 from markupsafe import Markup
 
 from forecourt.pages.liquid.conditions import AffixIfTag, AffixUnlessTag, Tokens
-from forecourt.pages.liquid.faults import LIMITS, Stop
+from forecourt.pages.liquid.faults import LIMITS, MISSING_OBJECTS, Stop, no_object
 
 #: Seconds that the texts of one page may take, waiting for rows included.
 MAX_SECONDS = 10.0
@@ -95,6 +95,8 @@ class Context(RenderContext):
         clock = self._clock()
         if clock is not None:
             await clock.turn()
+        if path[0] in MISSING_OBJECTS and path[0] not in self.scope:
+            gathering.get().append(no_object(str(path[0]), token))
         return await super().get_async(path, token=token, default=default)
 
     def assign(self, key: str, val: Any) -> None:

@@ -6,15 +6,16 @@ its own place empty. Whoever shows a :class:`Fragment` decides who sees its faul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from liquid import BoundTemplate, Token
 from liquid.exceptions import LiquidError, StopRender
 from liquid.output import LimitedStringIO
 from markupsafe import Markup
 
 from forecourt.pages.liquid.dialect import MAX_OUTPUT, PAGE, Clock, Context, Dialect, gathering
-from forecourt.pages.liquid.faults import Fault, fault_of
+from forecourt.pages.liquid.faults import MISSING_OBJECTS, Fault, fault_of, no_object
 from forecourt.pages.liquid.filters import FILTERS
 from forecourt.pages.liquid.tags import TAGS
 
@@ -35,7 +36,7 @@ class Fragment:
 
     def for_visitors(self) -> Fragment:
         """The same without its faults; ``incomplete`` where one of them left something out that should be there."""
-        return Fragment(self.markup, (), any(not fault.unsupported for fault in self.faults))
+        return Fragment(self.markup, (), any(not fault.silent for fault in self.faults))
 
 
 class Engine:
@@ -51,7 +52,8 @@ class Engine:
             found = self.dialect.parsed(source, name)
         except LiquidError as error:
             return (fault_of(error, name, {source: name}),)
-        return tuple(fault_of(error, name, {source: name}) for error in found.errors)
+        errors = [*found.errors, *missing(found, source)]
+        return tuple(fault_of(error, name, {source: name}) for error in errors)
 
     async def render(self, source: str, name: str, objects: Mapping[str, object]) -> Fragment:
         """The markup of a text. ``name`` says which text it is, for the maker; ``objects``: what it may speak of, with
@@ -78,6 +80,17 @@ class Engine:
         names = {**self._names, source: name}
         faults = dict.fromkeys(fault_of(error, name, names) for error in errors)
         return Fragment(Markup(buffer.getvalue()), tuple(faults)[:MAX_FAULTS])  # noqa: S704 - values were escaped
+
+
+def missing(template: BoundTemplate, source: str) -> Iterator[LiquidError]:
+    """Uses of objects that are not there, as far as reading a text tells."""
+    try:
+        named = template.analyze(include_partials=False).globals
+    except LiquidError:
+        return
+    for name in MISSING_OBJECTS.keys() & named.keys():
+        for use in named[name]:
+            yield no_object(name, Token("word", name, use.span.index, source))
 
 
 class Bare:

@@ -37,6 +37,30 @@ class DataError(LiquidError):
     """A query that is refused."""
 
 
+class Denied(LiquidError):
+    """A query that is right, of rows or columns that are not open to the person: it has no rows."""
+
+
+#: Objects and filters of the original that are not there, and what to do instead.
+MISSING_OBJECTS = {
+    "ads": "",
+    "blogs": "",
+    "events": "",
+    "forums": "",
+    "knowledge": "",
+    "log": "",
+    "polls": "",
+    "resx": "Write the words into content snippets.",
+    "searchindex": "Search with the tag 'fetchxml'.",
+}
+MISSING_FILTERS = {
+    "metafilters": "",
+    "search_filter_options": "",
+}
+
+#: Errors of which visitors are not told: nothing that should be there is missing.
+SILENT = (Unsupported, Denied)
+
 #: Errors after which nothing more of a text is rendered.
 LIMITS = (ContextDepthError, LocalNamespaceLimitError, LoopIterationLimitError, OutputStreamLimitError, Stop)
 
@@ -50,13 +74,13 @@ _LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``line``, ``column``: from 1, 0 where unknown. ``unsupported``: right in the original, but not there."""
+    """``line``, ``column``: from 1, 0 where unknown. ``silent``: nothing that visitors should see is missing."""
 
     template: str
     line: int
     column: int
     text: str
-    unsupported: bool = False
+    silent: bool = False
 
     def __str__(self) -> str:
         place = f":{self.line}:{self.column}" if self.line else ""
@@ -69,7 +93,7 @@ def fault_of(error: LiquidError, template: str, name_of: dict[str, str]) -> Faul
     line, column = position(token)
     if token is not None and token.source in name_of:
         template = name_of[token.source]
-    return Fault(template, line, column, _text(error), isinstance(error, Unsupported))
+    return Fault(template, line, column, _text(error), isinstance(error, SILENT))
 
 
 def position(token: Token | None) -> tuple[int, int]:
@@ -78,6 +102,11 @@ def position(token: Token | None) -> tuple[int, int]:
         return 0, 0
     before = token.source[: token.start_index]
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+
+
+def no_object(name: str, token: Token | None) -> Unsupported:
+    """The use of an object that is not there."""
+    return Unsupported(f"the object '{name}' is not supported. {MISSING_OBJECTS[name]}".strip(), token=token)
 
 
 def refused(refusal: Refusal, token: Token | None) -> DataError:
@@ -90,9 +119,12 @@ def _text(error: LiquidError) -> str:
         if isinstance(error, kind):
             return f"a limit is reached: {text}"
     said = str(error.message or "")
-    if isinstance(error, Stop | Unsupported | DataError):
+    if isinstance(error, Stop | Unsupported | DataError | Denied):
         return said
     if isinstance(error, UnknownFilterError):
+        name = said.removeprefix("unknown filter ").strip("'")
+        if name in MISSING_FILTERS:
+            return f"the filter '{name}' is not supported. {MISSING_FILTERS[name]}".strip()
         return f"a filter is not known: {said.removeprefix('unknown filter ')}"
     if isinstance(error, TemplateNotFoundError):
         return f"the web template {said[:100]!r} does not exist"

@@ -79,7 +79,7 @@ class FetchNode(DataNode):
             await node.render_async(context, written)
         text = written.getvalue().strip()
         try:
-            results = await scope.data.fetch(text)
+            results = await scope.data.fetch(text, self.token)
         except Refusal as refusal:
             raise refused(refusal, self.token) from refusal
         context.assign(self.name, Lookup({"results": results, "xml": text}))
