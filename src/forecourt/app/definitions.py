@@ -14,6 +14,7 @@ from forecourt.integration.virtual.catalog import virtual_tables
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors
 from forecourt.kernel.solution import SolutionHeader
 from forecourt.operations.solution import OperationsSolution, load_operations
+from forecourt.pages.liquid.reading import notices as liquid_notices
 from forecourt.pages.site.loader import load_site
 from forecourt.pages.site.site import Site
 from forecourt.security.columns import opened, profiled
@@ -49,8 +50,8 @@ class Definitions:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What is odd in the site's files but harmless, as ``file:line: text``."""
-        return self.site.notices if self.site is not None else ()
+        """What is odd in the site's files and texts but harmless, as ``file:line: text``."""
+        return (*self.site.notices, *liquid_notices(self.site)) if self.site is not None else ()
 
 
 def read_header(root: Path) -> SolutionHeader:

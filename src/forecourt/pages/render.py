@@ -5,12 +5,14 @@ The layout shows the site's name, the links that the person may follow, who is s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from forecourt.kernel.errors import Unavailable
@@ -22,6 +24,7 @@ from forecourt.pages.lists import Lists
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import Fetching
 from forecourt.pages.site import Page, Site, WebsiteRight
+from forecourt.pages.site.definitions import PageTemplate, WebTemplate
 from forecourt.pages.visit import Visit
 from forecourt.web.assets import TEMPLATES, Assets
 
@@ -57,6 +60,9 @@ class Person:
     initials: str
 
 
+#: What may stand in Content-Type.
+_MEDIA = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,60}", re.IGNORECASE)
+
 #: The web role whose holders read what is wrong with a site's texts, and the setting that shows it to everybody.
 MAKERS = "Administrators"
 SHOW_ERRORS = "Liquid/ShowErrors"
@@ -69,7 +75,7 @@ class Renderer:
         self._site = site
         self._lists = lists
         self._fetches = fetches
-        self._liquid = liquid.Engine()
+        self._liquid = liquid.Engine({item.name: item.source for item in site.web_templates.values()})
         self._options = options
         self.title = options.title or site.name
         self._templates = Environment(
@@ -156,6 +162,24 @@ class Renderer:
         content = self._site.content(page, visit.languages)
         return await self._rendered(visit, page, content.title, content.copy, page.name)
 
+    def template_of(self, page: Page) -> tuple[PageTemplate, WebTemplate] | None:
+        """The page template of a page and the web template that it stands on, None where it is one of our own."""
+        found = self._site.page_templates.get(page.template) if page.template else None
+        template = self._site.web_templates.get(found.web_template) if found and found.web_template else None
+        return (found, template) if found is not None and template is not None else None
+
+    async def by_template(self, visit: Visit, page: Page, around: PageTemplate, template: WebTemplate) -> Response:
+        """A page as its web template has it: within the site's header and footer, or all of the answer."""
+        title = self._site.content(page, visit.languages).title
+        text = await self._rendered(visit, page, title, template.source, template.name)
+        if around.header_and_footer:
+            return await self.page(visit, "web_template.html", title=title, page=page, text=text)
+        media = template.media_type if _MEDIA.fullmatch(template.media_type) else "text/html"
+        body = text.markup
+        if media == "text/html" and text.faults:
+            body += Markup('<pre role="note">{}</pre>').format("\n".join(map(str, text.faults)))
+        return finish(visit, Response(body.encode(), media_type=media))
+
     async def _rendered(self, visit: Visit, page: Page, title: str, source: str, name: str) -> liquid.Fragment:
         if not source.strip():
             return liquid.Fragment()
@@ -175,12 +199,13 @@ class Renderer:
         return everybody or MAKERS in roles or self._site.may(WebsiteRight.MANAGE_CONTENT_SNIPPETS, roles)
 
     async def _footer(self, visit: Visit) -> liquid.Fragment:
-        source = self._site.snippet("Footer", visit.languages)
+        template = self._site.web_templates.get(self._site.footer) if self._site.footer else None
+        source = template.source if template else self._site.snippet("Footer", visit.languages)
         home = self._site.home
         if not source or home is None:
             return liquid.Fragment()
         try:
-            return await self._rendered(visit, home, self.title, source, "Footer")
+            return await self._rendered(visit, home, self.title, source, template.name if template else "Footer")
         except Unavailable:
             return liquid.Fragment()
 

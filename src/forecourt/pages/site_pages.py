@@ -97,6 +97,9 @@ class SitePages:
         return finish(visit, response)
 
     async def _content(self, visit: Visit, page: Page) -> Response:
+        template = self._renderer.template_of(page)
+        if template is not None:
+            return await self._renderer.by_template(visit, page, *template)
         home = page.path == "/"
         cards = await self._cards(visit) if home and visit.trouble is None else ()
         return await self._renderer.page(

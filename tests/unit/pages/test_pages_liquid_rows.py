@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx
 import pytest
 from pages_browser import Browser
 
+from forecourt.pages.liquid.reading import notices
 from forecourt.pages.site import PageContent, Site, WebLink
+from forecourt.pages.site.definitions import PageTemplate, TemplateKind, WebTemplate
 from support.portal import LINES, ORDERS, Preview, contoso, preview, row_id
 
 XSS = "<script>alert('1')</script>\"><img src=x onerror=alert(1)>"
@@ -256,3 +259,45 @@ async def test_a_footer_with_rows_does_not_keep_an_error_page_from_being_shown()
     footer = "[[{{ user.fullname }}]]{% fetchxml q %}" + FETCH.replace("{inner}", "") + "{% endfetchxml %}"
     reader = Reader("x", snippets={site.language: {"Footer": footer}})
     assert copy_of(await reader.get()) == "Anna Berg"
+
+
+def templated(source: str, media: str = "text/html", *, around: bool = True) -> Reader:
+    """The home page by a web template, its own copy beside it."""
+    web = WebTemplate(UUID(int=1), "Home Layout", source, media)
+    part = WebTemplate(UUID(int=2), "Hello", "<b>{{ who }}</b>")
+    how = PageTemplate(UUID(int=3), "Home", TemplateKind.WEB_TEMPLATE, web.id, header_and_footer=around)
+    site = site_with("copy for {{ user.fullname }}")
+    assert site.home is not None
+    pages = {**site.pages, site.home.id: replace(site.home, template=how.id)}
+    templates = {item.id: item for item in (web, part)}
+    reader = Reader("")
+    reader.shown = preview(replace(site, pages=pages, web_templates=templates, page_templates={how.id: how}))
+    return reader
+
+
+async def test_a_page_is_laid_out_by_its_web_template() -> None:
+    source = "[[{% include 'HELLO' who: user.fullname %} {% editable page 'adx_copy' type: 'html' %}]]"
+    page = await templated(source).get()
+    assert copy_of(page) == "<b>Anna Berg</b> copy for Anna Berg" and "fc-footer" in page
+
+
+async def test_a_web_template_without_header_and_footer_is_the_whole_answer_in_its_media_type() -> None:
+    source = '{"user": "{{ user.fullname }}", "q": "{{ params.q }}"}'
+    reader = templated(source, "application/json", around=False)
+    transport = httpx.ASGITransport(app=reader.shown.portal, client=("192.0.2.7", 1))
+    async with Browser(transport=transport, base_url="http://portal.example") as browser:
+        await browser.sign_in("vendor")
+        answer = await browser.get(f"/?q={quote(XSS)}")
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.json()["user"] == "Anna Berg" and "<" not in answer.text
+    assert await templated("<i>{{ 1 | no }}</i>", "text/html\r\nX-A: b", around=False).get() == "<i></i>"
+
+
+async def test_the_texts_of_a_site_are_read_without_being_rendered() -> None:
+    reader = templated("{% include 'hello' %}\n{% chart id:'x' %}")
+    site = replace(reader.shown.portal._pages._site, snippets={"en-US": {"Footer": "{{ 1 | metafilters }}"}})
+    assert [text.partition(": ")[2] for text in notices(site)] == [
+        "the web template 'Home Layout', line 2, column 4: the tag 'chart' is not supported. Show the rows with "
+        "'fetchxml'.",
+        "the snippet 'Footer' (en-US), line 1, column 8: the filter 'metafilters' is not supported.",
+    ]

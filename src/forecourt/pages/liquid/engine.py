@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from liquid import BoundTemplate, Token
-from liquid.exceptions import LiquidError, StopRender
+from liquid.exceptions import LiquidError, StopRender, UnknownFilterError
 from liquid.output import LimitedStringIO
 from markupsafe import Markup
 
@@ -83,14 +83,18 @@ class Engine:
 
 
 def missing(template: BoundTemplate, source: str) -> Iterator[LiquidError]:
-    """Uses of objects that are not there, as far as reading a text tells."""
+    """Uses of filters and objects that are not there, as far as reading a text tells."""
     try:
-        named = template.analyze(include_partials=False).globals
+        found = template.analyze(include_partials=False)
     except LiquidError:
         return
-    for name in MISSING_OBJECTS.keys() & named.keys():
-        for use in named[name]:
-            yield no_object(name, Token("word", name, use.span.index, source))
+    for name, uses in found.filters.items():
+        if name not in template.env.filters:
+            for use in uses:
+                yield UnknownFilterError(f"unknown filter '{name}'", token=Token("word", name, use.index, source))
+    for name in MISSING_OBJECTS.keys() & found.globals.keys():
+        for variable in found.globals[name]:
+            yield no_object(name, Token("word", name, variable.span.index, source))
 
 
 class Bare:

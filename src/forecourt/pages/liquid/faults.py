@@ -93,7 +93,8 @@ def fault_of(error: LiquidError, template: str, name_of: dict[str, str]) -> Faul
     line, column = position(token)
     if token is not None and token.source in name_of:
         template = name_of[token.source]
-    return Fault(template, line, column, _text(error), isinstance(error, SILENT))
+    silent = isinstance(error, SILENT) or (isinstance(error, UnknownFilterError) and _filter(error) in MISSING_FILTERS)
+    return Fault(template, line, column, _text(error), silent)
 
 
 def position(token: Token | None) -> tuple[int, int]:
@@ -122,10 +123,10 @@ def _text(error: LiquidError) -> str:
     if isinstance(error, Stop | Unsupported | DataError | Denied):
         return said
     if isinstance(error, UnknownFilterError):
-        name = said.removeprefix("unknown filter ").strip("'")
+        name = _filter(error)
         if name in MISSING_FILTERS:
             return f"the filter '{name}' is not supported. {MISSING_FILTERS[name]}".strip()
-        return f"a filter is not known: {said.removeprefix('unknown filter ')}"
+        return f"a filter is not known: '{name}'"
     if isinstance(error, TemplateNotFoundError):
         return f"the web template {said[:100]!r} does not exist"
     if said.startswith("unexpected tag "):
@@ -135,3 +136,7 @@ def _text(error: LiquidError) -> str:
     if isinstance(error, FilterError):
         return "a value does not fit its filter"
     return "a value does not fit its use"
+
+
+def _filter(error: UnknownFilterError) -> str:
+    return str(error.message or "").removeprefix("unknown filter ").strip("'")

@@ -5,13 +5,13 @@ Only pages that the person may read are there, and of those beneath a page only 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from forecourt.pages import page_rules
 from forecourt.pages.liquid.dialect import site_text
 from forecourt.pages.liquid.values import Lookup, plain
-from forecourt.pages.site import Page, Site
+from forecourt.pages.site import Page, Site, WebLink
 from forecourt.pages.visit import Visit
 
 
@@ -158,8 +158,11 @@ class LinkSets(Mapping[str, object]):
         return len(self._names)
 
     def _links(self, name: str) -> list[Lookup]:
+        return self._shown(self._tree.site.link_set(name, self._tree.visit.languages))
+
+    def _shown(self, links: Sequence[WebLink]) -> list[Lookup]:
         tree, found = self._tree, []
-        for link in tree.site.link_set(name, tree.visit.languages):
+        for link in links:
             page = tree.site.pages.get(link.page) if link.page is not None else None
             if page is not None and link.validate and not tree.readable(page):
                 continue
@@ -181,7 +184,7 @@ class LinkSets(Mapping[str, object]):
                         "is_sitemap_current": page is not None and tree.node(page)["is_sitemap_current"],
                         "is_sitemap_ancestor": page is not None and tree.node(page)["is_sitemap_ancestor"],
                         "display_page_child_links": False,
-                        "weblinks": [],
+                        "weblinks": self._shown(link.links),
                         "children": below,
                     },
                     link.name,

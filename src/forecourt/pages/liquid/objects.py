@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from forecourt.kernel.principal import Principal
 from forecourt.pages.liquid.dialect import PAGE, Clock, site_text
 from forecourt.pages.liquid.navigation import LinkSets, Node, SiteMap, SiteMarkers, Tree
-from forecourt.pages.liquid.values import Lookup, moment
+from forecourt.pages.liquid.values import Lookup, day, moment
 from forecourt.pages.site import Page, Site
 from forecourt.pages.visit import Visit
 
@@ -111,6 +111,7 @@ def objects(scope: PageScope, page: Page, title: str, hidden: Hidden) -> Mapping
     }
     for name in ("adx_copy", "adx_summary"):
         columns.pop(name, None)
+    now = moment(dt.datetime.now(dt.UTC))
     return {
         PAGE: scope,
         "user": _user(visit, hidden),
@@ -133,7 +134,8 @@ def objects(scope: PageScope, page: Page, title: str, hidden: Hidden) -> Mapping
         "weblinks": LinkSets(tree),
         "entities": Entities(scope.data),
         "language": language,
-        "now": moment(dt.datetime.now(dt.UTC)),
+        "now": now,
+        "today": day(now),
         "request": Lookup(
             {
                 "path": visit.path,

@@ -17,6 +17,8 @@ def texts(site: Site) -> Iterator[tuple[str, str, str]]:
         for language, content in page.contents.items():
             for part, source in (("copy", content.copy), ("summary", content.summary)):
                 yield str(page.where), f"the {part} of the page '{page.name}' ({language})", source
+    for template in site.web_templates.values():
+        yield str(template.where), f"the web template '{template.name}'", template.source
     for language, snippets in site.snippets.items():
         for name, source in snippets.items():
             yield "", f"the snippet '{name}' ({language})", source
