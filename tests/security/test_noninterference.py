@@ -153,3 +153,26 @@ async def test_a_key_that_a_hidden_row_has_is_refused_like_any_row_out_of_reach(
         answers.append(await send(clerk, "POST", "/data/PurchaseOrderHeadersV2?cross-company=true", body))
     assert [answer.status for answer in answers] == [403, 403], [answer.text for answer in answers]
     assert answers[0].body == answers[1].body
+
+
+async def test_the_day_that_stands_for_none_is_found_as_none_and_never_as_a_day(contoso: Installation) -> None:
+    """A virtual table shows it as null, so no comparison may tell it from null."""
+    admin = contoso.signed_up("admin")
+    table = "/api/data/v9.2/mserp_purchpurchaseorderlinev2entities"
+
+    async def count(condition: str) -> int:
+        answer = await admin.get(f"{table}/$count?$filter=mserp_confirmeddeliverydate {condition}")
+        assert answer.status == 200, answer.text
+        return int(answer.text.removeprefix("\ufeff"))
+
+    none, some = await count("eq null"), await count("ne null")
+    assert none and some
+    day = "1900-01-01"
+    assert [await count(f"{op} {day}") for op in ("eq", "lt", "le", "gt", "ge", "ne")] == [
+        0,
+        0,
+        0,
+        some,
+        some,
+        none + some,
+    ]

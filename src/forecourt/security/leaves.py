@@ -1,12 +1,14 @@
 """Leaves of a predicate: comparisons over an entity's own fields, as comparisons over columns.
 
-A column with ``empty_date`` holds 1900-01-01 for no day: to whoever asks, that is null, which is earlier than nothing
-(operations-and-integration 2.7). Leaves out navigation, which brings other entities' rules along (``lowering``).
+A column with ``empty_date`` holds 1900-01-01 for no day: to whoever asks, that is null, which equals no day and is
+earlier than nothing (operations-and-integration 2.7). Leaves out navigation, which brings other entities' rules along
+(``lowering``).
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Mapping
 
 from forecourt.kernel.model import Entity, EntityField
 from forecourt.kernel.predicate import (
@@ -59,18 +61,25 @@ def plain(item: Predicate, entity: Entity, prefix: str, linked: LinkedEntities) 
             return IsNull(lowered(operand))
         case Compare(op, left, right):
             result: Predicate = Compare(op, lowered(left), lowered(right))
-            if op in ("lt", "le"):
-                guards = [Compare("ne", lowered(each), Const(empty_of(found))) for each, found in empties.items()]
-                result = all_of(result, *guards)
-            return result
+            if op in ("eq", "ne") and {left, right} <= set(empties):
+                return result  # of two columns, no day equals no day
+            if op == "ne":
+                return any_of(result, *(Not(guard) for guard in _days(empties, lowered)))
+            return all_of(result, *_days(empties, lowered))
         case In(operand, values):
-            return In(lowered(operand), tuple(lowered(value) for value in values))
+            among = In(lowered(operand), tuple(lowered(value) for value in values))
+            return all_of(among, *_days(empties, lowered))
         case InParam(operand, param):
             return InParam(lowered(operand), param)
         case Match(op, left, right):
             return Match(op, lowered(left), lowered(right))
         case _:
             return item
+
+
+def _days(empties: Mapping[Operand, EntityField], lowered: Callable[[Operand], Operand]) -> list[Predicate]:
+    """That columns hold a day: the one that stands for none is not a value which anything compares with."""
+    return [Compare("ne", lowered(each), Const(empty_of(found))) for each, found in empties.items()]
 
 
 def _field(operand: Operand, entity: Entity, linked: LinkedEntities) -> EntityField | None:

@@ -5,7 +5,7 @@ and columns that the rules give it there, so each answer is worked out a second 
 **Noninterference**: in two copies that differ in nothing that the identity may read, every answer is the same.
 
 ``worlds``: copies, served in this process, and people at their doors. ``readable``: what an identity may read.
-``questions``: random questions. ``doors``: how they are asked. ``oracle``: what is to be answered.
-``agreement``: the first promise. ``probes``: requests of which only the answer counts. ``interference``: the second,
-two worlds in lockstep.
+``questions``: random questions. ``doors``, ``fetch``: how they are asked, by OData and by FetchXML. ``oracle``: what is
+to be answered. ``agreement``: the first promise. ``probes``: requests of which only the answer counts.
+``interference``: the second, two worlds in lockstep.
 """

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from forecourt.cli.fuzzing.client import Answered
 from forecourt.cli.fuzzing.doors import Door, ask, doors_of
+from forecourt.cli.fuzzing.fetch import spoken
 from forecourt.cli.fuzzing.oracle import Oracle, Unknown
 from forecourt.cli.fuzzing.questions import Asking, Condition, Joined, Key, Pool, Question
 from forecourt.cli.fuzzing.readable import Reading, reading
@@ -130,7 +131,7 @@ async def agreement(
         doors = doors_of(world, person)
         question = (dataverse if native else operations).question(subject, known_keys(doors, known[person], subject))
         tally.people.add(person.label)
-        for door in doors:
+        for door in spoken(doors):
             await _one(world, tally, person, door, known[person], question)
         progress(tally.requests)
     return tally
@@ -144,7 +145,7 @@ async def _one(
         return
     tally.requests += len(answers)
     for answer in answers:
-        tally.answers[door.name, answer.status] += 1
+        tally.answers[door.label, answer.status] += 1
     what = judged(door, known, question, answers)
     if what is None:
         tally.unknown += 1
@@ -154,7 +155,7 @@ async def _one(
         what = f"{what}; {faults[0].error!r}"
     if what:
         small, what = await _smallest(world, person, door, known, question, what)
-        tally.differences.append(Difference(person.label, door.name, str(door.asked(small)), what, small))
+        tally.differences.append(Difference(person.label, door.label, str(door.asked(small)), what, small))
 
 
 def judged(door: Door, known: Mapping[str, Reading], question: Question, answers: Sequence[Answered]) -> str | None:

@@ -38,6 +38,16 @@ class Door:
     name: Doorway
     model: Model
 
+    @property
+    def label(self) -> str:
+        """The door as reports call it."""
+        return self.name
+
+    @property
+    def sparse(self) -> bool:
+        """Whether null values are left out of rows."""
+        return False
+
     def entity(self, subject: str) -> Entity | None:
         """The door's own of a data entity or native table, None where it has none."""
         found = self.model.entities.get(subject)
@@ -102,6 +112,29 @@ class Door:
         query = "&".join(f"{name}={quote(value, safe=chr(39) + '(),/:*$=')}" for name, value in options)
         prefer = (("prefer", f"odata.maxpagesize={question.page}"),) if question.page is not None else ()
         return Asked("GET", f"{address}?{query}" if query else address, prefer)
+
+    def following(self, question: Question, answer: Answered, page: int) -> Asked | None:
+        """The request for the page after an answer, which is page number ``page``; None after the last."""
+        link = parsed(answer).get("@odata.nextLink") if question.form == "list" else None
+        first = self.asked(question)
+        return None if link is None or first is None else Asked("GET", str(link).removeprefix(ORIGIN), first.headers)
+
+    def more(self, answer: Answered) -> bool:
+        """Whether there are rows after those of an answer."""
+        return "@odata.nextLink" in parsed(answer)
+
+    def named(self, entity: Entity, question: Question) -> Sequence[str]:
+        """The door's names of the columns that a question asks for by name; all of them have to be open."""
+        fields = [self.field(entity, name) for name in question.select]
+        return [field.name for field in fields if field is not None]
+
+    def counted(self, question: Question) -> bool:
+        """Whether a question is answered by a number alone."""
+        return question.form == "count"
+
+    def unopened(self, answer: Answered) -> bool:
+        """Whether an answer is a refusal by another status than that of security."""
+        return False
 
     def _groups(self, entity: Entity, question: Question, address: str, condition: str) -> Asked | None:
         """The question as ``$apply``, which Dataverse's doors have."""
@@ -209,13 +242,11 @@ async def ask(world: World, person: Person, door: Door, question: Question) -> l
     if question.batched and door.name != "api":
         return [await batched(world, person, door, first)]
     answers = [await world.ask(person, first)]
-    if question.form != "list":
-        return answers
     while answers[-1].status == 200 and len(answers) < PAGES:
-        link = parsed(answers[-1]).get("@odata.nextLink")
-        if link is None:
+        following = door.following(question, answers[-1], len(answers) + 1)
+        if following is None:
             break
-        answers.append(await world.ask(person, Asked("GET", str(link).removeprefix(ORIGIN), first.headers)))
+        answers.append(await world.ask(person, following))
     return answers
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from forecourt.cli.fuzzing.agreement import known_keys, readings, smaller_than, subjects
 from forecourt.cli.fuzzing.client import Answered, Asked
 from forecourt.cli.fuzzing.doors import Door, ask, doors_of
+from forecourt.cli.fuzzing.fetch import spoken
 from forecourt.cli.fuzzing.probes import site_pages, tags_in, told, write
 from forecourt.cli.fuzzing.questions import Asking, Pool, Question
 from forecourt.cli.fuzzing.readable import Reach, Reading, reading
@@ -264,10 +265,10 @@ class Lockstep:
         for _ in range(probes if doors else 0):
             subject, asking = self._subject(person)
             question = asking.question(subject, known_keys(doors, known, subject))
-            door = self._draw.choice(doors)
+            door = self._draw.choice(spoken(doors))
             pair = await self._both(person, door, question)
             if pair is not None:
-                findings.doors[door.name] += 1
+                findings.doors[door.label] += 1
                 await self._compare(person, door, question, pair, kept, findings)
         if "pages" in person.doors and first.forecourt.portal is not None:
             for asked in await site_pages(first, person):
@@ -347,7 +348,7 @@ class Lockstep:
             (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if self._told([a]) != self._told([b])), 0
         )
         shown = _first(one[at], other[at], self._told)
-        findings.found.append(Interference(person.label, door.name, str(door.asked(question)), changes, *shown))
+        findings.found.append(Interference(person.label, door.label, str(door.asked(question)), changes, *shown))
 
     async def _fewest(self, kept: list[Change], differs: Callable[[], Awaitable[bool]]) -> tuple[Change, ...]:
         """The changes that a difference needs. All of them are made again afterwards."""

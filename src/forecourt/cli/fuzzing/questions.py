@@ -17,7 +17,7 @@ from uuid import UUID
 
 from forecourt.kernel.model import Entity, EntityField, Model
 from forecourt.kernel.relation import TableName
-from forecourt.kernel.types import Kind, is_empty_date
+from forecourt.kernel.types import Kind
 
 Pool = Mapping[TableName, Sequence[Mapping[str, Any]]]
 
@@ -206,8 +206,7 @@ def typed(field: EntityField, value: Any) -> Any:
             case Kind.DECIMAL:
                 return Decimal(str(value))
             case Kind.DATE:
-                day = dt.date.fromisoformat(str(value)[:10])
-                return None if is_empty_date(day) else day  # a value at one door, and none at another
+                return dt.date.fromisoformat(str(value)[:10])
             case Kind.DATETIME:
                 return dt.datetime.fromisoformat(str(value)).replace(tzinfo=dt.UTC)
             case Kind.BOOLEAN:
