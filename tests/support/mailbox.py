@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import html
 import re
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ class Mailbox:
     port: int = 0
     letters: list[EmailMessage] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
+    came: threading.Condition = field(default_factory=threading.Condition)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.answers:
@@ -38,8 +41,19 @@ class Mailbox:
         parsed = email.message_from_bytes(bytes(envelope.content or b""), policy=default)
         assert isinstance(parsed, EmailMessage)
         assert envelope.rcpt_tos == [parsed["To"]]
-        self.letters.append(parsed)
+        with self.came:
+            self.letters.append(parsed)
+            self.came.notify_all()
         return "250 kept"
+
+    async def arrived(self, count: int) -> EmailMessage:
+        """The letter that is the ``count``-th to come, waited for."""
+        await asyncio.wait_for(asyncio.to_thread(self._wait, count), 60)
+        return self.letters[count - 1]
+
+    def _wait(self, count: int) -> None:
+        with self.came:
+            self.came.wait_for(lambda: len(self.letters) >= count, 60)
 
     @property
     def settings(self) -> Settings:

@@ -26,7 +26,8 @@ from forecourt.identity.throttle import Throttle
 from forecourt.kernel.errors import Refusal, not_found
 from forecourt.kernel.observe import Observer, SignIn
 from forecourt.kernel.plan import SystemPlan
-from forecourt.store.database import Database
+from forecourt.store.database import Database, Transaction
+from forecourt.store.watched import acting
 
 #: $1 name, $2 now, $3 limit, $4 the end of a lock that begins now. One row when the name is known, else none;
 #: ``reserved`` is null when the account is locked or disabled. The conditions stand in the UPDATE itself, so that
@@ -222,12 +223,18 @@ class Accounts:
         """
         self._policy.require(new, username)
         credential = await self.sign_in(username, current, address)
-        return await self.set_password(credential.id, new)
+        return await self.set_password(credential.id, new, credential.username)
 
-    async def set_password(self, credential_id: UUID, new: str) -> Credential:
-        """A new password, given by an administrator or after a proof. Ends all sessions, lifts a lock."""
+    async def set_password(self, credential_id: UUID, new: str, actor: str = "") -> Credential:
+        """A new password, given by an administrator or after a proof. Ends all sessions, lifts a lock.
+
+        ``actor``: whose doing it is, for the security log; '' for whoever runs this process.
+        """
         hashed = await self.hashed(new)
-        rows = await self._database.system(SystemPlan("set a password", RENEW, (credential_id, hashed)))
+        async with self._database.transaction("set a password") as tx:
+            if actor:
+                await say_who(tx, actor)
+            rows = await tx.fetch(RENEW, credential_id, hashed)
         if not rows:
             raise not_found("The account")
         return credential_of(rows[0])
@@ -271,3 +278,9 @@ def _name(username: str) -> str | None:
     if not name or len(name) > 256 or any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co", "Cn"} for c in name):
         return None
     return name
+
+
+async def say_who(transaction: Transaction, name: str) -> None:
+    """Whose doing the changes of the transaction are, for the security log."""
+    plan = acting(name)
+    await transaction.execute(plan.sql, *plan.args)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final
 
-from forecourt.identity.accounts import RENEW, Accounts, Credential, credential_of
+from forecourt.identity.accounts import RENEW, Accounts, Credential, credential_of, say_who
 from forecourt.identity.letters import Letters
 from forecourt.identity.links import Link, Links, ended
 from forecourt.identity.mail import Post, is_address
-from forecourt.identity.registration import MailLimits, require_address, say_who
+from forecourt.identity.registration import MailLimits, require_address
 from forecourt.kernel.observe import Observer, SignIn
 from forecourt.kernel.plan import SystemPlan
 from forecourt.store.database import Database

@@ -16,7 +16,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from forecourt.identity.accounts import CREATE, Accounts, Credential, credential_of
+from forecourt.identity.accounts import CREATE, Accounts, Credential, credential_of, say_who
 from forecourt.identity.clock import Clock
 from forecourt.identity.letters import Letters
 from forecourt.identity.links import Link, Links, ended
@@ -25,8 +25,7 @@ from forecourt.identity.throttle import Throttle
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Observer, SignIn
 from forecourt.kernel.plan import SystemPlan
-from forecourt.store.database import Database, Transaction
-from forecourt.store.watched import acting
+from forecourt.store.database import Database
 
 LIFETIME: Final = dt.timedelta(hours=24)
 
@@ -150,12 +149,6 @@ class Registration:
         credential = credential_of(rows[0])
         self._observer(SignIn(credential.username, "registration", "ok"))
         return credential
-
-
-async def say_who(transaction: Transaction, name: str) -> None:
-    """Whose doing the changes of the transaction are, for the security log."""
-    plan = acting(name)
-    await transaction.execute(plan.sql, *plan.args)
 
 
 def require_address(email: str) -> str:

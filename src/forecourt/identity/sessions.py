@@ -46,6 +46,14 @@ _MOVE_ON: Final = "update forecourt.session set expires_at = $2, last_seen = $3 
 _END: Final = "delete from forecourt.session where id_hash = $1"
 _NEW_STAMP: Final = "update forecourt.credential set security_stamp = gen_random_uuid() where id = $1"
 _END_ALL: Final = "delete from forecourt.session where credential_id = $1"
+#: Sessions that could still be loaded. The handle names one without being of use as its cookie.
+_LIST: Final = """
+select encode(sha256(s.id_hash), 'hex') as handle, s.created_at, s.last_seen, s.user_agent, s.id_hash = $2 as current
+from forecourt.session s join forecourt.credential c on c.id = s.credential_id
+where s.credential_id = $1 and s.expires_at > $3 and s.security_stamp = c.security_stamp
+order by s.id_hash = $2 desc, s.created_at desc limit 100
+"""
+_END_ONE: Final = "delete from forecourt.session where credential_id = $1 and encode(sha256(id_hash), 'hex') = $2"
 _PURGE: Final = """
 delete from forecourt.session s using forecourt.credential c
 where c.id = s.credential_id and (s.expires_at <= $1 or s.security_stamp <> c.security_stamp)
@@ -64,6 +72,17 @@ class Session:
     cookie: str = field(repr=False)
     csrf_secret: bytes = field(repr=False)
     reissue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A session as its owner sees it. ``handle`` names it in a form; ``current``: it is the one that asks."""
+
+    handle: str
+    created_at: dt.datetime
+    last_seen: dt.datetime
+    user_agent: str
+    current: bool
 
 
 class Sessions:
@@ -154,6 +173,16 @@ class Sessions:
         async with self._database.transaction("sign out everywhere") as tx:
             await tx.execute(_NEW_STAMP, credential_id)
             await tx.execute(_END_ALL, credential_id)
+
+    async def list(self, session: Session) -> tuple[Device, ...]:
+        """All sessions of the account that ``session`` is one of, itself first."""
+        args = (session.credential.id, _digest(session.cookie), self._clock())
+        rows = await self._database.system(SystemPlan("list sessions", _LIST, args))
+        return tuple(Device(*row) for row in rows)
+
+    async def end(self, credential_id: UUID, handle: str) -> None:
+        """Ends one session of an account; another account's handle names nothing."""
+        await self._database.system(SystemPlan("end a session", _END_ONE, (credential_id, handle)))
 
     async def purge(self) -> None:
         """Drops sessions that can never be loaded again; for a timer."""

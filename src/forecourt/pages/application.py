@@ -24,6 +24,7 @@ from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.kernel.principal import Door
 from forecourt.pages.account.forms import AccountForms
+from forecourt.pages.account.managing import Managing
 from forecourt.pages.account.recovering import Recovering
 from forecourt.pages.account.registering import Registering
 from forecourt.pages.details import Forms
@@ -87,6 +88,7 @@ class Portal:
         self._sign_in = SignIn(accounts, sessions, principals, self._replay, renderer, entry)
         account_forms = AccountForms(sessions, renderer)
         self._registering = Registering(entry.registration, account_forms)
+        self._managing = Managing(accounts, sessions, entry.recovery, account_forms)
         self._recovering = Recovering(entry.recovery, account_forms)
         self._api = PortalApi(requests, site)
         self._app: ASGIApp = Starlette(routes=self._routes())
@@ -115,6 +117,8 @@ class Portal:
             "/Account/Login/ConfirmEmail": self._registering.confirm,
             "/Account/Login/ForgotPassword": self._recovering.forgot,
             "/Account/Login/ResetPassword": self._recovering.reset,
+            "/Account/Manage": self._managing.manage,
+            "/Account/Manage/ChangePassword": self._managing.password,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

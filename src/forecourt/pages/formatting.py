@@ -167,8 +167,7 @@ def cell(column: EntityField, values: Mapping[str, Any], enums: Mapping[str, Enu
             moment = as_moment(value)
             if moment is None:
                 return Cell("text", str(value))
-            local = moment.astimezone(locales.zone)
-            return Cell("date", f"{_moment(local, locales)} {local.tzname() or ''}".strip(), machine=moment.isoformat())
+            return Cell("date", moment_text(moment, locales), machine=moment.isoformat())
         case kind if kind in NUMBERS:
             number = as_number(value)
             if number is None:
@@ -245,6 +244,12 @@ def _moment(moment: dt.datetime, locales: Locales) -> str:
     pattern = str(get_datetime_format("medium", locale=locales.locale)).replace("'", "")
     time = format_time(moment, "short", locale=locales.locale)
     return pattern.replace("{0}", time).replace("{1}", _date(moment.date(), locales))
+
+
+def moment_text(moment: dt.datetime, locales: Locales) -> str:
+    """A moment in the person's language and time zone."""
+    local = moment.astimezone(locales.zone)
+    return f"{_moment(local, locales)} {local.tzname() or ''}".strip()
 
 
 def currencies(columns: Iterable[EntityField]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
 from forecourt.dataverse.tables import Table
 from forecourt.kernel.predicate import Predicate
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from forecourt.identity.accounts import Credential
     from forecourt.identity.links import Link
     from forecourt.identity.registration import Applicant
-    from forecourt.identity.sessions import Session
+    from forecourt.identity.sessions import Device, Session
     from forecourt.security.fetches import FetchedPage
 
 #: Headers of an answer, in order; a name may occur more than once.
@@ -44,12 +45,28 @@ class Sessions(Protocol):
         """Ends the session."""
         ...
 
+    async def list(self, session: Session) -> tuple[Device, ...]:
+        """All sessions of the account, this one first."""
+        ...
+
+    async def end(self, credential_id: UUID, handle: str) -> None:
+        """Ends one session of an account."""
+        ...
+
+    async def sign_out_everywhere(self, credential_id: UUID) -> None:
+        """Ends all sessions of an account."""
+        ...
+
 
 class Accounts(Protocol):
     """Local accounts. ``identity.accounts.Accounts``."""
 
     async def sign_in(self, username: str, password: str, address: str) -> Credential:
         """The account behind a name and a password. Raises Refusal FC2001, or FC2004 (too many failures)."""
+        ...
+
+    async def change_password(self, username: str, current: str, new: str, address: str) -> Credential:
+        """A person's own change, which ends all sessions. Raises Refusal as sign_in, FC1003 for the new password."""
         ...
 
 
@@ -82,6 +99,10 @@ class Recovery(Protocol):
 
     async def complete(self, code: str, password: str) -> Credential:
         """Sets the password. Raises Refusal FC2006, FC1003."""
+        ...
+
+    async def tell(self, credential: Credential) -> None:
+        """Writes to the account's contact that the password has changed."""
         ...
 
 

@@ -38,6 +38,9 @@ NOTICES = {
     "unchanged": "You changed nothing, so nothing was saved.",
     "signed-out": "You are signed out.",
     "registered": "Welcome. Your account is made, and you are signed in.",
+    "signed-out-everywhere": "You are signed out on all devices.",
+    "device-signed-out": "The device is signed out.",
+    "password-changed": "Your password is changed, and all other devices are signed out.",
     "password-set": "Your new password is set. Sign in with it.",
 }
 
@@ -121,6 +124,11 @@ class Renderer:
     def help(self) -> str:
         """Whom to ask for access."""
         return self._options.help or self._site.setting("Support/Contact") or f"your contact at {self.title}"
+
+    def profile(self, visit: Visit) -> str:
+        """Path of the page marked "Profile", '' where there is none that the person may read."""
+        page = self._site.marked("Profile")
+        return page.path if page is not None and self.readable(visit, page) else ""
 
     def readable(self, visit: Visit, page: Page) -> bool:
         return page_rules.may_read(self._site, page, visit.principal.web_roles)

@@ -50,6 +50,10 @@ class AccountForms:
         )
         return response
 
+    def profile(self, visit: Visit) -> str:
+        """Path of the site's profile page, '' for none."""
+        return self._renderer.profile(visit)
+
     async def posted(self, visit: Visit) -> Mapping[str, str]:
         """The fields of the form. Raises Refusal as ``read_form``."""
         return await read_form(visit.request)

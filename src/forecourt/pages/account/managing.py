@@ -1,0 +1,89 @@
+"""A person's own account, ``/Account/Manage``: the devices that are signed in, and the password.
+
+A change asks for the session's anti-forgery token, a new password for the current one as well: who finds an open
+browser cannot take the account over.
+"""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from forecourt.identity import sessions as session_cookies
+from forecourt.kernel.errors import Refusal
+from forecourt.pages.account.devices import device_of
+from forecourt.pages.account.forms import SHOWN, AccountForms, address_of
+from forecourt.pages.formatting import moment_text
+from forecourt.pages.ports import Accounts, Recovery, Sessions
+from forecourt.pages.visit import Visit
+
+PATH = "/Account/Manage"
+
+
+class Managing:
+    """The account's page, and what its forms do. ``recovery`` writes about a changed password, where there is mail."""
+
+    def __init__(self, accounts: Accounts, sessions: Sessions, recovery: Recovery | None, forms: AccountForms) -> None:
+        self._accounts = accounts
+        self._sessions = sessions
+        self._recovery = recovery
+        self._forms = forms
+
+    async def manage(self, visit: Visit) -> Response:
+        """Devices, with a way to sign each of them out."""
+        session = visit.session
+        if session is None:
+            return self._forms.go(visit, f"/SignIn?returnUrl={PATH}")
+        if visit.request.method != "POST":
+            return await self._show(visit)
+        posted = await self._forms.posted(visit)
+        try:
+            self._forms.require(visit, posted)
+        except Refusal as refusal:
+            return await self._show(visit, refusal)
+        if posted.get("everywhere") == "1":
+            await self._sessions.sign_out_everywhere(session.credential.id)
+            visit.cookies[:] = [session_cookies.clear_cookie(secure=visit.options.secure)]
+            return self._forms.go(visit, "/SignIn?notice=signed-out-everywhere")
+        await self._sessions.end(session.credential.id, posted.get("device", ""))
+        return self._forms.go(visit, f"{PATH}?notice=device-signed-out")
+
+    async def password(self, visit: Visit) -> Response:
+        """A new password; every other device is signed out."""
+        session = visit.session
+        if session is None:
+            return self._forms.go(visit, f"/SignIn?returnUrl={PATH}/ChangePassword")
+        title, template = "Change your password", "account/password.html"
+        username = session.credential.username
+        if visit.request.method != "POST":
+            return await self._forms.show(visit, template, title, username=username)
+        posted = await self._forms.posted(visit)
+        try:
+            self._forms.require(visit, posted)
+            current, new = posted.get("current", ""), posted.get("password", "")
+            credential = await self._accounts.change_password(username, current, new, address_of(visit))
+        except Refusal as refusal:
+            if refusal.code not in SHOWN:
+                raise
+            return await self._forms.show(visit, template, title, _about_current(refusal), username=username)
+        if self._recovery is not None:
+            await self._recovery.tell(credential)
+        return await self._forms.signed_in(visit, credential, f"{PATH}?notice=password-changed")
+
+    async def _show(self, visit: Visit, refusal: Refusal | None = None) -> Response:
+        assert visit.session is not None
+        devices = [
+            (item, device_of(item.user_agent), moment_text(item.created_at, visit.locales))
+            for item in await self._sessions.list(visit.session)
+        ]
+        username, profile = visit.session.credential.username, self._forms.profile(visit)
+        return await self._forms.show(
+            visit, "account/manage.html", "Your account", refusal, devices=devices, username=username, profile=profile
+        )
+
+
+def _about_current(refusal: Refusal) -> Refusal:
+    """What is said of the current password: here it is known whose it is."""
+    if refusal.code != "FC2001":
+        return refusal
+    hint = "After several failures your account is locked for a while."
+    return Refusal("FC2001", "Your current password is not right.", hint=hint, source="current")
