@@ -105,7 +105,7 @@ def _report(found: Survey) -> None:
     _say("left out", found.left_out)
     _say("redacted", found.redacted)
     _say("no effect", found.without_effect)
-    _say("note", (*found.site.notices, *found.site.findings))
+    _say("note", found.notes)
 
 
 def _say(what: str, items: Iterable[object]) -> None:

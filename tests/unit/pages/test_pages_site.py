@@ -183,10 +183,28 @@ def test_a_folder_without_a_website_says_what_to_put_there(tmp_path: Path) -> No
         load_site(tmp_path)
 
 
-def test_secrets_among_the_settings_are_not_for_templates(folder: Folder) -> None:
-    folder.settings({"Authentication/OpenIdConnect/x/ClientSecret": "s", "Theme/Accent": "#123456"})
+def test_secrets_among_the_settings_are_told_of_and_not_for_templates(folder: Folder) -> None:
+    values = {
+        "Authentication/OpenIdConnect/x/ClientSecret": "s",
+        "Theme/Accent": "#123456",
+        "Storage": "",
+        "Odd": "https://user:pass@files.example/",
+        "Authentication/Registration/ResetPasswordEnabled": "true",
+    }
+    folder.settings(values)
     site = load_site(folder.root)
     assert list(site.open_settings) == ["Theme/Accent"]
+    assert [notice.partition(": ")[2] for notice in site.notices] == [
+        "the setting Authentication/OpenIdConnect/x/ClientSecret holds a secret; take it out of the files.",
+        "the setting Odd holds a secret; take it out of the files.",
+    ]
+
+
+def test_of_a_setting_that_is_given_twice_the_later_row_counts_and_it_is_told(folder: Folder) -> None:
+    folder.write("sitesetting.yml", "- adx_name: A/B\n  adx_value: 1\n- adx_name: a/b\n  adx_value: 2\n")
+    site = load_site(folder.root)
+    assert site.setting("A/B") == "2" and list(site.settings) == ["a/b"]
+    assert site.notices == ("site/sitesetting.yml:3: the setting a/b is given twice; this row counts.",)
 
 
 def test_a_file_lies_under_its_page(folder: Folder) -> None:

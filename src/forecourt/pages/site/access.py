@@ -20,6 +20,7 @@ from forecourt.pages.site.definitions import (
 )
 from forecourt.pages.site.kinds import ACCESS, COLUMN, PERMISSION, PROFILE, ROLE, RULE, SETTING
 from forecourt.pages.site.record import Folder, Record
+from forecourt.pages.site.secrets import holds_secret
 from forecourt.pages.site.site import WebRoles
 from forecourt.security.rules import ColumnProfile, ColumnRight, Right, Scope, TablePermission
 
@@ -223,14 +224,24 @@ def read_column_profiles(folder: Folder, roles: WebRoles, notices: list[str]) ->
     return tuple(found)
 
 
-def read_settings(folder: Folder) -> tuple[Mapping[str, str], Mapping[str, Record]]:
-    """Site settings: values of the active ones, and the row of each, by name in lower case."""
+def read_settings(folder: Folder, notices: list[str]) -> tuple[Mapping[str, str], Mapping[str, Record]]:
+    """Site settings: values of the active ones, and the row of each, by name in lower case. Of two rows with one name
+    the later counts."""
     values: dict[str, str] = {}
     records: dict[str, Record] = {}
     for record in folder.records(SETTING):
         name = record.text("adx_name")
         if name and record.active:
-            values[name] = record.text("adx_value")
+            value = record.text("adx_value")
+            first = records.get(name.lower())
+            if first is not None and first.text("adx_value") != value:
+                values.pop(first.text("adx_name"), None)
+                notices.append(f"{record.where()}: the setting {name} is given twice; this row counts.")
+            if holds_secret(name, value):
+                notices.append(
+                    f"{record.where('adx_value')}: the setting {name} holds a secret; take it out of the files."
+                )
+            values[name] = value
             records[name.lower()] = record
     return values, records
 

@@ -60,7 +60,7 @@ def read_site(folder: Folder) -> Site:
     templates = read_web_templates(folder, notices)
     page_templates = read_page_templates(folder, templates)
     roles = read_roles(folder, site_id)
-    settings, setting_records = read_settings(folder)
+    settings, setting_records = read_settings(folder, notices)
     columns = web_api_columns(settings, setting_records)
     permissions = read_permissions(folder, roles, notices)
     profiles = read_column_profiles(folder, roles, notices)

@@ -26,7 +26,7 @@ from forecourt.pages.site.definitions import (
     WebsiteRight,
     WebTemplate,
 )
-from forecourt.pages.site.secrets import speaks_of_secret
+from forecourt.pages.site.secrets import holds_secret, speaks_of_secret
 from forecourt.security.rules import ColumnProfile, TablePermission
 
 HOME = "/"
@@ -193,8 +193,9 @@ class Site:
 
     @cached_property
     def open_settings(self) -> Mapping[str, str]:
-        """The settings that a template may read: all whose name does not speak of a secret."""
-        return {name: value for name, value in self.settings.items() if not speaks_of_secret(name)}
+        """The settings that a template may read: all whose name does not speak of a secret and whose value is none."""
+        items = self.settings.items()
+        return {name: value for name, value in items if not (speaks_of_secret(name) or holds_secret(name, value))}
 
     def content(self, page: Page, languages: Iterable[str] = ()) -> PageContent:
         """What the page says in the first of ``languages`` that it has, else in the site's, else in any."""

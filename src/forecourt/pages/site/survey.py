@@ -129,6 +129,13 @@ class Survey:
                 found.append(Remark(where, "scripts and styles of a single page or form are kept; none is sent yet."))
         return tuple(found)
 
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What is odd in the site: notices of the reader but for secrets, which ``redacted`` names, and findings."""
+        secrets = tuple(str(remark.where) + ":" for remark in self.redacted)
+        own = [notice for notice in self.site.notices if not notice.startswith(secrets)]
+        return (*own, *map(str, self.site.findings))
+
     @property
     def complete(self) -> bool:
         """Whether everything is taken over, and everything works."""
