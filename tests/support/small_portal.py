@@ -6,6 +6,7 @@ beneath it.
 
 from __future__ import annotations
 
+import json
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -45,6 +46,8 @@ forms:
   - name: Thing
     sections:
       - {label: Thing, columns: [cts_name, cts_memo, cts_whole]}
+    subgrids:
+      - {relation: cts_thing_parts, view: Parts}
   - name: New thing
     sections:
       - {label: Thing, columns: [cts_name, cts_memo, cts_code, cts_number]}
@@ -53,6 +56,17 @@ forms:
       - label: Times
         columns: [cts_date, cts_moment, cts_day, cts_clock]
       - {label: Choices, columns: [cts_choice, cts_yesno, cts_parent, cts_buyer, cts_unique]}
+"""
+
+PARTS = """
+views:
+  - id: 00000000-0000-0000-0000-0000000000f2
+    name: Parts
+    columns: [cts_name, cts_thing]
+forms:
+  - name: New part
+    sections:
+      - {columns: [cts_name, cts_thing]}
 """
 
 ORDER = """
@@ -127,7 +141,8 @@ class Rule:
 
 @dataclass(frozen=True)
 class Content:
-    """A page of the site. ``shows``: ``list`` of things, ``form`` of a thing, ``new`` to make one."""
+    """A page of the site. ``shows``: ``list`` of things, ``form`` of a thing, ``new`` to make one, ``part`` to make a
+    part of one."""
 
     name: str
     parent: str = "Home"
@@ -222,6 +237,7 @@ class SmallSite:
             "adx_formname": "Thing",
             "adx_mode": 100000001,
             "adx_entitypermissionsenabled": False,
+            "adx_settings": json.dumps({"Actions": [{"Type": "DeleteAction"}]}),
         }
         put(root / "basic-forms" / "thing" / "Thing.basicform.yml", form)
         new = {
@@ -234,6 +250,18 @@ class SmallSite:
             **self.new_form,
         }
         put(root / "basic-forms" / "new" / "New.basicform.yml", new)
+        part = {
+            "adx_entityformid": id_of("form", "part"),
+            "adx_name": "New part",
+            "adx_entityname": "cts_part",
+            "adx_formname": "New part",
+            "adx_mode": 100000000,
+            "adx_setentityreference": True,
+            "adx_referencetargetlookupattributelogicalname": "cts_thing",
+            "adx_referencequerystringname": "thing",
+            "adx_redirectwebpage": id_of("page", "Things"),
+        }
+        put(root / "basic-forms" / "part" / "Part.basicform.yml", part)
 
     def _profile(self, folder: Path, profile: Profile) -> None:
         letters = {"c": ColumnRight.CREATE, "r": ColumnRight.READ, "u": ColumnRight.UPDATE}
@@ -272,8 +300,8 @@ class SmallSite:
             row["adx_entitylist"] = id_of("list", "things")
         if page.shows == "form":
             row["adx_entityform"] = id_of("form", "thing")
-        if page.shows == "new":
-            row["adx_entityform"] = id_of("form", "new")
+        if page.shows in {"new", "part"}:
+            row["adx_entityform"] = id_of("form", page.shows)
         if page.copy:
             row["adx_copy"] = page.copy
         put(folder / f"{page.name}.webpage.yml", row)
@@ -290,6 +318,8 @@ def solution(folder: Path, site: SmallSite) -> Path:
     shutil.copytree(ROOT, root)
     thing = root / "dataverse" / "tables" / "cts_thing.yaml"
     thing.write_text(thing.read_text("utf-8") + VIEWS, "utf-8")
+    part = root / "dataverse" / "tables" / "cts_part.yaml"
+    part.write_text(part.read_text("utf-8") + PARTS, "utf-8")
     order = root / "dataverse" / "tables" / "small_order.yaml"
     order.write_text(order.read_text("utf-8") + ORDER, "utf-8")
     roles = root / "operations" / "roles.yaml"

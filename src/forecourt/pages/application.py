@@ -27,6 +27,7 @@ from forecourt.pages.account.forms import AccountForms
 from forecourt.pages.account.managing import Managing
 from forecourt.pages.account.recovering import Recovering
 from forecourt.pages.account.registering import Registering
+from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms
 from forecourt.pages.error_pages import ErrorPages
 from forecourt.pages.form_pages import FormPages
@@ -79,8 +80,9 @@ class Portal:
         filters = view_filters(tables)
         lists, forms = Lists(tables, rows, filters), Forms(tables, rows, filters)
         renderer = Renderer(site, self._assets, self._options, lists, fetches)
-        self._writing = FormPages(site, forms, rows, renderer, observer)
-        pages = SitePages(site, lists, forms, self._writing, rows, renderer, observer)
+        deletes = Deleting(site, forms, rows, renderer, observer)
+        self._writing = FormPages(site, forms, rows, renderer, deletes, observer)
+        pages = SitePages(site, lists, forms, self._writing, deletes, rows, renderer, observer)
         self._pages = pages
         self._redirects = Redirects(site)
         self._errors = ErrorPages(site, renderer)

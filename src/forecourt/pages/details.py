@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -23,6 +23,10 @@ from forecourt.pages.site import FormDefinition, FormSource
 SUBGRID_SIZE = 50
 
 
+#: Label and address of the form that makes a row of a table whose lookup names a row; None where there is none.
+Makes = Callable[[Table, str, UUID], tuple[str, str] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A section to show: labels and values."""
@@ -33,12 +37,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """A subgrid to show. ``key``: id of its heading; ``refused``: the person may not read its table."""
+    """A subgrid to show. ``key``: id of its heading; ``refused``: the person may not read its table; ``create``:
+    label and address of the form that makes a row beneath, for who may."""
 
     key: str
     label: str
     grid: Grid | None
     refused: bool = False
+    create: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +137,10 @@ class Forms:
         path: str,
         locales: Locales,
         pages: Mapping[str, str],
+        makes: Makes,
     ) -> Details:
-        """What the details page shows. ``pages``: details page by table, for the rows beneath."""
+        """What the details page shows. ``pages``: details page by table, for the rows beneath; ``makes``: the forms
+        that make these."""
         table, form = self.form(definition)
         sections = await self.sections(principal, table, form)
         row = await self.row(principal, table, row_id, sections)
@@ -148,7 +156,7 @@ class Forms:
                     status = cell
                 items.append((field.label, cell))
             shown.append(Shown(section.label, tuple(items)))
-        below = await self.below(principal, definition, row, asked, path, locales, pages)
+        below = await self.below(principal, definition, row, asked, path, locales, pages, makes)
         return Details(row, heading_of(table, row), tuple(shown), status, below)
 
     async def below(
@@ -160,6 +168,7 @@ class Forms:
         path: str,
         locales: Locales,
         pages: Mapping[str, str],
+        makes: Makes,
     ) -> tuple[Below, ...]:
         """The subgrids of the form that the row is shown on."""
         table, form = self.form(definition)
@@ -168,8 +177,13 @@ class Forms:
         for index, subgrid in enumerate(form.subgrids):
             key = f"rows-{index + 1}"
             grid = await self._below(principal, table, row, subgrid, key, asked, url, locales, pages)
-            if grid is not None:
-                found.append(grid)
+            if grid is None:
+                continue
+            relation = table.entity.relations[subgrid.relation]
+            child = self.tables.by_name[relation.target]
+            if len(relation.on) == 1 and self.rows.may(principal, child.name, "create"):
+                grid = replace(grid, create=makes(child, relation.on[0][1], row.id))
+            found.append(grid)
         return tuple(found)
 
     async def _below(

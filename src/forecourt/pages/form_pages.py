@@ -22,8 +22,9 @@ from forecourt.identity import csrf
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, nobody
 from forecourt.kernel.principal import Door
-from forecourt.pages import lookups, site_map
-from forecourt.pages.details import Forms, heading_of
+from forecourt.pages import deleting, lookups, site_map
+from forecourt.pages.deleting import Deleting
+from forecourt.pages.details import Forms, Makes, heading_of
 from forecourt.pages.editing import BLANK, ONCE, VERSION, Editor, Filled
 from forecourt.pages.render import NOTICES, Renderer, finish
 from forecourt.pages.site import FormDefinition, FormMode, Page, Site
@@ -54,7 +55,16 @@ class _Opened:
 class FormPages:
     """Shows and takes them."""
 
-    def __init__(self, site: Site, forms: Forms, rows: Rows, renderer: Renderer, observer: Observer = nobody) -> None:
+    def __init__(
+        self,
+        site: Site,
+        forms: Forms,
+        rows: Rows,
+        renderer: Renderer,
+        deletes: Deleting,
+        observer: Observer = nobody,
+    ) -> None:
+        self._deleting = deletes
         self._site = site
         self._forms = forms
         self._rows = rows
@@ -79,6 +89,19 @@ class FormPages:
             source = find(self._site, visit, page, table) if find is not None else None
         form = self._site.form_of(source) if source is not None else None
         return form.success if form is not None and form.success else NOTICES.get(key)
+
+    def makes(self, visit: Visit, page: Page) -> Makes:
+        """The forms that make rows beneath one on ``page``."""
+
+        def find(child: Table, lookup: str, row_id: UUID) -> tuple[str, str] | None:
+            target = site_map.create_beneath(self._site, visit, page, child, lookup)
+            form = self._site.form_of(target) if target is not None else None
+            if target is None or form is None:
+                return None
+            address = f"{target.path}?{urlencode({form.parent_parameter: str(row_id)})}"
+            return self._site.content(target, visit.languages).title, address
+
+        return find
 
     async def get(self, visit: Visit, page: Page, definition: FormDefinition) -> Response:
         """The form as it is opened. Raises Refusal FC3001, FC4041, FC4042."""
@@ -124,6 +147,8 @@ class FormPages:
         Nothing is written: the form carries a token of the new session and waits to be sent.
         """
         definition = self._site.form_of(page)
+        if definition is not None and deleting.asked(query):
+            return await self._deleting.get(visit, page, definition, query)
         if definition is None or definition.mode is FormMode.READ_ONLY:
             raise Refusal("FC4042", "The form does not exist.")
         opened = await self._open(visit, page, definition, query)
@@ -220,7 +245,14 @@ class FormPages:
             ()
             if opened.new
             else await self._forms.below(
-                visit.principal, opened.definition, row, opened.query, page.path, visit.locales, paths
+                visit.principal,
+                opened.definition,
+                row,
+                opened.query,
+                page.path,
+                visit.locales,
+                paths,
+                self.makes(visit, page),
             )
         )
         title = self._site.content(page, visit.languages).title
@@ -240,8 +272,16 @@ class FormPages:
             action=f"{page.path}?{address}" if address else page.path,
             cancel_url=self._cancel(opened),
             submit=opened.definition.submit_label or "Save",
+            delete=self._delete(opened),
             notice=self.notice(visit, page, table.name) if not posted else None,
         )
+
+    def _delete(self, opened: _Opened) -> tuple[str, str] | None:
+        definition = opened.definition
+        if opened.new or not self._deleting.offered(opened.visit, definition):
+            return None
+        url = site_map.row_url(self._site, opened.page, opened.row.id, **{deleting.ACTION: deleting.DELETE})
+        return definition.delete_label, url
 
     def _cancel(self, opened: _Opened) -> str:
         visit, page = opened.visit, opened.page

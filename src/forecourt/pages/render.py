@@ -35,6 +35,7 @@ NAVIGATION = ("Primary Navigation", "Default")
 NOTICES = {
     "saved": "Your changes are saved.",
     "created": "It is sent. Thank you.",
+    "deleted": "It is deleted.",
     "unchanged": "You changed nothing, so nothing was saved.",
     "signed-out": "You are signed out.",
     "registered": "Welcome. Your account is made, and you are signed in.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlencode
 
+from forecourt.dataverse.tables import Table
 from forecourt.pages import page_rules
 from forecourt.pages.site import FormMode, Page, Site
 from forecourt.pages.visit import Visit
@@ -57,6 +58,28 @@ def create_page(site: Site, visit: Visit, page: Page, table: str) -> Page | None
         named = site.pages[definition.create]
         return named if page_rules.may_read(site, named, visit.principal.web_roles) else None
     return _with_form(site, visit, _near(site, page), table, FormMode.INSERT)
+
+
+def create_beneath(site: Site, visit: Visit, page: Page, child: Table, lookup: str) -> Page | None:
+    """The page that makes a row of ``child`` whose ``lookup`` is set to the row that the page's query names."""
+    for item in _near(site, page):
+        form = site.form_of(item)
+        if form is None or form.mode is not FormMode.INSERT or form.table != child.name:
+            continue
+        parent = child.column(form.parent_column)
+        if parent is not None and parent.name == lookup and page_rules.may_read(site, item, visit.principal.web_roles):
+            return item
+    return None
+
+
+def list_page(site: Site, visit: Visit, page: Page, table: str) -> Page | None:
+    """The nearest page with a list of ``table``: above the page, then anywhere."""
+    for item in (*site.chain(page)[1:], *site.in_order):
+        definition = site.list_of(item)
+        listed = definition is not None and definition.table == table
+        if listed and page_rules.may_read(site, item, visit.principal.web_roles):
+            return item
+    return None
 
 
 def row_url(site: Site, page: Page, row_id: object, **more: str) -> str:

@@ -14,7 +14,8 @@ from forecourt.dataverse.rows import Rows
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Exported, Observer, nobody
 from forecourt.kernel.principal import Door
-from forecourt.pages import page_rules, site_map
+from forecourt.pages import deleting, page_rules, site_map
+from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms
 from forecourt.pages.downloads import MEDIA, download
 from forecourt.pages.form_pages import FormPages
@@ -44,6 +45,7 @@ class SitePages:
         lists: Lists,
         forms: Forms,
         writing: FormPages,
+        deletes: Deleting,
         rows: Rows,
         renderer: Renderer,
         observer: Observer = nobody,
@@ -53,6 +55,7 @@ class SitePages:
         self._lists = lists
         self._forms = forms
         self._writing = writing
+        self._deleting = deletes
         self._rows = rows
         self._renderer = renderer
 
@@ -76,6 +79,8 @@ class SitePages:
         page = self.page_for(visit, visit.path)
         form = self._site.form_of(page)
         if request.method == "POST":
+            if form is not None and deleting.asked(visit.query):
+                return await self._deleting.post(visit, page, form, await read_form(request))
             if form is None or form.mode is FormMode.READ_ONLY:
                 raise Refusal("FC1008", "This page takes no form.", headers=(("Allow", "GET, HEAD"),))
             return await self._writing.post(visit, page, form, await read_form(request))
@@ -173,6 +178,8 @@ class SitePages:
         return finish(visit, response)
 
     async def _form(self, visit: Visit, page: Page, definition: FormDefinition) -> Response:
+        if deleting.asked(visit.query):
+            return await self._deleting.get(visit, page, definition, visit.query)
         if definition.mode is not FormMode.READ_ONLY:
             return await self._writing.get(visit, page, definition)
         row_id = self._forms.row_id(definition, visit.principal, visit.query)
@@ -184,6 +191,7 @@ class SitePages:
             page.path,
             visit.locales,
             site_map.details_paths(self._site, visit, page),
+            self._writing.makes(visit, page),
         )
         edit = site_map.edit_page(self._site, visit, page, definition.table)
         may_edit = edit is not None and self._rows.may(visit.principal, definition.table, "write")
@@ -198,5 +206,10 @@ class SitePages:
             kind=table.label,
             edit_url=site_map.row_url(self._site, edit, row_id) if edit is not None and may_edit else "",
             edit_label=self._site.content(edit, visit.languages).title if edit is not None else "",
+            delete=(
+                Link(definition.delete_label, site_map.row_url(self._site, page, row_id, action=deleting.DELETE))
+                if self._deleting.offered(visit, definition)
+                else None
+            ),
             notice=self._writing.notice(visit, page, definition.table),
         )

@@ -102,9 +102,10 @@ def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefiniti
 
 
 def _action(settings: object, kind: str, name: str) -> Mapping[str, Any]:
-    """The first action of a name among a list's ``ViewActions`` or ``ItemActions``; empty where it has none (A4.3)."""
+    """The first action of a name among a list's ``ViewActions`` or ``ItemActions``, or a form's ``Actions``; empty
+    where it has none (A4.3, A4.4)."""
     for action in settings.get(kind) or () if isinstance(settings, dict) else ():
-        if isinstance(action, dict) and action.get("Type") == f"CrmEntityFormView-{name}Action":
+        if isinstance(action, dict) and str(action.get("Type")).removeprefix("CrmEntityFormView-") == f"{name}Action":
             return action
     return {}
 
@@ -137,6 +138,7 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
         form = record.need("adx_formname")
         if mode is None or source is None:
             continue
+        deletes = _action(_json(record, "adx_settings"), "Actions", "Delete")
         found[form_id] = FormDefinition(
             id=form_id,
             name=record.text("adx_name") or form,
@@ -164,6 +166,8 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
             ),
             parent_parameter=record.text("adx_referencequerystringname") or "refid",
             all_required=record.flag("adx_forceallfieldsrequired"),
+            delete_label=(_label(deletes.get("ButtonLabel")) or "Delete") if deletes else "",
+            delete_question=_label(deletes.get("Confirmation")),
         )
     return found
 

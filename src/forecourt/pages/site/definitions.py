@@ -229,7 +229,8 @@ class FormDefinition:
 
     A row that is made leads to ``redirect`` (a page) or ``redirect_url``, with ``append_id`` by the row's id.
     ``person_column``: lookup of a new row that is set to who makes it. ``parent_column``: one that is set to the row
-    which the query names by ``parent_parameter``. ``all_required``: every field needs a value.
+    which the query names by ``parent_parameter``. ``all_required``: every field needs a value. ``delete_label``: what
+    deleting a row is called, '' where the form does not offer it; ``delete_question``: what it asks.
     """
 
     id: UUID
@@ -250,6 +251,8 @@ class FormDefinition:
     parent_column: str = ""
     parent_parameter: str = ""
     all_required: bool = False
+    delete_label: str = ""
+    delete_question: str = ""
 
 
 @dataclass(frozen=True, slots=True)
