@@ -114,6 +114,8 @@ async def test_templates_are_included_in_any_case_and_extended() -> None:
     )
     assert await text("{% assign title = 'T' %}{% include 'page' %}") == "<main>T</main>"
     assert await text("{% include 'layout' %}") == "<main>nothing</main>"
+    above = "{% extends 'page' %}{% block main %}1 {{ block.super }} 3{% endblock %}"
+    assert await text("{% assign title = '<2>' | append: x %}" + above, x="<") == "<main>1 <2>&lt; 3</main>"
 
 
 @pytest.mark.parametrize(
@@ -286,6 +288,11 @@ def test_a_text_is_checked_without_rendering_it() -> None:
     assert [str(fault) for fault in engine.check("{% if x %}\n {{ resx['K'] }}{% endif %}", "Home")] == [
         "Home:2:5: the object 'resx' is not supported. Write the words into content snippets."
     ]
+    source = "{% include 'card' %}{% include x %}{% if x %}{% include 'Gone' %}{% endif %}"
+    assert [str(fault) for fault in engine.check(source, "Home")] == [
+        "Home:1:49: the web template 'Gone' does not exist"
+    ]
+    assert engine.check("{% extends 'LAYOUT' %}", "Home") == ()
     assert [str(fault) for fault in engine.check("\n{% codecomponent name:x %}", "Home")] == [
         "Home:2:4: the tag 'codecomponent' is not supported. Code components are not run."
     ]

@@ -301,3 +301,15 @@ async def test_the_texts_of_a_site_are_read_without_being_rendered() -> None:
         "'fetchxml'.",
         "the snippet 'Footer' (en-US), line 1, column 8: the filter 'metafilters' is not supported.",
     ]
+
+
+async def test_a_block_above_may_read_rows() -> None:
+    base = "{% block main %}{% fetchxml q %}" + FETCH.replace("{inner}", "") + "{% endfetchxml %}"
+    base += "{{ q.results.entities.size }}{% editable page 'title' %}{% endblock %}"
+    site = site_with("{% extends 'Base' %}{% block main %}[[{{ block.super }}]]{% endblock %}")
+    part = WebTemplate(
+        UUID(int=2), "Base", base.replace("{% editable page 'adx_copy' %}", "{% editable page 'title' %}")
+    )
+    reader = Reader("")
+    reader.shown = preview(replace(site, web_templates={part.id: part}))
+    assert copy_of(await reader.get()) == "3Home"

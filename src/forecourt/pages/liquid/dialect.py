@@ -20,13 +20,14 @@ from liquid.ast import Node
 from liquid.builtin.tags.for_tag import ForLoop
 from liquid.builtin.tags.tablerow_tag import TableRow
 from liquid.exceptions import LiquidError, TemplateNotFoundError
-from liquid.extra.tags import BlockTag, ExtendsTag
+from liquid.extra.tags import ExtendsTag
 from liquid.parser import get_parser
 from liquid.undefined import UNDEFINED
 from markupsafe import Markup
 
 from forecourt.pages.liquid.conditions import AffixIfTag, AffixUnlessTag, Tokens
 from forecourt.pages.liquid.faults import LIMITS, MISSING_OBJECTS, Stop, no_object
+from forecourt.pages.liquid.inheritance import SuperTag
 
 #: Seconds that the texts of one page may take, waiting for rows included.
 MAX_SECONDS = 10.0
@@ -175,7 +176,7 @@ class Dialect(Environment):
         super().__init__(autoescape=True, loader=DictLoader({}), tolerance=Mode.LAX)
         self._sources = {name.lower(): (name, source) for name, source in templates.items()}
         self._parsed: dict[str, Template] = {}
-        for tag in (ExtendsTag, BlockTag, AffixIfTag, AffixUnlessTag, *tags):
+        for tag in (ExtendsTag, SuperTag, AffixIfTag, AffixUnlessTag, *tags):
             self.add_tag(tag)
         del self.filters["safe"]
         for name, function in filters.items():
@@ -217,6 +218,10 @@ class Dialect(Environment):
         if known is None:
             raise TemplateNotFoundError(name, token=None)
         return self.parsed(known[1], known[0])
+
+    def has(self, name: str) -> bool:
+        """Whether there is a web template of that name."""
+        return name.strip().lower() in self._sources
 
     @property
     def names(self) -> dict[str, str]:

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from liquid import BoundTemplate, Token
-from liquid.exceptions import LiquidError, StopRender, UnknownFilterError
+from liquid.ast import Node
+from liquid.builtin.expressions import Literal
+from liquid.builtin.tags.include_tag import IncludeNode
+from liquid.exceptions import LiquidError, StopRender, TemplateNotFoundError, UnknownFilterError
+from liquid.extra.tags.extends_tag import ExtendsNode
 from liquid.output import LimitedStringIO
 from markupsafe import Markup
 
@@ -83,7 +88,7 @@ class Engine:
 
 
 def missing(template: BoundTemplate, source: str) -> Iterator[LiquidError]:
-    """Uses of filters and objects that are not there, as far as reading a text tells."""
+    """Uses of filters, templates and objects that are not there, as far as reading a text tells."""
     try:
         found = template.analyze(include_partials=False)
     except LiquidError:
@@ -92,9 +97,23 @@ def missing(template: BoundTemplate, source: str) -> Iterator[LiquidError]:
         if name not in template.env.filters:
             for use in uses:
                 yield UnknownFilterError(f"unknown filter '{name}'", token=Token("word", name, use.index, source))
+    for node in _nodes(template):
+        named = node.name if isinstance(node, IncludeNode | ExtendsNode) else None
+        wanted = named.value if isinstance(named, Literal) else named
+        if isinstance(wanted, str) and not cast("Dialect", template.env).has(wanted):
+            yield TemplateNotFoundError(wanted, token=node.token)
     for name in MISSING_OBJECTS.keys() & found.globals.keys():
         for variable in found.globals[name]:
             yield no_object(name, Token("word", name, variable.span.index, source))
+
+
+def _nodes(template: BoundTemplate) -> Iterator[Node]:
+    """All nodes of a text, those of templates that it includes left out."""
+    context, pending = Context(template), list(template.nodes)
+    while pending:
+        node = pending.pop(0)
+        yield node
+        pending.extend(node.children(context, include_partials=False))
 
 
 class Bare:

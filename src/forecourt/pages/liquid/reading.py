@@ -26,7 +26,7 @@ def texts(site: Site) -> Iterator[tuple[str, str, str]]:
 
 def notices(site: Site) -> tuple[str, ...]:
     """What is wrong with the texts, as ``file:line: text``, the text naming line and column of the template."""
-    engine = Engine()
+    engine = Engine({template.name: template.source for template in site.web_templates.values()})
     found = []
     for where, name, source in texts(site):
         for fault in engine.check(source, name) if source.strip() else ():

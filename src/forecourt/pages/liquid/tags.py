@@ -50,7 +50,7 @@ class DataNode(Node):
     """A tag that reads rows: it is rendered asynchronously, and nowhere else."""
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        raise DataError(f"'{self.token.value}' has no place in block.super", token=self.token)
+        raise DataError(f"'{self.token.value}' has no place here", token=self.token)
 
 
 async def arguments_of(context: RenderContext, items: list[KeywordArgument]) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class EditableNode(Node):
         self.blank = False
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        raise Unsupported("'editable' has no place in block.super", token=self.token)
+        raise Unsupported("'editable' has no place here", token=self.token)
 
     async def render_to_output_async(self, context: RenderContext, buffer: TextIO) -> int:
         value = await self.thing.evaluate_async(context)
