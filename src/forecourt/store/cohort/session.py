@@ -27,8 +27,11 @@ from forecourt.store.statements import ReadStatement
 #: Megabytes that a sort or a hash of one question may take before it goes to disk.
 MEMORY = 64
 
+#: Questions are joins without an order of their own, so the planner has to look at all of them. Up to eleven tables it
+#: tries every order; beyond, that would take it more memory than a machine has, and it searches as it can.
 _SETTINGS = """
-set plan_cache_mode = force_custom_plan; set join_collapse_limit = 16; set from_collapse_limit = 16; set geqo = off;
+set plan_cache_mode = force_custom_plan; set join_collapse_limit = 100; set from_collapse_limit = 100;
+set geqo = on; set geqo_threshold = 12; set geqo_effort = 8;
 set work_mem = '{memory}MB'; set statement_timeout = {limit}
 """
 
