@@ -25,6 +25,7 @@ SYSTEM = {
     "identity/accounts.py",
     "identity/applications.py",
     "identity/contacts.py",
+    "identity/invitations.py",
     "identity/links.py",
     "identity/people.py",
     "identity/principals.py",

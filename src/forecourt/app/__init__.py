@@ -28,6 +28,7 @@ from forecourt.identity.contacts import Contacts
 from forecourt.identity.endpoint import TokenEndpoint
 from forecourt.identity.entry import entry_rules
 from forecourt.identity.fetch import fetch
+from forecourt.identity.invitations import Invitations
 from forecourt.identity.issuers import Issuers
 from forecourt.identity.links import Links
 from forecourt.identity.mail import Smtp
@@ -121,6 +122,7 @@ class Forecourt:
     sessions: Sessions
     throttle: Throttle
     links: Links
+    invitations: Invitations
     post: Smtp | None
     tokens: Tokens
     bearer: Bearer
@@ -224,6 +226,7 @@ async def build(
         step,
     )
     links = Links(store, utc_now)
+    invitations = Invitations(store, utc_now, observer, accounts)
     post = post_of(settings, observer)
     portal = None
     if found.site is not None:
@@ -237,7 +240,16 @@ async def build(
             requests=PortalRequests(dataverse_gate),
             fetches=Fetches(dataverse_gate, PORTAL, Door.PORTAL, ""),
             entry=entry_of(
-                entry, found.site, header.title or found.site.name, settings, store, accounts, links, post, observer
+                entry,
+                found.site,
+                header.title or found.site.name,
+                settings,
+                store,
+                accounts,
+                links,
+                invitations,
+                post,
+                observer,
             ),
             options=PortalOptions(title=header.title, secure=settings.secure_cookies),
             observer=observer,
@@ -279,6 +291,7 @@ async def build(
         sessions=sessions,
         throttle=throttle,
         links=links,
+        invitations=invitations,
         post=post,
         tokens=tokens,
         bearer=Bearer(tokens, Issuers(header.issuers, fetch, utc_now), principals),

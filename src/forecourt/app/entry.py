@@ -5,6 +5,7 @@ from __future__ import annotations
 from forecourt.identity.accounts import Accounts
 from forecourt.identity.clock import utc_now
 from forecourt.identity.entry import EntryRules
+from forecourt.identity.invitations import Invitations
 from forecourt.identity.letters import Letters
 from forecourt.identity.links import Links
 from forecourt.identity.mail import Smtp, server_of
@@ -35,14 +36,23 @@ def entry_of(
     store: Database,
     accounts: Accounts,
     links: Links,
+    invitations: Invitations,
     post: Smtp | None,
     observer: Observer,
 ) -> Entry:
     """The ways into a portal; those that need mail are closed without a mail server."""
+    inviting = invitations if rules.invited else None
     if post is None:
-        return Entry(rules.local, rules.remember)
+        return Entry(rules.local, rules.remember, invitations=inviting)
     letters = Letters(title, settings.origin, site.setting("Support/Contact") or f"your contact at {title}")
     limits = MailLimits(store, utc_now)
-    registration = Registration(store, utc_now, observer, accounts, links, limits, letters, post)
+    registration = Registration(store, utc_now, observer, accounts, links, limits, letters, post, invitations)
     recovery = Recovery(store, observer, accounts, links, limits, letters, post)
-    return Entry(rules.local, rules.remember, registration if rules.open else None, recovery if rules.reset else None)
+    return Entry(
+        rules.local,
+        rules.remember,
+        rules.open,
+        registration if rules.open or rules.invited else None,
+        recovery if rules.reset else None,
+        inviting,
+    )

@@ -13,6 +13,7 @@ from forecourt.cli.bench import bench
 from forecourt.cli.check import check
 from forecourt.cli.explain import explain
 from forecourt.cli.init import init
+from forecourt.cli.inviting import user
 from forecourt.cli.log import log
 from forecourt.cli.native import native
 from forecourt.cli.package import package
@@ -26,7 +27,6 @@ from forecourt.cli.sync_audit import sync_audit
 from forecourt.cli.sync_verify import sync_repair, sync_resolve, sync_verify
 from forecourt.cli.sync_work import sync_work
 from forecourt.cli.tables import tables
-from forecourt.cli.user import user
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors, ForecourtError, Refusal
 
 #: Exit codes: 0 fine, 1 finding or refusal, 2 done with something left out, 64 wrong usage.

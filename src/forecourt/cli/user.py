@@ -67,6 +67,7 @@ def user() -> None:
       forecourt user add my-solution --contact ann@example.com
       forecourt user add my-solution --operations-user admin admin
       forecourt user map my-solution --contact ann@example.com --operations-user vendor-1
+      forecourt user invite my-solution --contact ann@example.com --role Vendors
     """
 
 
@@ -93,7 +94,7 @@ def list_(solution: Path, data: Path | None) -> None:
     Examples:
       forecourt user list examples/contoso
     """
-    _run(_list(solution, data))
+    run(_list(solution, data))
 
 
 async def _list(solution: Path, data: Path | None) -> None:
@@ -162,7 +163,7 @@ def add(
     async def work() -> None:
         async with opened(solution, data) as forecourt:
             if contact is not None:
-                contact_id, email = await _contact(forecourt, contact)
+                contact_id, email = await contact_named(forecourt, contact)
                 name = username or email
                 if not name:
                     raise click.ClickException("The contact has no e-mail address: give a USERNAME.")
@@ -173,7 +174,7 @@ def add(
             click.echo(f"Account {made.username} was made.")
             chosen.show()
 
-    _run(work())
+    run(work())
 
 
 @user.command(short_help="Gives an account a new password.")
@@ -200,7 +201,7 @@ def password(solution: Path, data: Path | None, username: str, password_stdin: b
             click.echo(f"Account {account.username} has a new password.")
             chosen.show()
 
-    _run(work())
+    run(work())
 
 
 @user.command(short_help="Keeps an account from signing in.")
@@ -213,7 +214,7 @@ def disable(solution: Path, data: Path | None, username: str) -> None:
     Examples:
       forecourt user disable my-solution ann@example.com
     """
-    _run(_switch(solution, data, username, Accounts.disable, "is disabled; its sessions have ended"))
+    run(_switch(solution, data, username, Accounts.disable, "is disabled; its sessions have ended"))
 
 
 @user.command(short_help="Lets a disabled account sign in again.")
@@ -226,7 +227,7 @@ def enable(solution: Path, data: Path | None, username: str) -> None:
     Examples:
       forecourt user enable my-solution ann@example.com
     """
-    _run(_switch(solution, data, username, Accounts.enable, "is enabled"))
+    run(_switch(solution, data, username, Accounts.enable, "is enabled"))
 
 
 @user.command(short_help="Lifts a lock.")
@@ -239,7 +240,7 @@ def unlock(solution: Path, data: Path | None, username: str) -> None:
     Examples:
       forecourt user unlock my-solution ann@example.com
     """
-    _run(_switch(solution, data, username, Accounts.unlock, "is not locked"))
+    run(_switch(solution, data, username, Accounts.unlock, "is not locked"))
 
 
 async def _switch(
@@ -271,7 +272,7 @@ def map_(solution: Path, data: Path | None, contact: str, operations_user: str) 
 
     async def work() -> None:
         async with opened(solution, data) as forecourt:
-            contact_id, email = await _contact(forecourt, contact)
+            contact_id, email = await contact_named(forecourt, contact)
             found = await _operations_user(forecourt, operations_user)
             _require_mappable(found)
             who = _plain(email or str(contact_id))
@@ -285,7 +286,7 @@ def map_(solution: Path, data: Path | None, contact: str, operations_user: str) 
                     )
             click.echo(f"{who} acts as operations user {_plain(found.id)}.")
 
-    _run(work())
+    run(work())
 
 
 @user.command(short_help="Takes back the mapping of a contact.")
@@ -301,14 +302,14 @@ def unmap(solution: Path, data: Path | None, contact: str) -> None:
 
     async def work() -> None:
         async with opened(solution, data) as forecourt:
-            contact_id, email = await _contact(forecourt, contact)
+            contact_id, email = await contact_named(forecourt, contact)
             who = _plain(email or str(contact_id))
             rows = await _system(forecourt, "unmap a contact", _UNMAP, contact_id)
             if not rows:
                 raise click.ClickException(f"{who} is not mapped to any operations user.")
             click.echo(f"{who} does not act as {_plain(', '.join(str(row[0]) for row in rows))} any more.")
 
-    _run(work())
+    run(work())
 
 
 def _require_mappable(found: OperationsUser) -> None:
@@ -355,7 +356,8 @@ def _password(password_stdin: bool, prompt: bool) -> _Password:
     return _Password(generate_password(), True)
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Runs a command; a refusal ends it with its text."""
     try:
         asyncio.run(work)
     except Refusal as refusal:
@@ -373,7 +375,7 @@ async def _account(forecourt: Forecourt, username: str) -> Credential:
     return account
 
 
-async def _contact(forecourt: Forecourt, text: str) -> tuple[UUID, str]:
+async def contact_named(forecourt: Forecourt, text: str) -> tuple[UUID, str]:
     """Id and e-mail of the one active contact with this id or e-mail."""
     found = await forecourt.contacts.find(text)
     if not found:

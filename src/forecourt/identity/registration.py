@@ -15,9 +15,11 @@ import hashlib
 import unicodedata
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from forecourt.identity.accounts import CREATE, Accounts, Credential, credential_of, say_who
 from forecourt.identity.clock import Clock
+from forecourt.identity.invitations import Invitations
 from forecourt.identity.letters import Letters
 from forecourt.identity.links import Link, Links, ended
 from forecourt.identity.mail import Post, is_address
@@ -84,7 +86,7 @@ class MailLimits:
 
 
 class Registration:
-    """Open registration by e-mail."""
+    """Registration by e-mail, open or by an invitation."""
 
     def __init__(
         self,
@@ -96,7 +98,9 @@ class Registration:
         limits: MailLimits,
         letters: Letters,
         post: Post,
+        invitations: Invitations,
     ) -> None:
+        self._invitations = invitations
         self._database = database
         self._clock = clock
         self._observer = observer
@@ -106,7 +110,7 @@ class Registration:
         self._letters = letters
         self._post = post
 
-    async def ask(self, email: str, address: str) -> None:
+    async def ask(self, email: str, address: str, invitation: UUID | None = None) -> None:
         """Sends a mail to ``email``; what it says depends on who that is, and nothing else does.
 
         Raises Refusal FC1003 for what is no address, FC2004 for a network address that asks too often.
@@ -115,7 +119,7 @@ class Registration:
         allowed = await self._limits.admit(address, wanted)
         [known] = await self._database.system(SystemPlan("look whether an address is known", _KNOWN, (wanted,)))
         free = not known["account"] and not known["contact"]
-        code = await self._links.issue("register" if free and allowed else "nobody", LIFETIME, wanted)
+        code = await self._links.issue("register" if free and allowed else "nobody", LIFETIME, wanted, None, invitation)
         if not allowed:
             return
         if free:
@@ -146,6 +150,8 @@ class Registration:
             rows = await tx.fetch(CREATE, link.email, contact, None, hashed, self._clock())
             if not rows:
                 raise ended()
+            if link.invitation_id is not None:
+                await self._invitations.redeem(tx, link.invitation_id, contact)
         credential = credential_of(rows[0])
         self._observer(SignIn(credential.username, "registration", "ok"))
         return credential

@@ -89,9 +89,31 @@ comment on table forecourt.link is
     'Links that were sent by mail, by the hash of their code; purpose nobody: one that was never sent.';
 """
 
+_INVITATIONS = """
+create table forecourt.invitation (
+    id              uuid primary key default gen_random_uuid(),
+    code_hash       bytea not null unique,
+    contact_id      uuid,
+    account_id      uuid,
+    web_roles       uuid[] not null default '{}',
+    most            int not null,
+    redeemed        int not null default 0,
+    created_at      timestamptz not null,
+    expires_at      timestamptz not null
+);
+
+create table forecourt.invitation_redemption (
+    invitation_id   uuid not null references forecourt.invitation (id) on delete cascade,
+    contact_id      uuid not null,
+    at              timestamptz not null,
+    primary key (invitation_id, contact_id)
+);
+"""
+
 #: For ``store/migrate.py``: (name, SQL), in order.
 SCRIPTS: Final[tuple[tuple[str, str], ...]] = (
     ("identity-0001-people", _PEOPLE),
     ("identity-0002-tokens", _TOKENS),
     ("identity-0003-links", _LINKS),
+    ("identity-0004-invitations", _INVITATIONS),
 )

@@ -24,6 +24,7 @@ from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.kernel.principal import Door
 from forecourt.pages.account.forms import AccountForms
+from forecourt.pages.account.inviting import Inviting
 from forecourt.pages.account.managing import Managing
 from forecourt.pages.account.recovering import Recovering
 from forecourt.pages.account.registering import Registering
@@ -89,7 +90,8 @@ class Portal:
         entry = entry or Entry()
         self._sign_in = SignIn(accounts, sessions, principals, self._replay, renderer, entry)
         account_forms = AccountForms(sessions, renderer)
-        self._registering = Registering(entry.registration, account_forms)
+        self._registering = Registering(entry.registration, entry.open, account_forms)
+        self._inviting = Inviting(entry.invitations, entry.registration, account_forms)
         self._managing = Managing(accounts, sessions, entry.recovery, account_forms)
         self._recovering = Recovering(entry.recovery, account_forms)
         self._api = PortalApi(requests, site)
@@ -116,6 +118,7 @@ class Portal:
             "/SignIn": self._show_sign_in,
             "/Account/Login/LogOff": self._sign_in.sign_out,
             "/Account/Login/Register": self._registering.register,
+            "/Register": self._inviting.redeem,
             "/Account/Login/ConfirmEmail": self._registering.confirm,
             "/Account/Login/ForgotPassword": self._recovering.forgot,
             "/Account/Login/ResetPassword": self._recovering.reset,

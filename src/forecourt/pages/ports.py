@@ -16,6 +16,7 @@ from forecourt.kernel.principal import Door, Principal
 
 if TYPE_CHECKING:
     from forecourt.identity.accounts import Credential
+    from forecourt.identity.invitations import Invitation
     from forecourt.identity.links import Link
     from forecourt.identity.registration import Applicant
     from forecourt.identity.sessions import Device, Session
@@ -73,7 +74,7 @@ class Accounts(Protocol):
 class Registration(Protocol):
     """Open registration by e-mail. ``identity.registration.Registration``."""
 
-    async def ask(self, email: str, address: str) -> None:
+    async def ask(self, email: str, address: str, invitation: UUID | None = None) -> None:
         """Sends a mail; the answer is the same whoever that is. Raises Refusal FC1003, FC2004."""
         ...
 
@@ -83,6 +84,22 @@ class Registration(Protocol):
 
     async def complete(self, code: str, applicant: Applicant, password: str) -> Credential:
         """Makes the contact and its account. Raises Refusal FC2006, FC1003."""
+        ...
+
+
+class Invitations(Protocol):
+    """Invitations. ``identity.invitations.Invitations``."""
+
+    async def peek(self, code: str, address: str) -> Invitation:
+        """The invitation that a code names. Raises Refusal FC2006, FC2004."""
+        ...
+
+    async def accept(self, invitation: Invitation, password: str) -> Credential:
+        """An account for the contact who is invited. Raises Refusal FC2006, FC1003."""
+        ...
+
+    async def join(self, invitation: Invitation, credential: Credential) -> None:
+        """Redeems it for somebody who is signed in. Raises Refusal FC2006."""
         ...
 
 
@@ -108,12 +125,14 @@ class Recovery(Protocol):
 
 @dataclass(frozen=True)
 class Entry:
-    """The ways in beside a password that is known; None for one that is closed."""
+    """The ways in beside a password that is known; None for one that is closed. ``open``: anybody may register."""
 
     local: bool = True
     remember: bool = True
+    open: bool = False
     registration: Registration | None = None
     recovery: Recovery | None = None
+    invitations: Invitations | None = None
 
 
 class Principals(Protocol):

@@ -42,6 +42,7 @@ NOTICES = {
     "signed-out-everywhere": "You are signed out on all devices.",
     "device-signed-out": "The device is signed out.",
     "password-changed": "Your password is changed, and all other devices are signed out.",
+    "invited": "The invitation is redeemed.",
     "password-set": "Your new password is set. Sign in with it.",
 }
 

@@ -51,6 +51,7 @@ TABLES: Final = (
         ("username", "contact_id", "operations_user", "enabled"),
         ("password_hash",),
     ),
+    Watched(TableName("forecourt", "invitation"), "membership", ("contact_id", "account_id", "web_roles", "redeemed")),
     Watched(TableName("forecourt", "application"), "account", ("client_id", "operations_user"), ("secret_hash",)),
 )
 

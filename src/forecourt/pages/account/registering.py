@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from forecourt.identity.links import Link
 from forecourt.identity.registration import Applicant
 from forecourt.kernel.errors import Refusal
 from forecourt.pages.account.forms import SHOWN, AccountForms, address_of
@@ -14,15 +15,17 @@ FIELDS = ("firstname", "lastname")
 
 
 class Registering:
-    """The two pages. ``registration`` None: closed, and the pages do not exist."""
+    """The two pages. ``registration`` None: closed, and the pages do not exist; ``everybody``: who has no invitation
+    may register too."""
 
-    def __init__(self, registration: Registration | None, forms: AccountForms) -> None:
+    def __init__(self, registration: Registration | None, everybody: bool, forms: AccountForms) -> None:
+        self._everybody = everybody
         self._registration = registration
         self._forms = forms
 
     async def register(self, visit: Visit) -> Response:
         """Asks for an address; whatever it is, the answer is the same."""
-        registration = _open(self._registration)
+        registration = _open(self._registration if self._everybody else None)
         if visit.request.method != "POST":
             return await self._forms.show(visit, "account/register.html", "Register", email="")
         posted = await self._forms.posted(visit)
@@ -43,13 +46,13 @@ class Registering:
         title, template = "Finish your registration", "account/confirm.html"
         if visit.request.method != "POST":
             code = visit.query.get("code", "")
-            link = await registration.peek(code)
+            link = await self._linked(registration, code)
             return await self._forms.show(
                 visit, template, title, code=code, email=link.email, filled=dict.fromkeys(FIELDS, "")
             )
         posted = await self._forms.posted(visit)
         code = posted.get("code", "")
-        link = await registration.peek(code)
+        link = await self._linked(registration, code)
         try:
             self._forms.require(visit, posted)
             person = Applicant(posted.get("firstname", ""), posted.get("lastname", ""))
@@ -60,6 +63,13 @@ class Registering:
             filled = {name: posted.get(name, "") for name in FIELDS}
             return await self._forms.show(visit, template, title, refusal, code=code, email=link.email, filled=filled)
         return await self._forms.signed_in(visit, credential, "/?notice=registered")
+
+    async def _linked(self, registration: Registration, code: str) -> Link:
+        """What a link is about; one that was sent while registration was open counts as long as it is."""
+        link = await registration.peek(code)
+        if link.invitation_id is None and not self._everybody:
+            raise Refusal("FC4042", "Registration is not open here.")
+        return link
 
 
 def _open(registration: Registration | None) -> Registration:

@@ -1,0 +1,58 @@
+"""``forecourt user invite``: the address by which somebody comes to web roles and an account of the portal."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+from forecourt.cli.user import contact_named, run
+from forecourt.cli.user import user as user
+from forecourt.cli.workspace import opened, solution_argument
+
+
+@user.command(short_help="Invites somebody to the portal.")
+@solution_argument
+@click.option("--contact", metavar="ID|EMAIL", help="Whom it is for; else whoever has the address and a mailbox.")
+@click.option("--role", "roles", metavar="NAME", multiple=True, help="A web role that it gives.")
+@click.option("--account", metavar="ID|NUMBER|NAME", help="The account (company) that the contact becomes one of.")
+@click.option("--most", metavar="N", type=click.IntRange(0, 100_000), default=1, help="How many may redeem it; 0: any.")
+@click.option("--days", metavar="N", type=click.IntRange(1, 365), default=14, help="How long it counts.")
+def invite(
+    solution: Path,
+    data: Path | None,
+    contact: str | None,
+    roles: tuple[str, ...],
+    account: str | None,
+    most: int,
+    days: int,
+) -> None:
+    """Makes an invitation to the portal of SOLUTION, and prints its address once.
+
+    \b
+    Examples:
+      forecourt user invite my-solution --contact ann@example.com --role Vendors
+      forecourt user invite my-solution --account US-101 --role Vendors --most 5 --days 30
+    """
+
+    async def work() -> None:
+        async with opened(solution, data) as forecourt:
+            site = forecourt.definitions.site
+            known = {role.name.casefold(): role.id for role in site.web_roles.roles} if site is not None else {}
+            for name in roles:
+                if name.casefold() not in known:
+                    raise click.ClickException(f"The site has no active web role {name}.")
+            found = await forecourt.invitations.find_account(account) if account is not None else []
+            if account is not None and len(found) != 1:
+                raise click.ClickException(f"There is no one active account {account}. Give its id.")
+            code = await forecourt.invitations.create(
+                dt.timedelta(days=days),
+                contact=(await contact_named(forecourt, contact))[0] if contact is not None else None,
+                account=found[0] if found else None,
+                web_roles=[known[name.casefold()] for name in roles],
+                most=1 if contact is not None else most,
+            )
+            click.echo(f"{forecourt.settings.origin}/Register?invitation={code}")
+
+    run(work())

@@ -1,0 +1,65 @@
+"""Redeeming an invitation, ``/Register``: a code, then a password, an address, or the account that is signed in."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from forecourt.kernel.errors import Refusal
+from forecourt.pages.account.forms import SHOWN, AccountForms, address_of
+from forecourt.pages.ports import Invitations, Registration
+from forecourt.pages.visit import Visit
+
+TEMPLATE, TITLE = "account/invitation.html", "Redeem an invitation"
+
+
+class Inviting:
+    """``invitations`` None: closed, and the page does not exist; ``registration`` None: for contacts on file alone."""
+
+    def __init__(self, invitations: Invitations | None, registration: Registration | None, forms: AccountForms) -> None:
+        self._invitations = invitations
+        self._registration = registration
+        self._forms = forms
+
+    async def redeem(self, visit: Visit) -> Response:
+        """Asks for the code, then for what is missing."""
+        if self._invitations is None:
+            raise Refusal("FC4042", "There are no invitations here.")
+        posted = await self._forms.posted(visit) if visit.request.method == "POST" else {}
+        code = posted.get("invitation") or visit.query.get("invitation", "")
+        if not code:
+            return await self._show(visit, "", "code")
+        step = "code"
+        try:
+            invitation = await self._invitations.peek(code, address_of(visit))
+            if visit.session is not None:
+                step = "join"
+            elif invitation.contact_id is None:
+                step = "email" if self._registration is not None else "closed"
+            else:
+                step = "sign-in" if invitation.has_account or not invitation.email else "password"
+            if visit.request.method != "POST" or posted.get("step") != step:
+                return await self._show(visit, code, step, name=invitation.name)
+            self._forms.require(visit, posted)
+            if step == "join" and visit.session is not None:
+                await self._invitations.join(invitation, visit.session.credential)
+                return self._forms.go(visit, "/?notice=invited")
+            if step == "password":
+                credential = await self._invitations.accept(invitation, posted.get("password", ""))
+                return await self._forms.signed_in(visit, credential, "/?notice=registered")
+            if step == "email" and self._registration is not None:
+                email = posted.get("email", "")
+                await self._registration.ask(email, address_of(visit), invitation.id)
+                text = "The mail says how to go on. It may take a few minutes, and it may be among the unwanted mail."
+                return await self._forms.show(
+                    visit, "account/sent.html", "Look into your mail", email=email.strip(), text=text
+                )
+            return await self._show(visit, code, step, name=invitation.name)
+        except Refusal as refusal:
+            if refusal.code not in SHOWN | {"FC2006"}:
+                raise
+            return await self._show(visit, code, step, refusal)
+
+    async def _show(
+        self, visit: Visit, code: str, step: str, refusal: Refusal | None = None, name: str = ""
+    ) -> Response:
+        return await self._forms.show(visit, TEMPLATE, TITLE, refusal, invitation=code, step=step, name=name)
