@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from forecourt.pages.site import Page, PageRight, PageRule, RuleScope, Site, WebFile, WebsiteRight
 
@@ -63,8 +64,14 @@ def may_read(site: Site, page: Page, roles: Collection[str]) -> bool:
     return read(site, page, roles).allowed and served(site, page, roles)
 
 
-def may_read_file(site: Site, file: WebFile, roles: Collection[str]) -> bool:
-    return read_file(site, file, roles).allowed and served(site, site.pages[file.parent], roles)
+def may_read_file(site: Site, file: WebFile, roles: Collection[str], now: datetime | None = None) -> bool:
+    """:func:`read_file`, of a file that is published at ``now`` (the present), or open to the person's preview."""
+    if not (read_file(site, file, roles).allowed and served(site, site.pages[file.parent], roles)):
+        return False
+    now = now or datetime.now(UTC)
+    released = file.release is None or file.release <= now
+    current = released and (file.expiration is None or now < file.expiration)
+    return (file.visible and current) or site.may(WebsiteRight.PREVIEW_UNPUBLISHED, roles)
 
 
 def may_change(site: Site, page: Page, roles: Collection[str]) -> bool:

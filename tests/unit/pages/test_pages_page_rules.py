@@ -215,3 +215,31 @@ def test_the_rules_mean_what_their_algorithm_says(folder: Folder, seed: int) -> 
         expected = closed not in chain and (granted or not denied)
         assert readable(site, path, *held) is expected, (rules, held, path)
         assert page_rules.may_change(site, page_of(site, path), held) is (closed not in chain and granted)
+
+
+@pytest.mark.parametrize(
+    ("columns", "readers"),
+    [
+        ({}, {"", "Editors"}),
+        ({"adx_publishingstateid": guid("published")}, {"", "Editors"}),
+        ({"adx_publishingstateid": guid("draft")}, {"Editors"}),
+        ({"adx_releasedate": "2999-01-01T00:00:00Z"}, {"Editors"}),
+        ({"adx_releasedate": "2001-01-01T00:00:00.0000000Z"}, {"", "Editors"}),
+        ({"adx_expirationdate": "2001-01-01"}, {"Editors"}),
+    ],
+)
+def test_a_web_file_that_is_not_published_is_for_those_who_may_preview(
+    folder: Folder, columns: dict[str, str], readers: set[str]
+) -> None:
+    folder.roles("Editors")
+    states = [("published", True), ("draft", False)]
+    folder.write("publishingstate.yml", [{"adx_publishingstateid": guid(n), "adx_isvisible": v} for n, v in states])
+    access = {"adx_name": "Preview", "adx_previewunpublishedentities": True}
+    folder.write("websiteaccess.yml", [{**access, "adx_websiteaccess_webrole": [guid("Editors")]}])
+    row = {"adx_webfileid": guid("f"), "adx_partialurl": "terms.txt", "adx_parentpageid": guid("Home")}
+    folder.write("web-files/terms.txt.webfile.yml", {**row, **columns})
+    folder.write("web-files/terms.txt", "Terms")
+    site = load_site(folder.root)
+    file = site.file_at("/terms.txt")
+    assert file is not None
+    assert {role for role in ("", "Editors") if page_rules.may_read_file(site, file, [role])} == readers

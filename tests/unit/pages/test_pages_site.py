@@ -54,6 +54,42 @@ def test_content_pages_give_a_page_its_texts_by_language(folder: Folder) -> None
     assert site.content(page, ["fr-FR"]).title == "Your orders"
 
 
+@pytest.mark.parametrize(
+    ("english", "german", "visible", "titles"),
+    [
+        ("published", "draft", True, {"en-US": "en-US"}),
+        ("draft", "published", True, {"en-US": "Orders", "de-DE": "de-DE"}),
+        ("draft", "draft", False, {"en-US": "en-US", "de-DE": "de-DE"}),
+        ("", "", True, {"en-US": "en-US", "de-DE": "de-DE"}),
+    ],
+)
+def test_a_content_page_that_is_a_draft_says_nothing(
+    folder: Folder, english: str, german: str, visible: bool, titles: dict[str, str]
+) -> None:
+    states = [("published", True), ("draft", False)]
+    folder.write("publishingstate.yml", [{"adx_publishingstateid": guid(n), "adx_isvisible": v} for n, v in states])
+    folder.page("Orders", "orders")
+    for code, state in (("en-US", english), ("de-DE", german)):
+        data = {"adx_webpageid": guid(code), "adx_name": "Orders", "adx_isroot": False, "adx_title": code,
+                "adx_rootwebpageid": guid("Orders")}  # fmt: skip
+        state_of = {"adx_publishingstateid": guid(state)} if state else {}
+        folder.write(f"web-pages/orders/content-pages/Orders.{code}.webpage.yml", {**data, **state_of})
+    page = load_site(folder.root).page_at("/orders/")
+    assert page is not None and page.visible is visible
+    assert {code: content.title for code, content in page.contents.items()} == titles
+
+
+def test_links_that_are_not_published_are_not_the_sites(folder: Folder) -> None:
+    states = [{"adx_publishingstateid": guid("draft"), "adx_isvisible": False}]
+    folder.write("publishingstate.yml", states)
+    folder.write("weblink-sets/d/D.weblinkset.yml", {"adx_weblinksetid": guid("set"), "adx_name": "D"})
+    link = {"adx_weblinksetid": guid("set"), "adx_name": "Open"}
+    hidden = {**link, "adx_name": "Hidden", "adx_publishingstateid": guid("draft")}
+    rows = [{**link, "adx_weblinkid": guid("open")}, {**hidden, "adx_weblinkid": guid("hidden")}]
+    folder.write("weblink-sets/d/D.weblinkset.weblink.yml", rows)
+    assert [item.name for item in load_site(folder.root).link_set("D")] == ["Open"]
+
+
 def test_a_byte_order_mark_and_unknown_keys_do_no_harm(folder: Folder) -> None:
     row = [{"adx_webroleid": guid("R"), "adx_name": "No", "adx_new_column": {"deep": [1]}}]
     folder.write("webrole.yml", row, "\ufeff")

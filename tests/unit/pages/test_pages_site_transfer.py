@@ -15,6 +15,8 @@ from forecourt.pages.site.survey import survey
 from forecourt.pages.site.transfer import transfer
 from support.sites import ENHANCED, STANDARD, guid, plain, write
 
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+
 SECRET = "x9d-8Q~this-is-the-secret-of-a-provider-1234567"
 
 #: What a standard download may hold besides, and what is said of each.
@@ -61,6 +63,15 @@ def test_taking_a_site_over_and_back_and_over_again_gives_the_same_site(
     assert plain(load_site(tmp_path / "taken")) == wanted
     transfer(survey(tmp_path / "taken"), tmp_path / "back", DataModel(model))
     assert plain(load_site(tmp_path / "back")) == wanted
+
+
+@pytest.mark.parametrize("example", ["contoso", "adventureworks"])
+def test_the_sample_sites_are_the_same_in_the_other_data_model(example: str, tmp_path: Path) -> None:
+    source = EXAMPLES / example / "site"
+    transfer(survey(source), tmp_path / "enhanced", DataModel.ENHANCED)
+    transfer(survey(tmp_path / "enhanced"), tmp_path / "standard", DataModel.STANDARD)
+    for model in DataModel:
+        assert plain(load_site(tmp_path / model)) == plain(load_site(source))
 
 
 def test_the_other_data_models_files_are_those_that_its_downloads_have(standard: Path, tmp_path: Path) -> None:

@@ -74,9 +74,9 @@ def read_pages(folder: Folder, languages: Languages, parts: Parts, notices: list
             record.fault(f"the id {page.id} is taken by the page '{pages[page.id].name}'.", "adx_webpageid")
         pages[page.id] = page
         owner[page.id] = record
+    contents: dict[UUID, list[Record]] = {}
     for record in records:
         if is_content(record):
-            record.refer("adx_publishingstateid", parts.states, "publishing state")
             root = record.uuid("adx_rootwebpageid")
             if root is None or root not in pages:
                 record.fault(
@@ -84,8 +84,10 @@ def read_pages(folder: Folder, languages: Languages, parts: Parts, notices: list
                     "adx_rootwebpageid",
                     "Write adx_rootwebpageid: and the id of the page.",
                 )
-                continue
-            pages[root] = _with_content(pages[root], record, languages)
+            elif record.active or not pages[root].active:
+                contents.setdefault(root, []).append(record)
+    for root, own in contents.items():
+        pages[root] = _with_contents(pages[root], own, languages, parts.states)
     pages = _with_paths(pages, owner)
     taken: dict[str, Page] = {}
     for page in pages.values():
@@ -126,7 +128,7 @@ def _page(record: Record, language: str, parts: Parts) -> Page:
         form=record.uuid("adx_entityform"),
         order=record.number("adx_displayorder"),
         active=record.active,
-        visible=parts.states[state] if state else True,
+        visible=_published(record, parts.states),
         in_sitemap=not record.flag("adx_hiddenfromsitemap"),
         columns=record.columns,
         where=record.where(),
@@ -134,6 +136,15 @@ def _page(record: Record, language: str, parts: Parts) -> Page:
         template=record.refer("adx_pagetemplateid", parts.templates, "page template"),
         multistep=record.uuid("adx_webform"),
     )
+
+
+def _with_contents(page: Page, records: list[Record], languages: Languages, states: Mapping[UUID, bool]) -> Page:
+    """The page with what its published content pages say. One that has drafts alone is not published, in any language;
+    they are what somebody sees who may preview it."""
+    published = [record for record in records if _published(record, states)]
+    for record in published or records:
+        page = _with_content(page, record, languages)
+    return page if published else replace(page, visible=False)
 
 
 def _with_content(page: Page, record: Record, languages: Languages) -> Page:
@@ -199,9 +210,10 @@ def read_markers(folder: Folder, pages: Mapping[UUID, Page]) -> Mapping[str, UUI
 
 
 def read_links(
-    folder: Folder, languages: Languages, pages: Mapping[UUID, Page]
+    folder: Folder, languages: Languages, pages: Mapping[UUID, Page], states: Mapping[UUID, bool]
 ) -> Mapping[str, Mapping[str, tuple[WebLink, ...]]]:
-    """``weblink-sets/``: the links of each set with those beneath them, by language, then the set's name."""
+    """``weblink-sets/``: the links of each set with those beneath them, by language, then the set's name. Links that
+    are not published are not the site's."""
     sets = {record.id(LINK_SET.id): record for record in folder.records(LINK_SET)}
     records = {record.id(LINK.id): record for record in folder.records(LINK)}
     beneath: dict[UUID, list[UUID]] = {}
@@ -210,7 +222,7 @@ def read_links(
         record.refer("adx_pageid", pages, "page")
         parent = record.refer("adx_parentweblinkid", records, "web link")
         above = parent or owner
-        if above is not None and record.active:
+        if above is not None and record.active and _published(record, states):
             beneath.setdefault(above, []).append(link_id)
     for link_id, record in records.items():
         if _in_circle(link_id, records):
@@ -224,9 +236,15 @@ def read_links(
     found: dict[str, dict[str, tuple[WebLink, ...]]] = {}
     neutral_first = sorted(sets.items(), key=lambda item: bool(item[1].text(LINK_SET.language)))
     for set_id, record in neutral_first:
-        if record.active:
+        if record.active and _published(record, states):
             found.setdefault(languages.of(record), {})[record.need("adx_name")] = links(set_id)
     return found
+
+
+def _published(record: Record, states: Mapping[UUID, bool]) -> bool:
+    """Whether the row's publishing state is one that is served; a row without one is published."""
+    state = record.refer("adx_publishingstateid", states, "publishing state")
+    return states[state] if state else True
 
 
 def _in_circle(link_id: UUID, records: Mapping[UUID, Record]) -> bool:
@@ -260,7 +278,9 @@ def read_snippets(folder: Folder, languages: Languages) -> Mapping[str, Mapping[
     return found
 
 
-def read_files(folder: Folder, pages: Mapping[UUID, Page], notices: list[str]) -> Mapping[str, WebFile]:
+def read_files(
+    folder: Folder, pages: Mapping[UUID, Page], states: Mapping[UUID, bool], notices: list[str]
+) -> Mapping[str, WebFile]:
     """``web-files/``: by URL path in lower case. A file's content lies beside its row."""
     found: dict[str, WebFile] = {}
     for record in folder.records(WEB_FILE):
@@ -292,5 +312,8 @@ def read_files(folder: Folder, pages: Mapping[UUID, Page], notices: list[str]) -
             record.text("mimetype") or guessed,
             disposition is Disposition.ATTACHMENT,
             record.where(),
+            _published(record, states),
+            record.moment("adx_releasedate"),
+            record.moment("adx_expirationdate"),
         )
     return found

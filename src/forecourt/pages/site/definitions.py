@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from uuid import UUID
@@ -299,7 +300,8 @@ class WebLink:
 
 @dataclass(frozen=True, slots=True)
 class WebFile:
-    """A file under a page. ``file``: where its content lies; ``path``: its URL path."""
+    """A file under a page. ``file``: where its content lies; ``path``: its URL path. ``visible``: its publishing state
+    is one that is served; ``release``, ``expiration``: from when, and until when, it is."""
 
     id: UUID
     name: str
@@ -309,3 +311,6 @@ class WebFile:
     media_type: str
     attachment: bool = False
     where: Where = NOWHERE
+    visible: bool = True
+    release: datetime | None = None
+    expiration: datetime | None = None

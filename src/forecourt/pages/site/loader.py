@@ -73,9 +73,9 @@ def read_site(folder: Folder) -> Site:
     rules = read_rules(folder, roles, pages, parts.states, notices)
     markers = read_markers(folder, pages)
     redirects = read_redirects(folder, pages)
-    links = read_links(folder, languages, pages)
+    links = read_links(folder, languages, pages, parts.states)
     snippets = read_snippets(folder, languages)
-    files = read_files(folder, pages, notices)
+    files = read_files(folder, pages, parts.states, notices)
     header = website.refer("adx_headerwebtemplateid", ids(folder, WEB_TEMPLATE), "web template")
     footer = website.refer("adx_footerwebtemplateid", ids(folder, WEB_TEMPLATE), "web template")
     for definition in parts.lists.values():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -108,6 +109,18 @@ class Record:
         except ValueError:
             self.fault(f"'{self.shown(key)}' is '{value}', which is no whole number.", key)
             return default
+
+    def moment(self, key: str) -> datetime | None:
+        """A date with its time; UTC where the file names no zone."""
+        value = self.text(key)
+        if not value:
+            return None
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            self.fault(f"'{self.shown(key)}' is '{value}', which is no date.", key)
+            return None
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
 
     def choice(self, key: str, kinds: type[E], default: E | None = None) -> E | None:
         """The member of ``kinds`` by its number; None after a fault."""
