@@ -100,6 +100,9 @@ async def test_the_sites_own_texts_are_templates_where_the_maker_says_so() -> No
     source = "{% editable snippets 'Greeting' type: 'html' %}|{% editable snippets 'Empty' default: 'none' %}"
     assert await text(source, snippets=snippets, name="A") == "<b>A</b>|none"
     assert await text("{% editable snippets 'Greeting' liquid: false %}", snippets=snippets) == "<b>{{ name }}</b>"
+    assert await text("{% include 'snippet' snippet_name: 'greeting' %}", snippets=snippets, name="A") == "<b>A</b>"
+    assert await text("{% editable snippets['Greeting'] type: 'html' %}", snippets=snippets, name="A") == "<b>A</b>"
+    assert await text("{% editable snippets %}{{ snippets.editable }}", snippets=snippets) == ""
     assert await text("{% editable row 'name' %}{% editable row 'gone' %}", row={"name": XSS}) == Markup.escape(XSS)
 
 
@@ -112,6 +115,7 @@ async def test_templates_are_included_in_any_case_and_extended() -> None:
     assert await text("{% include 'card' title: x %}{% include 'CARD', title: '2' %}", x="<1>") == (
         "<b>&lt;1&gt;</b><b>2</b>"
     )
+    assert await text("{% include 'card' other: x['a'] title: x[0] %}", x=["3"]) == "<b>3</b>"
     assert await text("{% assign title = 'T' %}{% include 'page' %}") == "<main>T</main>"
     assert await text("{% include 'layout' %}") == "<main>nothing</main>"
     above = "{% extends 'page' %}{% block main %}1 {{ block.super }} 3{% endblock %}"

@@ -205,6 +205,9 @@ async def test_a_list_says_what_it_is_and_gives_its_view() -> None:
         "{% endentitylist %}"
     )
     page = copy_of(await Reader(source).get())
+    renamed = source.replace("entitylist name", "entitylist mine = name").replace("entitylist.", "mine.")
+    renamed = renamed.replace("{% entityview %}", "{% entityview rows = page: 1 %}").replace("entityview.", "rows.")
+    assert copy_of(await Reader(renamed).get()) == page
     assert page == f"{definition.page_size} {len(definition.views)} {definition.page_size} {ORDERS}"
 
 

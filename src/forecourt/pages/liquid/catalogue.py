@@ -48,7 +48,10 @@ TAGS: Mapping[str, tuple[str, str]] = {
     "doc": ("… enddoc", "is left out"),
     "echo": ("value", "puts a value out"),
     "editable": ("object 'name', type, default, escape, liquid", "puts a text out; it is not edited in the page"),
-    "entitylist": ("id, name or key … endentitylist", "a list of the site as an object"),
+    "entitylist": (
+        "id, name or key … endentitylist",
+        "a list of the site as an object; `mine = name: …` calls it otherwise",
+    ),
     "entityview": (
         "id, or logical_name and name; page, page_size, order, search … endentityview",
         "rows by a view of a table; `filter` and `metafilter` are refused",
@@ -58,7 +61,7 @@ TAGS: Mapping[str, tuple[str, str]] = {
     "for": ("item in items, limit, offset, reversed … endfor", "repeats; `else` for no items"),
     "if": ("condition, elsif, else, endif", "chooses; also with `contains`, `startswith`, `endswith`"),
     "ifchanged": ("… endifchanged", "puts out what differs from the last time"),
-    "include": ("'Name', argument: value", "puts a web template out, its name in any case"),
+    "include": ("'Name', argument: value", "puts a web template out, its name in any case; `'snippet'` a snippet"),
     "increment": ("name", "counts up"),
     "liquid": ("lines of tags", "several tags in one"),
     "raw": ("… endraw", "is not read as Liquid"),

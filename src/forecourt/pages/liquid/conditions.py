@@ -1,4 +1,5 @@
-"""``startswith`` and ``endswith`` in conditions: they are read as ``contains``, and then put right.
+"""Expressions of the dialect: arguments without commas; ``startswith`` and ``endswith`` in conditions, which are read
+as ``contains`` and then put right.
 
 Texts are compared with regard to case, as the original does.
 """
@@ -17,9 +18,36 @@ from liquid.builtin.expressions.logical import (
 from liquid.builtin.tags.if_tag import IfNode, IfTag
 from liquid.builtin.tags.unless_tag import UnlessNode, UnlessTag
 from liquid.expression import Expression
-from liquid.token import TOKEN_CONTAINS, TOKEN_WORD
+from liquid.token import (
+    TOKEN_ASSIGN,
+    TOKEN_COLON,
+    TOKEN_COMMA,
+    TOKEN_CONTAINS,
+    TOKEN_IDENTINDEX,
+    TOKEN_IDENTSTRING,
+    TOKEN_RBRACKET,
+    TOKEN_WORD,
+)
 
 OPERATORS = ("startswith", "endswith")
+
+#: What follows the name of an argument.
+_NAMES = frozenset({TOKEN_COLON, TOKEN_ASSIGN})
+
+
+#: Where a path ends if a named argument follows.
+_ENDS = frozenset({TOKEN_IDENTSTRING, TOKEN_IDENTINDEX, TOKEN_RBRACKET})
+
+
+def separated(tokens: list[Token]) -> list[Token]:
+    """The tokens with a comma between a path that ends with a bracket and the argument after it."""
+    found: list[Token] = []
+    for index, token in enumerate(tokens):
+        named = token.kind == TOKEN_WORD and tokens[index + 1 : index + 2] and tokens[index + 1].kind in _NAMES
+        if named and found and found[-1].kind in _ENDS:
+            found.append(token._replace(kind=TOKEN_COMMA, value=","))
+        found.append(token)
+    return found
 
 
 class Tokens(TokenStream):
@@ -27,6 +55,7 @@ class Tokens(TokenStream):
 
     def into_inner(self, *, tag: Token | None = None, eat: bool = True) -> TokenStream:
         found = super().into_inner(tag=tag, eat=eat)
+        found.tokens = separated(found.tokens)
         found.tokens = [
             token._replace(kind=TOKEN_CONTAINS)
             if index and token.kind == TOKEN_WORD and token.value in OPERATORS

@@ -44,6 +44,9 @@ MAX_PARSED = 2_048
 #: Seconds after which a text lets others of the server have their turn.
 TURN = 0.02
 
+#: Templates that every site has, unless it has one of that name: a snippet by its name, rendered.
+BUILT_IN = {"snippet": "{{ snippets[snippet_name] | liquid }}"}
+
 #: Where the objects of a page are kept from its text: no name of Liquid begins so.
 PAGE = "@page"
 
@@ -174,7 +177,8 @@ class Dialect(Environment):
 
     def __init__(self, templates: Mapping[str, str], filters: Mapping[str, Callable[..., Any]], tags: Any) -> None:
         super().__init__(autoescape=True, loader=DictLoader({}), tolerance=Mode.LAX)
-        self._sources = {name.lower(): (name, source) for name, source in templates.items()}
+        self._sources = {name.lower(): (name, source) for name, source in BUILT_IN.items()}
+        self._sources |= {name.lower(): (name, source) for name, source in templates.items()}
         self._parsed: dict[str, Template] = {}
         for tag in (ExtendsTag, SuperTag, AffixIfTag, AffixUnlessTag, *tags):
             self.add_tag(tag)

@@ -16,17 +16,21 @@ from liquid.exceptions import LiquidSyntaxError
 from liquid.expression import Expression
 from liquid.parser import get_parser
 from liquid.tag import Tag
-from liquid.token import TOKEN_EXPRESSION, TOKEN_STRING, TOKEN_TAG, TOKEN_WORD
+from liquid.token import TOKEN_ASSIGN, TOKEN_EXPRESSION, TOKEN_STRING, TOKEN_TAG, TOKEN_WORD
 from liquid.undefined import Undefined
 from markupsafe import Markup
 
 from forecourt.kernel.errors import Refusal
 from forecourt.pages.liquid import views
+from forecourt.pages.liquid.conditions import separated
 from forecourt.pages.liquid.dialect import PAGE, SiteText
 from forecourt.pages.liquid.faults import DataError, Unsupported, refused
 from forecourt.pages.liquid.objects import PageScope
 from forecourt.pages.liquid.texts import rendered
 from forecourt.pages.liquid.values import Lookup
+
+#: Where the list around a view is kept: no name of Liquid begins so.
+LIST = "@list"
 
 
 def scope_of(context: RenderContext, token: Token) -> PageScope:
@@ -43,7 +47,7 @@ def inner(stream: TokenStream) -> TokenStream:
         return TokenStream(iter(()))
     next(stream)
     token = stream.current
-    return TokenStream(tokenize(token.value, parent_token=token))
+    return TokenStream(iter(separated(list(tokenize(token.value, parent_token=token)))))
 
 
 class DataNode(Node):
@@ -106,10 +110,12 @@ class FetchTag(Tag):
 
 
 class ViewNode(DataNode):
-    """``{% entityview … %} … {% endentityview %}`` and ``entitylist``: a block with an object of that name."""
+    """``{% entityview … %} … {% endentityview %}`` and ``entitylist``: a block with an object of that name, or of
+    another: ``{% entityview mine = … %}``."""
 
-    def __init__(self, token: Token, arguments: list[KeywordArgument], block: BlockNode) -> None:
+    def __init__(self, token: Token, name: str, arguments: list[KeywordArgument], block: BlockNode) -> None:
         super().__init__(token)
+        self.name = name
         self.arguments = arguments
         self.block = block
         self.blank = False
@@ -117,18 +123,18 @@ class ViewNode(DataNode):
     async def render_to_output_async(self, context: RenderContext, buffer: TextIO) -> int:
         scope = scope_of(context, self.token)
         given = await arguments_of(context, self.arguments)
+        around = context.resolve(LIST, default=None)
         try:
             if self.token.value == "entitylist":
                 found: object = views.entity_list(scope, given)
             else:
-                around = context.resolve("entitylist", default=None)
                 found = await views.entity_view(scope, given, around if isinstance(around, views.EntityList) else None)
         except Refusal as refusal:
             raise refused(refusal, self.token) from refusal
         except DataError as error:
             error.token = error.token or self.token
             raise
-        with context.extend({self.token.value: found}):
+        with context.extend({self.name: found, LIST: found if self.token.value == "entitylist" else around}):
             return await self.block.render_async(context, buffer)
 
     def children(self, static_context: RenderContext, *, include_partials: bool = True) -> list[Node]:
@@ -141,11 +147,15 @@ class ViewTag(Tag):
 
     def parse(self, stream: TokenStream) -> Node:
         token = stream.current
-        arguments = KeywordArgument.parse(self.env, inner(stream))
+        tokens, name = inner(stream), self.name
+        if tokens.current.kind == TOKEN_WORD and tokens.peek.kind == TOKEN_ASSIGN:
+            name = next(tokens).value
+            next(tokens)
+        arguments = KeywordArgument.parse(self.env, tokens)
         next(stream)
         block = get_parser(self.env).parse_block(stream, (self.end,))
         stream.expect(TOKEN_TAG, value=self.end)
-        return ViewNode(token, arguments, block)
+        return ViewNode(token, name, arguments, block)
 
 
 class ListTag(ViewTag):
@@ -180,7 +190,7 @@ class EditableNode(Node):
                 value = None
         if value is None or isinstance(value, Undefined) or not str(value).strip():
             value = given.get("default")
-        if value is None or (isinstance(value, Mapping) and not str(value)):
+        if value is None or isinstance(value, Mapping):
             return 0
         if type(value) is SiteText and given.get("liquid") is not False:
             return buffer.write(await rendered(context, str.__str__(value)))
