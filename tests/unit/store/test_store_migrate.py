@@ -50,3 +50,12 @@ async def test_a_migration_that_changed_after_it_ran_is_refused(database: Databa
     await migrate(database, (FIRST,))
     with pytest.raises(MigrationError, match="0001_people"):
         await migrate(database, ((FIRST[0], "select 1"), SECOND))
+
+
+async def test_a_migration_that_a_module_adds_in_the_middle_runs_in_a_database_that_has_the_later_ones(
+    database: Database,
+) -> None:
+    other = ("other-0001", "create table forecourt.thing (id int)")
+    await migrate(database, (FIRST, other))
+    assert await migrate(database, (FIRST, SECOND, other)) == ("0002_names",)
+    assert await migrate(database, (FIRST, SECOND, other)) == ()
