@@ -312,6 +312,9 @@ def test_a_text_is_checked_without_rendering_it() -> None:
         "{% assign n = 9 %}{% for i in (1..40) %}{% assign n = n | times: n %}{% endfor %}",
         "{% capture s %}{% for i in (1..9999) %}xxxxxxxxxx{% endfor %}{% endcapture %}{{ s | replace: 'x', s | size }}",
         "{{ (1..999999999) | join: 'x' }}",
+        "{% capture s %}{% for i in (1..9999) %}xxxxxxxxxx{% endfor %}{% endcapture %}{% assign a = s | split: '|' %}"
+        "{% for i in (1..40) %}{% assign a = a | concat: a %}{% endfor %}{{ a }}",
+        "{% capture s %}{% for i in (1..9999) %}xxxxxxxxxx{% endfor %}{% endcapture %}{{ (1..9999) | join: s }}",
         "{% for i in (1..9999) %}{{ '" + "x" * 1000 + "' }}{% endfor %}",
         "x" * 300_000,
     ],

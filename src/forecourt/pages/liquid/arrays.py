@@ -9,6 +9,7 @@ from typing import Any
 from liquid.undefined import Undefined
 from markupsafe import Markup
 
+from forecourt.pages.liquid.dialect import check_size
 from forecourt.pages.liquid.values import Lookup
 
 MISSING = object()
@@ -118,7 +119,9 @@ def batch(value: object, size: object) -> list[Any]:
 
 
 def concat(value: object, other: object) -> list[Any]:
-    return [*_items(value), *_items(other)]
+    found = [*_items(value), *_items(other)]
+    check_size(sum(len(item) if isinstance(item, str) else 1 for item in found))
+    return found
 
 
 def skip(value: object, count: object) -> list[Any]:
@@ -176,6 +179,7 @@ def join(value: object, separator: object = " ") -> str:
     """Texts in one; markup stays markup, all else is escaped where it is put out."""
     items = ["" if item is None else item for item in _items(value)]
     between = separator if isinstance(separator, str) else str(separator)
+    check_size(sum(len(item) if isinstance(item, str) else 1 for item in items) + len(items) * len(between))
     if isinstance(between, Markup) or any(isinstance(item, Markup) for item in items):
         return Markup(between if isinstance(between, Markup) else Markup.escape(between)).join(  # noqa: S704 - escaped
             item if isinstance(item, str) else str(item) for item in items

@@ -139,10 +139,10 @@ class _Bounded:
         if getattr(self._function, "__name__", "").startswith("replace") and len(arguments) == 2:
             _check_replace(str(left), str(arguments[0]), str(arguments[1]))
         if getattr(self._function, "__name__", "") == "join" and isinstance(left, list | tuple | range):
-            _check_size(len(left) * len(str(arguments[0] if arguments else " ")))
+            check_size(len(left) * len(str(arguments[0] if arguments else " ")))
         found = self._function(left, *arguments, **named)
         if isinstance(found, str):
-            _check_size(len(found))
+            check_size(len(found))
         elif isinstance(found, int | Decimal) and not -MAX_NUMBER < found < MAX_NUMBER:
             raise Stop("a limit is reached: the number is too large", token=None)
         return found
@@ -150,10 +150,11 @@ class _Bounded:
 
 def _check_replace(text: str, old: str, new: str) -> None:
     times = text.count(old) if old else len(text) + 1
-    _check_size(len(text) + times * len(new))
+    check_size(len(text) + times * len(new))
 
 
-def _check_size(size: int) -> None:
+def check_size(size: int) -> None:
+    """Raises Stop for a text of ``size`` characters that is too long."""
     if size > MAX_OUTPUT:
         raise Stop("a limit is reached: the text is too long", token=None)
 
