@@ -26,8 +26,8 @@ RIGHTS = {
 
 
 def open_columns(rules: PortalRules, scope: Scope, entity: Entity, operation: Operation) -> frozenset[str] | None:
-    """The fields of a table that the door opens to the person for an operation; None for all. A pair holds the ids of two
-    rows and nothing else: who reaches both rows names them."""
+    """The fields of a table that the door opens to the person for an operation; None for all. A pair holds the ids of
+    two rows and nothing else: who reaches both rows names them."""
     if not scope.portal_door or entity.pairs:
         return None
     found = permitted(rules, entity, operation, scope.principal.web_roles)
