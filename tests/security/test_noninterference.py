@@ -27,6 +27,7 @@ async def test_random_requests_and_changed_worlds_show_nothing_that_is_hidden(
     found = await fuzzed(sample.ROOT, [postgres.url(sample.TEMPLATE)], 200, seed, SETTINGS)
     assert found.clean, "\n".join(found.lines())
     assert found.tally.requests >= 200
+    assert found.native.rows > 100, found.native.line()
     assert found.findings.rounds, "nothing was changed that nobody may see"
 
 

@@ -7,5 +7,5 @@ and columns that the rules give it there, so each answer is worked out a second 
 ``worlds``: copies, served in this process, and people at their doors. ``readable``: what an identity may read.
 ``questions``: random questions. ``doors``, ``fetch``: how they are asked, by OData and by FetchXML. ``oracle``: what is
 to be answered. ``agreement``: the first promise. ``probes``: requests of which only the answer counts.
-``interference``: the second, two worlds in lockstep.
+``interference``: the second, two worlds in lockstep. ``native``: plain SQL under the roles of native access.
 """

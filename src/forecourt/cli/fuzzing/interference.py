@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from forecourt.cli.fuzzing.agreement import known_keys, readings, smaller_than, subjects
 from forecourt.cli.fuzzing.client import Answered, Asked
 from forecourt.cli.fuzzing.doors import Door, ask, doors_of
 from forecourt.cli.fuzzing.fetch import spoken
+from forecourt.cli.fuzzing.findings import Findings, Interference
 from forecourt.cli.fuzzing.probes import site_pages, tags_in, told, write
 from forecourt.cli.fuzzing.questions import Asking, Pool, Question
 from forecourt.cli.fuzzing.readable import Reach, Reading, reading
@@ -33,41 +32,12 @@ from forecourt.store.cells import Cells, Change, Row
 
 #: Changes that are tried in a round.
 CHANGES = 24
+OWN = "a column of a row that is read"
+#: How many of the requests are about tables that have changed; how many ask for all rows.
+NEAR, PLAIN = 0.6, 0.25
 
 #: Codes of refusals that the database's own rules cause.
 DATABASE = (b"FC4091", b"FC4092", b"FC4051", b"0x80060892", b"0x80040237", b"0x80040265", b"0x80040227")
-
-
-@dataclass(frozen=True)
-class Interference:
-    """Two answers that differ though nothing differs that the person may read."""
-
-    person: str
-    door: str
-    request: str
-    changes: tuple[Change, ...]
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        cells = "\n".join(f"    {_described(change)}" for change in self.changes)
-        return (
-            f"{self.person} at {self.door}: {self.request}\n  differs after\n{cells}\n"
-            f"  before: {self.before}\n  after:  {self.after}"
-        )
-
-
-@dataclass
-class Findings:
-    """``changed``: changes by what they were to the person; ``declared``: collisions with rules of the database."""
-
-    rounds: int = 0
-    requests: int = 0
-    declared: int = 0
-    changed: Counter[str] = field(default_factory=Counter)
-    doors: Counter[str] = field(default_factory=Counter)
-    people: set[str] = field(default_factory=set)
-    found: list[Interference] = field(default_factory=list)
 
 
 Pair = tuple[list[Answered], list[Answered]]
@@ -87,12 +57,15 @@ class Lockstep:
         self._since = since
         self._day = (dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)).date().isoformat()
         self._entities = subjects(first)
+        #: Changes of hidden columns of rows that are read.
+        self._own: list[Change] = []
 
     async def round(self, person: Person, probes: int, writes: int, findings: Findings) -> None:
         """One round for a person. Raises Stuck."""
         first = self._worlds[0]
         seen = await self._sight(first, person)
         applied: list[Change] = []
+        self._own.clear()
         kept = await self._hide(person, seen, await self._candidates(person, findings), applied, findings)
         if not kept:
             await self._undo(applied)
@@ -129,7 +102,7 @@ class Lockstep:
             if own is not None:
                 cells, table, row = own
                 change = self._update(table, row)
-                label = "a column of a row that is read"
+                label = OWN
             else:
                 table = self._draw.choice(cells.tables)
                 rows = self._pool.get(table.name, ())
@@ -231,6 +204,7 @@ class Lockstep:
             return []
         if await self._sight(self._worlds[1], person) == seen:
             applied.extend(change for _, _, change in made)
+            self._own.extend(change for label, _, change in made if label == OWN)
             findings.changed.update(label for label, _, _ in made)
             return [change for _, _, change in made]
         for _, cells, change in reversed(made):
@@ -263,8 +237,10 @@ class Lockstep:
         known = await readings(first, person)
         doors = doors_of(first, person)
         for _ in range(probes if doors else 0):
-            subject, asking = self._subject(person)
-            question = asking.question(subject, known_keys(doors, known, subject))
+            subject, asking = self._subject(kept)
+            plain = Question(subject.name, "list", page=self._draw.choice((None, 50)))
+            drawn = asking.question(subject, known_keys(doors, known, subject))
+            question = plain if self._draw.random() < PLAIN else drawn
             door = self._draw.choice(spoken(doors))
             pair = await self._both(person, door, question)
             if pair is not None:
@@ -280,7 +256,7 @@ class Lockstep:
         known = await readings(first, person)
         doors = doors_of(first, person)
         for _ in range(writes if doors else 0):
-            subject, asking = self._subject(person)
+            subject, asking = self._subject(kept)
             door = self._draw.choice(doors)
             keys = known_keys(doors, known, subject)
             listed = await ask(first, person, door, Question(subject.name, "list", page=5))
@@ -289,8 +265,14 @@ class Lockstep:
                 findings.doors[f"{door.name} (writes)"] += 1
                 await self._single(person, door.name, asked, kept, findings)
 
-    def _subject(self, person: Person) -> tuple[Entity, Asking]:
-        subject = self._draw.choice(self._entities)
+    def _subject(self, kept: Sequence[Change]) -> tuple[Entity, Asking]:
+        """What to ask about: more often than not something beneath which a table has changed, best of all
+        in a row that the person reads."""
+        own = [change for change in kept if change in self._own]
+        changed = {change.table for change in own or kept}
+        beneath = [entity for entity in self._entities if any(source.table in changed for source in entity.sources)]
+        near = bool(beneath) and self._draw.random() < NEAR
+        subject = self._draw.choice(beneath if near else self._entities)
         forecourt = self._worlds[0].forecourt
         native = subject.name in forecourt.dataverse_gate.model.entities
         gate = forecourt.dataverse_gate if native else forecourt.operations_gate
@@ -389,12 +371,3 @@ def _first(one: Answered, other: Answered, plain: Callable[[Sequence[Answered]],
     at = next((n for n, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), 0)
     start = max(0, at - 60)
     return left[start : at + 120], right[start : at + 120]
-
-
-def _described(change: Change) -> str:
-    row = change.before or change.after or {}
-    key = ", ".join(f"{name}={value}" for name, value in list(row.items())[:3])
-    if change.kind != "update" or change.before is None or change.after is None:
-        return f"{change.kind} {change.table} ({key})"
-    was, now = change.before.get(change.column), change.after.get(change.column)
-    return f"{change.table}.{change.column} of ({key}): {str(was)[:60]!r} -> {str(now)[:60]!r}"

@@ -110,11 +110,11 @@ async def _reach(gate: Gate, scope: Scope, entity: Entity) -> Reach:
         nullable=lowering.nullable(entity, ""),
     )
     found = (await gate.look(entity, select, _Values(scope.values))).rows
-    shown = [{name: _shown(entity, name, value) for name, value in zip(names, row, strict=True)} for row in found]
-    return Reach(entity, names, tuple(shown[:MOST]), whole=len(shown) <= MOST)
+    rows = [{name: shown(entity, name, value) for name, value in zip(names, row, strict=True)} for row in found]
+    return Reach(entity, names, tuple(rows[:MOST]), whole=len(rows) <= MOST)
 
 
-def _shown(entity: Entity, name: str, value: Any) -> Any:
+def shown(entity: Entity, name: str, value: Any) -> Any:
     """A stored value as rules of the door compare it: an id for a record's number, null for an empty date."""
     field = entity.fields[name]
     if value is None:

@@ -14,13 +14,17 @@ from pathlib import Path
 
 from forecourt.app import connect
 from forecourt.cli.fuzzing.agreement import Tally, agreement, comparable, pool_of
-from forecourt.cli.fuzzing.interference import Findings, Lockstep, Stuck
+from forecourt.cli.fuzzing.findings import Findings
+from forecourt.cli.fuzzing.interference import Lockstep, Stuck
+from forecourt.cli.fuzzing.native import NativeTally, plain_sql
 from forecourt.cli.fuzzing.worlds import copied, people
 from forecourt.cli.workspace import data_folder, opened
 from forecourt.settings import Settings
 
 #: People who ask in one run.
 PEOPLE = 14
+#: How many of them ask by plain SQL, too.
+LOGINS = 4
 #: Of so many requests, a round of two worlds for each hundred; in a round, so many reads and writes.
 REQUESTS_PER_ROUND, READS, WRITES = 100, 20, 6
 
@@ -33,10 +37,11 @@ class Fuzzed:
     seconds: float
     tally: Tally
     findings: Findings
+    native: NativeTally
 
     @property
     def clean(self) -> bool:
-        return not self.tally.differences and not self.findings.found
+        return not self.tally.differences and not self.findings.found and not self.native.differences
 
     def lines(self) -> list[str]:
         """The report as text."""
@@ -45,12 +50,14 @@ class Fuzzed:
         kinds = ", ".join(f"{count} {name}" for name, count in sorted(findings.changed.items()))
         return [
             *(f"DIFFERENCE {item}" for item in tally.differences),
+            *(f"DIFFERENCE {item}" for item in self.native.differences),
             *(f"INTERFERENCE {item}" for item in findings.found),
             f"{tally.requests} requests by {len(tally.people)} identities, {tally.unknown} beyond what is compared: "
             f"{len(tally.differences) or 'no'} differences.",
             f"{findings.requests} requests in {findings.rounds} rounds by {len(findings.people)} identities, while "
             f"{hidden} things changed that they may not read ({kinds}): {len(findings.found) or 'no'} interferences, "
             f"{findings.declared} collisions with rules of the database.",
+            self.native.line(),
             f"Seed {self.seed}, {self.seconds:.0f} seconds.",
         ]
 
@@ -100,7 +107,9 @@ async def fuzzed(
                     break
             if not asking:
                 break
-    return Fuzzed(seed, time.monotonic() - started, tally, findings)
+    async with copied(root, urls, own) as third:
+        native = await plain_sql(third, await people(third.forecourt, draw, PEOPLE), LOGINS, draw)
+    return Fuzzed(seed, time.monotonic() - started, tally, findings, native)
 
 
 @asynccontextmanager

@@ -1,0 +1,119 @@
+"""A protection that is switched off is found by random requests: what finds nothing has to be able to find something.
+
+Each test takes one protection away from requests alone. What a person may read is worked out with all of them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import pytest
+
+from forecourt.cli.fuzzing.agreement import Tally, agreement, comparable, pool_of
+from forecourt.cli.fuzzing.findings import Findings
+from forecourt.cli.fuzzing.interference import Lockstep, Stuck
+from forecourt.cli.fuzzing.worlds import copied, people
+from forecourt.kernel.model import Entity
+from forecourt.kernel.plan import ReadPlan, SecuredPlan
+from forecourt.kernel.predicate import TRUE, Column, Predicate
+from forecourt.kernel.principal import Door
+from forecourt.kernel.relation import ROW_VERSION
+from forecourt.security import enforce
+from forecourt.security.enforce import Enforcer
+from forecourt.security.grants import Granted
+from forecourt.security.lowering import Lowering
+from forecourt.security.rules import Operation, Right
+from forecourt.security.scope import Scope
+from forecourt.settings import Settings
+from forecourt.store.embedded import EmbeddedServer
+from support import contoso as sample
+
+SETTINGS = Settings(lane_size=4)
+
+#: Requests, and rounds of two worlds, within which a hole is found.
+REQUESTS, SLICE, ROUNDS = 600, 60, 12
+
+
+class NoPolicies(Lowering):
+    """Operations policies are not asked at ``/data``."""
+
+    def policies(self, entity: Entity, source: str, alias: str, operation: Operation) -> Predicate:
+        return TRUE if self.scope.door is Door.OPERATIONS else super().policies(entity, source, alias, operation)
+
+
+class NoPermissions(Lowering):
+    """Table permissions are not asked at ``/_api``."""
+
+    def permitted(self, entity: Entity, prefix: str, right: Right) -> Predicate:
+        return TRUE if self.scope.door is Door.PORTAL_API else super().permitted(entity, prefix, right)
+
+
+class NoColumns(Lowering):
+    """Columns that are shown are not asked about at the Web API."""
+
+    def readable(self, entity: Entity, grant: Granted) -> frozenset[str]:
+        found = super().readable(entity, grant)
+        return frozenset(entity.fields) if self.scope.door is Door.DATAVERSE else found
+
+
+class NoConditions(Lowering):
+    """Conditions may be about any column."""
+
+    def check_fields(self, where: Predicate, entity: Entity, grant: Granted) -> None:
+        return
+
+    def check_names(self, entity: Entity, names: Iterable[str]) -> None:
+        return
+
+
+def weaken(patch: pytest.MonkeyPatch, lowering: type[Lowering]) -> None:
+    """Requests are decided by another lowering."""
+    decide: Callable[[Enforcer, ReadPlan, Scope], SecuredPlan] = Enforcer.read
+
+    def read(self: Enforcer, plan: ReadPlan, scope: Scope) -> SecuredPlan:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(enforce, "Lowering", lowering)
+            return decide(self, plan, scope)
+
+    patch.setattr(Enforcer, "read", read)
+
+
+@pytest.mark.parametrize("lowering", [NoPolicies, NoPermissions, NoColumns, NoConditions])
+async def test_a_rule_that_is_not_asked_at_a_door_is_found(
+    postgres: EmbeddedServer, monkeypatch: pytest.MonkeyPatch, lowering: type[Lowering]
+) -> None:
+    await sample.ensure_loaded(postgres)
+    weaken(monkeypatch, lowering)
+    draw = random.Random(5)
+    async with copied(sample.ROOT, [postgres.url(sample.TEMPLATE)], SETTINGS) as world:
+        pool = await pool_of(world, 5)
+        asking = await people(world.forecourt, draw, 10)
+        tally, asked = Tally(), 0
+        while not tally.differences and asked < REQUESTS:
+            tally = await agreement(world, asking, SLICE, draw, pool)
+            asked += tally.requests
+    assert tally.differences, f"{asked} requests have found nothing"
+
+
+async def test_an_etag_that_moves_with_what_is_hidden_is_found(
+    postgres: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sample.ensure_loaded(postgres)
+
+    def version_of(lowering: Lowering, entity: Entity) -> Column:
+        return Column(entity.root.alias, entity.version or ROW_VERSION)
+
+    monkeypatch.setattr(enforce, "version_of", version_of)
+    draw, findings = random.Random(6), Findings()
+    urls = [postgres.url(sample.TEMPLATE)]
+    while not findings.found and findings.rounds < ROUNDS:
+        async with copied(sample.ROOT, urls, SETTINGS) as first, copied(sample.ROOT, urls, SETTINGS) as second:
+            pool = await pool_of(first, 6)
+            asking = await comparable(first, await people(first.forecourt, draw, 10))
+            steps = Lockstep(first, second, pool, draw, await first.cells["operations"].transaction_number())
+            with suppress(Stuck):  # a pair that cannot be brought back is replaced
+                while not findings.found and findings.rounds < ROUNDS:
+                    await steps.round(draw.choice(asking), 20, 0, findings)
+    assert findings.found, f"{findings.requests} requests, {findings.changed} have found nothing"
