@@ -9,12 +9,14 @@ import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+import asyncpg
 import pytest
 
 from forecourt.cli.fuzzing.agreement import Tally, agreement, comparable, pool_of
 from forecourt.cli.fuzzing.findings import Findings
 from forecourt.cli.fuzzing.interference import Lockstep, Stuck
 from forecourt.cli.fuzzing.worlds import copied, people
+from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
 from forecourt.kernel.plan import ReadPlan, SecuredPlan
 from forecourt.kernel.predicate import TRUE, Column, Predicate
@@ -28,12 +30,13 @@ from forecourt.security.rules import Operation, Right
 from forecourt.security.scope import Scope
 from forecourt.settings import Settings
 from forecourt.store.embedded import EmbeddedServer
+from forecourt.store.logins import scratch_login
 from support import contoso as sample
 
 SETTINGS = Settings(lane_size=4)
 
 #: Requests, and rounds of two worlds, within which a hole is found.
-REQUESTS, SLICE, ROUNDS = 600, 60, 12
+REQUESTS, SLICE, ROUNDS = 600, 60, 40
 
 
 class NoPolicies(Lowering):
@@ -117,3 +120,13 @@ async def test_an_etag_that_moves_with_what_is_hidden_is_found(
                 while not findings.found and findings.rounds < ROUNDS:
                     await steps.round(draw.choice(asking), 20, 0, findings)
     assert findings.found, f"{findings.requests} requests, {findings.changed} have found nothing"
+
+
+async def test_a_login_that_may_not_be_made_is_refused_and_leaves_no_role(postgres: EmbeddedServer) -> None:
+    async with scratch_login(postgres.url("postgres")) as login:
+        with pytest.raises(Refusal, match="may not create roles"):
+            async with scratch_login(login.url):
+                pass
+        assert await login.rows("NoSuchView", ("x",), 1) is None
+    with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+        await asyncpg.connect(login.url)
