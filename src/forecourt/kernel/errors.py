@@ -82,7 +82,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC7016": (0, "The later of two solutions lets an identity reach what the earlier one did not."),
     "FC7017": (0, "The later of two solutions keeps an identity from what the earlier one let it reach."),
     "FC7101": (0, "Proofs need a package that is not installed."),
-    "FC7102": (0, "No scratch copy of a database can be made."),
+    "FC7102": (0, "No scratch copy of a database, or scratch login, can be made."),
 }
 
 
