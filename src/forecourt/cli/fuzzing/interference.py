@@ -286,6 +286,7 @@ class Lockstep:
         findings.requests += 1
         one, other = [await world.ask(person, asked) for world in self._worlds]
         if self._told([one]) == self._told([other]):
+            self._shared(person, door, str(asked), findings)
             return
         if asked.method != "GET" and _declared(one, other):
             findings.declared += 1
@@ -294,6 +295,13 @@ class Lockstep:
         if asked.method == "GET" or (one.status >= 400 and other.status >= 400):
             changes = await self._fewest(kept, lambda: self._differs(person, asked))
         findings.found.append(Interference(person.label, door, str(asked), changes, *_first(one, other, self._told)))
+
+    def _shared(self, person: Person, door: str, request: str, findings: Findings) -> None:
+        """An unexpected error that both worlds have is no difference, and a finding all the same."""
+        faults = [fault for world in self._worlds for fault in world.faults()]
+        if faults:
+            shown = ("an unexpected error in both worlds", repr(faults[0].error)[:200])
+            findings.found.append(Interference(person.label, door, request, (), *shown))
 
     async def _differs(self, person: Person, asked: Asked) -> bool:
         one, other = [await world.ask(person, asked) for world in self._worlds]
@@ -310,6 +318,7 @@ class Lockstep:
     ) -> None:
         findings.requests += len(pair[0])
         if self._told(pair[0]) == self._told(pair[1]):
+            self._shared(person, door.label, str(door.asked(question)), findings)
             return
 
         async def differs(item: Question) -> bool:
