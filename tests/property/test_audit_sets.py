@@ -76,7 +76,7 @@ async def differing(
     return found
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=drawn())
 async def test_rows_of_one_door_alone_are_counted_for_each_person(bench: Bench, case: Drawn) -> None:
     await bench.load(rows(case.seed))
@@ -98,7 +98,7 @@ async def test_rows_of_one_door_alone_are_counted_for_each_person(bench: Bench, 
             assert number not in await seen(bench, case.rules, identity, Door.PORTAL, finding.entity)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=drawn(), other=drawn(), door=st.sampled_from([Door.OPERATIONS, Door.PORTAL]))
 async def test_gains_and_losses_between_solutions_are_counted_for_each_person(
     bench: Bench, case: Drawn, other: Drawn, door: Door

@@ -90,7 +90,7 @@ async def shown(gate: Gate, person: Principal, door: Door, name: str, key: int, 
     return True, result.rows[0][column] if column is not None else None
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=PLENTY)
+@settings(max_examples=60, deadline=None, suppress_health_check=PLENTY)
 @given(case=drawn(), seed=st.integers(0, 2**20))
 async def test_explain_says_what_each_door_gives(bench: Bench, case: Drawn, seed: int) -> None:
     case = opened(case, seed)
@@ -137,7 +137,7 @@ def _count(key: int) -> Any:
     return SystemPlan("look", text, (key,))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=PLENTY)
+@settings(max_examples=50, deadline=None, suppress_health_check=PLENTY)
 @given(case=drawn(), seed=st.integers(0, 2**20), operation=st.sampled_from(["update", "delete"]))
 async def test_explain_says_what_each_door_lets_be_written(
     bench: Bench, case: Drawn, seed: int, operation: str
@@ -245,7 +245,7 @@ def crowd(case: Drawn, seed: int) -> tuple[list[Asked], list[OperationsUser]]:
     return contacts, users
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=PLENTY)
+@settings(max_examples=40, deadline=None, suppress_health_check=PLENTY)
 @given(case=drawn(), seed=st.integers(0, 2**20))
 async def test_who_can_see_a_row_is_whom_the_doors_show_it(bench: Bench, case: Drawn, seed: int) -> None:
     """All at once by one statement for each shape, against one request for each person and door."""
@@ -278,7 +278,7 @@ async def test_who_can_see_a_row_is_whom_the_doors_show_it(bench: Bench, case: D
     assert seen == expected
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=PLENTY)
+@settings(max_examples=25, deadline=None, suppress_health_check=PLENTY)
 @given(case=drawn(), seed=st.integers(0, 2**20))
 async def test_a_change_is_offered_only_where_the_door_says_no_and_has_steps(
     bench: Bench, case: Drawn, seed: int

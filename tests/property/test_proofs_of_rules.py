@@ -61,7 +61,7 @@ def true(item: Predicate, tables: dict[TableName, list[dict[str, object]]], valu
     return evaluate(select, {**tables, one: [{}]}, (), values) == [(1,)]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=drawn())
 def test_a_proof_about_rules_survives_rows(case: Drawn) -> None:
     pick = random.Random(case.seed)
