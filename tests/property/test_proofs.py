@@ -48,6 +48,9 @@ from forecourt.security.prove.decide import Candidate, Proof, decide
 from forecourt.security.prove.joins import Unfit
 from forecourt.security.prove.witness import reproduce
 
+#: One worker: the last test counts what the others did.
+pytestmark = pytest.mark.xdist_group("proofs")
+
 SCHEMA = """
 create schema t;
 create table t.vendor (id int primary key, area text not null, code text, party int, unique (area, code));
@@ -243,5 +246,5 @@ async def test_proofs_survive_and_counterexamples_leak(bench: Bench, pair: Pair)
 
 
 def test_there_was_something_to_prove_and_to_refute(bench: Bench) -> None:
-    assert bench.found["Proof"] > 40
-    assert bench.found["Candidate"] - bench.found["not reproduced"] > 40
+    assert bench.found["Proof"] > 20
+    assert bench.found["Candidate"] - bench.found["not reproduced"] > 20

@@ -223,7 +223,8 @@ async def test_operations_are_explained_by_their_own_rights(contoso: Installatio
         assert steps(found)
 
 
-async def test_everybody_who_sees_a_row_is_found_and_nobody_else(contoso: Installation) -> None:
+async def test_everybody_who_sees_a_row_is_found_and_nobody_else(contoso_alone: Installation) -> None:
+    contoso = contoso_alone
     key = await hidden(contoso)
     forecourt = contoso.forecourt
     subject = forecourt.explainer.subject(ORDERS, key)

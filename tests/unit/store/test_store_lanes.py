@@ -53,7 +53,7 @@ async def test_no_more_connections_are_opened_than_allowed(lane: OpenLane) -> No
 
 
 async def test_who_waits_too_long_for_a_connection_is_told_so(lane: OpenLane) -> None:
-    one = lane(patience=0.1)
+    one = lane(patience=1)
     async with one.connection():
         with pytest.raises(Unavailable, match="busy"):
             await session(one)
