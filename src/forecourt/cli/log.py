@@ -9,11 +9,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from forecourt.cli.moments import MOMENT, zoned
 from forecourt.cli.workspace import opened, solution_argument
 from forecourt.kernel.security_log import KINDS, Filter, Logged
 from forecourt.store.seals import Anchor, Verdict, anchor
-
-_moment = click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"))
 
 
 @click.group()
@@ -34,8 +33,8 @@ def log() -> None:
 @solution_argument
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Events of this kind; may be repeated.")
 @click.option("--person", default="", metavar="TEXT", help="By or about somebody whose name contains this.")
-@click.option("--since", type=_moment, help="From this time on, in the local time zone unless it names one.")
-@click.option("--until", type=_moment, help="Before this time.")
+@click.option("--since", type=MOMENT, help="From this time on, in the local time zone unless it names one.")
+@click.option("--until", type=MOMENT, help="Before this time.")
 @click.option("--before", type=int, metavar="NUMBER", help="Events with lower numbers: the next page.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Events at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
@@ -58,7 +57,7 @@ def show(
       forecourt log show examples/contoso --kind membership --kind rule      who may do what has changed
       forecourt log show examples/contoso --person anna --since 2026-11-01 --json > anna.jsonl
     """
-    wanted = Filter(kinds, person, _zoned(since), _zoned(until), before, limit)
+    wanted = Filter(kinds, person, zoned(since), zoned(until), before, limit)
 
     async def read() -> list[Logged]:
         async with opened(solution, data) as forecourt:
@@ -110,10 +109,6 @@ def _print(verdict: Verdict) -> None:
         f"{verdict.log} log: {verdict.sealed} entries under {verdict.seals} seals, {verdict.waiting} not sealed yet: "
         f"{state}." + (f" Anchor: {verdict.head}" if verdict.head else "")
     )
-
-
-def _zoned(moment: datetime | None) -> datetime | None:
-    return moment.astimezone() if moment is not None else None
 
 
 def _line(logged: Logged) -> str:

@@ -12,6 +12,7 @@ import gc
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -27,8 +28,9 @@ from forecourt.security.http import AsgiScope, Receive, Send
 from forecourt.server import Server
 from forecourt.store.servers import Servers, here
 
-#: Seconds between two looks at whether a reload is wanted.
+#: Seconds between two looks at whether a reload is wanted, and looks after which the server says that it runs.
 POLL: Final = 0.5
+LOOKS: Final = 6
 
 
 class Serving:
@@ -68,10 +70,12 @@ class Serving:
 
     async def _follow(self) -> None:
         """Takes up what is asked for."""
-        while True:
+        for look in count(1):
             await asyncio.sleep(POLL)
             try:
-                wanted = await self._servers.beat(self._id, self._served)
+                if look % LOOKS == 0:
+                    await self._servers.beat(self._id, self._served)
+                wanted = await self._servers.last()
                 if wanted > self._served.reload:
                     await self._reload(wanted)
                     await self._servers.beat(self._id, self._served)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from forecourt.cli.moments import MOMENT, zoned
 from forecourt.cli.workspace import opened, solution_argument
 from forecourt.kernel.integration_log import Filter, Logged
 from forecourt.store.integration_log import IntegrationLog
@@ -16,15 +17,13 @@ from forecourt.store.integration_log import IntegrationLog
 #: Keys of one entry that are printed.
 SHOWN = 5
 
-_moment = click.DateTime(("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"))
-
 
 @click.command("audit")
 @solution_argument
 @click.argument("maps", nargs=-1)
 @click.option("--key", multiple=True, metavar="VALUE", help="Of the row's integration key; may be given repeatedly.")
-@click.option("--since", type=_moment, help="From this time on, in the local time zone unless it names one.")
-@click.option("--until", type=_moment, help="Before this time.")
+@click.option("--since", type=MOMENT, help="From this time on, in the local time zone unless it names one.")
+@click.option("--until", type=MOMENT, help="Before this time.")
 @click.option("--before", type=int, metavar="NUMBER", help="Entries with lower numbers: the next page.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Entries at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with all keys.")
@@ -49,7 +48,7 @@ def sync_audit(
       forecourt sync audit examples/contoso sales-orders --key 000001      who has written this order?
       forecourt sync audit examples/contoso --since 2026-11-01 --until 2026-12-01 --json > november.jsonl
     """
-    wanted = Filter(maps, key, _zoned(since), _zoned(until), before, limit)
+    wanted = Filter(maps, key, zoned(since), zoned(until), before, limit)
 
     async def read() -> list[Logged]:
         async with opened(solution, data) as forecourt:
@@ -57,10 +56,6 @@ def sync_audit(
 
     for logged in asyncio.run(read()):
         click.echo(msgspec.json.encode(logged).decode() if as_json else _line(logged))
-
-
-def _zoned(moment: datetime | None) -> datetime | None:
-    return moment.astimezone() if moment is not None else None
 
 
 def _line(logged: Logged) -> str:

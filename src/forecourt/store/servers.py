@@ -47,7 +47,6 @@ insert into forecourt.server (id, host, process, seen, reload, digest, refused)
 values ($1, $2, $3, clock_timestamp(), $4, $5, $6)
 on conflict (id) do update set seen = excluded.seen, reload = excluded.reload, digest = excluded.digest,
     refused = excluded.refused
-returning (select coalesce(max(id), 0) from forecourt.reload)
 """
 _LIVE: Final = f"""
 select host, process, reload, digest, refused from forecourt.server
@@ -92,10 +91,10 @@ class Servers:
         """A server that stops."""
         await self._system("a server stops", "delete from forecourt.server where id = $1", server)
 
-    async def beat(self, server: UUID, served: Served) -> int:
-        """Says that a server runs, and by what; the number of the last reload."""
+    async def beat(self, server: UUID, served: Served) -> None:
+        """Says that a server runs, and by what."""
         args = (server, served.host, served.process, served.reload, served.digest, served.refused)
-        return int((await self._system("a server runs", _BEAT, *args))[0][0])
+        await self._system("a server runs", _BEAT, *args)
 
     async def _system(self, reason: str, sql: str, *args: object) -> list[Record]:
         return await self._database.system(SystemPlan(reason, sql, args))
