@@ -161,6 +161,7 @@ class SmallSite:
     access: Sequence[Mapping[str, Any]] = ()
     files: Sequence[tuple[str, str]] = ()
     new_form: Mapping[str, Any] = field(default_factory=dict)
+    listing: Mapping[str, Any] = field(default_factory=dict)
     web_api: Mapping[str, str] = field(default_factory=lambda: WEB_API)
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -228,6 +229,7 @@ class SmallSite:
             "adx_view": "00000000-0000-0000-0000-0000000000f1",
             "adx_searchenabled": True,
             "adx_entitypermissionsenabled": False,
+            **self.listing,
         }
         put(root / "lists" / "Things.list.yml", listing)
         form = {

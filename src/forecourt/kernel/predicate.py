@@ -288,6 +288,15 @@ def map_operands(item: Predicate, change: Callable[[Operand], Operand]) -> Predi
             return item
 
 
+def shift_slots(item: Predicate, by: int) -> Predicate:
+    """The same predicate behind ``by`` other values: each Slot counts from there.
+
+    >>> shift_slots(IsNull(Slot(0, Kind.STRING)), 2)
+    IsNull(operand=Slot(index=2, kind=<Kind.STRING: 'string'>))
+    """
+    return map_operands(item, lambda value: Slot(value.index + by, value.kind) if isinstance(value, Slot) else value)
+
+
 def operands(item: Predicate) -> Iterator[Operand]:
     """Every leaf operand of the predicate, bodies of ``Any`` and ``AnyRow`` included, ``Exists`` left out."""
     found: list[Operand] = []

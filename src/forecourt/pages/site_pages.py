@@ -14,7 +14,7 @@ from forecourt.dataverse.rows import Rows
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Exported, Observer, nobody
 from forecourt.kernel.principal import Door
-from forecourt.pages import deleting, page_rules, site_map
+from forecourt.pages import deleting, filtering, page_rules, site_map
 from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms
 from forecourt.pages.downloads import MEDIA, download
@@ -141,7 +141,7 @@ class SitePages:
             return await self._download(visit, definition)
         details = site_map.details_page(self._site, visit, page, definition.table)
         shown = await self._lists.read(
-            visit.principal, definition, page.path, visit.query, details.path if details else None, visit.locales
+            visit.principal, definition, page.path, _asked(visit), details.path if details else None, visit.locales
         )
         table = self._lists.tables.by_name[definition.table]
         return await self._renderer.page(
@@ -168,7 +168,7 @@ class SitePages:
         """The rows of a list as a file."""
         if not definition.download or visit.request.method == "HEAD":
             raise Refusal("FC4042", "The list cannot be downloaded.")
-        asked = await self._lists.asked(visit.principal, definition, visit.query)
+        asked = await self._lists.asked(visit.principal, definition, _asked(visit), visit.locales)
         form = visit.query["download"]
         body, name, rows = await download(self._lists, visit.principal, asked, form, visit.locales)
         self._observer(Exported(Door.PORTAL.value, visit.principal.label, definition.table, rows))
@@ -213,3 +213,9 @@ class SitePages:
             ),
             notice=self._writing.notice(visit, page, definition.table),
         )
+
+
+def _asked(visit: Visit) -> dict[str, str]:
+    """The query of a list's address, with what the filter panel chooses as one parameter."""
+    chosen = filtering.gathered(visit.request.query_params.multi_items())
+    return {**visit.query, filtering.PARAMETER: chosen}

@@ -22,6 +22,7 @@ from forecourt.pages.site.definitions import (
     StepKind,
 )
 from forecourt.pages.site.kinds import FORM, LIST, MULTISTEP, STEP
+from forecourt.pages.site.list_filters import FilterGroup, Orientation, read_filters
 from forecourt.pages.site.record import Folder, Record
 
 #: The largest page of a list: more rows cost the reader more than they give.
@@ -97,8 +98,24 @@ def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefiniti
             download=_downloads(settings),
             create=record.uuid("adx_webpageforcreate") or _page_of(_action(settings, "ViewActions", "Create")),
             create_label=_label(_action(settings, "ViewActions", "Create").get("ButtonLabel")),
+            filters=_filters(record, notices),
+            orientation=record.choice("adx_filter_orientation", Orientation, Orientation.HORIZONTAL)
+            or Orientation.HORIZONTAL,
+            apply_label=_label(_json(record, "adx_filter_applybuttonlabel")),
+            person_column=record.text("adx_filterportaluser"),
+            account_column=record.text("adx_filteraccount"),
         )
     return found
+
+
+def _filters(record: Record, notices: list[str]) -> tuple[FilterGroup, ...]:
+    """The groups of the list's filter panel, where it is switched on."""
+    if not record.flag("adx_filter_enabled"):
+        return ()
+    groups, odd = read_filters(record.text("adx_filter_definition"))
+    where = record.where("adx_filter_definition")
+    notices.extend(f"{where}: {text}" for text in odd)
+    return groups
 
 
 def _action(settings: object, kind: str, name: str) -> Mapping[str, Any]:

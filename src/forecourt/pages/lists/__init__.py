@@ -1,0 +1,34 @@
+"""Lists: rows of a table by its views, with search, filters, sorting and paging, all of it in the address."""
+
+from forecourt.pages.lists.asked import Asked
+from forecourt.pages.lists.grid import (
+    FORMATS,
+    Column,
+    Grid,
+    Line,
+    Tab,
+    cells_of,
+    key_of,
+    needed,
+    row_url,
+    view_columns,
+    view_order,
+)
+from forecourt.pages.lists.reader import ListPage, Lists
+
+__all__ = [
+    "FORMATS",
+    "Asked",
+    "Column",
+    "Grid",
+    "Line",
+    "ListPage",
+    "Lists",
+    "Tab",
+    "cells_of",
+    "key_of",
+    "needed",
+    "row_url",
+    "view_columns",
+    "view_order",
+]

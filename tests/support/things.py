@@ -1,0 +1,177 @@
+"""The small portal with everything that a list can have: filters, actions, and people who see different things."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+from forecourt.security.rules import Scope
+from forecourt.store.embedded import EmbeddedServer
+from support.server import Answer, Person, table_rows
+from support.small_portal import Content, Permission, Profile, SmallPortal, SmallSite, small_portal
+
+FILTERS = {
+    "entity": {
+        "name": "cts_thing",
+        "filters": [
+            {
+                "type": "or",
+                "adx.id": "0",
+                "adx.uiorder": 2,
+                "adx.uiname": "Kind",
+                "adx.uiselectionmode": "Multiple",
+                "adx.attribute": "cts_choice",
+                "conditions": [{"attribute": "cts_choice", "operator": "eq", "adx.uiinputtype": "dynamic"}],
+            },
+            {
+                "type": "or",
+                "adx.id": "1",
+                "adx.uiorder": "1",
+                "adx.uiselectionmode": "Single",
+                "adx.attribute": "cts_whole",
+                "filters": [
+                    {
+                        "type": "and",
+                        "adx.id": "small",
+                        "adx.uiname": "Up to 10",
+                        "conditions": [{"attribute": "cts_whole", "operator": "le", "value": 10}],
+                    },
+                    {
+                        "type": "and",
+                        "adx.id": "large",
+                        "adx.uiname": "More",
+                        "conditions": [
+                            {"attribute": "cts_whole", "operator": "gt", "value": "10"},
+                            {"attribute": "cts_whole", "operator": "le", "value": "5000"},
+                        ],
+                    },
+                ],
+            },
+            {
+                "adx.id": "2",
+                "adx.uiorder": 3,
+                "adx.uiname": "Note",
+                "adx.attribute": "cts_memo",
+                "conditions": [{"attribute": "cts_memo", "operator": "like", "adx.uiinputtype": "text"}],
+            },
+            {
+                "adx.id": "3",
+                "adx.uiorder": 4,
+                "adx.uiname": "Day",
+                "conditions": [
+                    {"attribute": "cts_date", "operator": "ge", "adx.uiinputtype": "text"},
+                    {"attribute": "cts_date", "operator": "le", "adx.uiinputtype": "text"},
+                ],
+            },
+            {
+                "adx.id": "6",
+                "adx.uiname": "Amount",
+                "conditions": [{"attribute": "cts_decimal", "operator": "ge", "adx.uiinputtype": "text"}],
+            },
+        ],
+        "links": [
+            {
+                "name": "contact",
+                "from": "contactid",
+                "to": "cts_buyer",
+                "adx.id": "4",
+                "adx.uiname": "Buyer",
+                "adx.uiselectionmode": "Dropdown",
+                "filters": [
+                    {"conditions": [{"attribute": "contactid", "operator": "eq", "adx.uiinputtype": "dynamic"}]}
+                ],
+            },
+            {
+                "name": "cts_part",
+                "from": "cts_thing",
+                "to": "cts_thingid",
+                "adx.id": "5",
+                "adx.uiname": "Part",
+                "filters": [
+                    {
+                        "conditions": [
+                            {"attribute": "cts_name", "operator": "eq", "value": "bolt", "uiname": "A bolt"},
+                            {"attribute": "cts_name", "operator": "begins-with", "value": "nut", "uiname": "A nut"},
+                        ]
+                    }
+                ],
+            },
+        ],
+    }
+}
+
+SETTINGS = {"ViewActions": [{"Type": "CrmEntityFormView-DownloadAction"}], "ItemActions": []}
+
+SITE = SmallSite(
+    permissions=(
+        Permission("own things", "cts_thing", Scope.CONTACT, "rwcd", link="cts_thing_contact"),
+        Permission("all things", "cts_thing", Scope.GLOBAL, "r", roles=("Managers", "Restricted")),
+        Permission("own parts", "cts_part", Scope.PARENT, "r", roles=(), link="cts_thing_parts", parent="own things"),
+        Permission("oneself", "contact", Scope.SELF, "r"),
+    ),
+    profiles=(Profile("narrow", "cts_thing", {"cts_name": "r", "cts_whole": "r"}),),
+    pages=(Content("Things", shows="list"), Content("Thing", parent="Things", shows="form")),
+    listing={
+        "adx_filter_enabled": True,
+        "adx_filter_definition": json.dumps(FILTERS),
+        "adx_pagesize": 3,
+        "adx_settings": json.dumps(SETTINGS),
+    },
+)
+
+
+@dataclass
+class Things:
+    """``ann`` has things of her own; ``meg`` reads all and changes none; ``ron`` reads two columns of all."""
+
+    portal: SmallPortal
+    ann: Person
+    bob: Person
+    meg: Person
+    ron: Person
+    ids: dict[str, str]
+
+    async def page(self, person: Person, path: str = "/things/", **query: object) -> Answer:
+        """A page; a list gives its parameter more than once."""
+        asked = urlencode({name.replace("__", "."): value for name, value in query.items()}, doseq=True)
+        return await person.get(f"{path}?{asked}" if asked else path)
+
+    async def names(self, person: Person, **query: object) -> list[str]:
+        """The first cells of a list's page."""
+        answer = await self.page(person, **query)
+        assert answer.status == 200, answer.text[:500]
+        return [text for _, text in table_rows(answer.text)] or re.findall(
+            r'role="rowheader"[^>]*>\s*([^<\s]+)', answer.text
+        )
+
+
+@asynccontextmanager
+async def things(server: EmbeddedServer, folder: Path) -> AsyncIterator[Things]:
+    """Ann has A1 to A5, Bob B1 and B2."""
+    async with small_portal(server, folder, SITE) as portal:
+        ann = await portal.person("ann", "Members")
+        bob = await portal.person("bob", "Members")
+        meg = await portal.person("meg", "Managers")
+        ron = await portal.person("ron", "Restricted")
+        ids = {}
+        for place in range(1, 6):
+            ids[f"A{place}"] = await portal.thing(
+                f"A{place}",
+                ann.contact,
+                cts_whole=place * 4,
+                cts_choice=1 + place % 2,
+                cts_memo=f"note {place} 100%_done",
+                cts_date=dt.date(2026, 11, place),
+                cts_decimal=place * 1.5,
+            )
+        for place in (1, 2):
+            ids[f"B{place}"] = await portal.thing(f"B{place}", bob.contact, cts_whole=place, cts_choice=1)
+        await portal.part("bolt", ids["A1"])
+        await portal.part("nut 5", ids["A2"])
+        await portal.part("bolt", ids["B1"])
+        yield Things(portal, ann, bob, meg, ron, ids)
