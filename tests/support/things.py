@@ -145,9 +145,7 @@ class Things:
         """The first cells of a list's page."""
         answer = await self.page(person, **query)
         assert answer.status == 200, answer.text[:500]
-        return [text for _, text in table_rows(answer.text)] or re.findall(
-            r'role="rowheader"[^>]*>\s*([^<\s]+)', answer.text
-        )
+        return [text for _, text in table_rows(answer.text)]
 
 
 @asynccontextmanager
