@@ -65,6 +65,15 @@ class Settings:
         default="", metadata={"help": "File of the certificates that the mail server's TLS is checked against."}
     )
 
+    secret_key: str = field(
+        default="",
+        repr=False,
+        metadata={
+            "help": "Text of 32 characters or more under which secrets of second factors are encrypted; kept as they "
+            "are without one."
+        },
+    )
+
     package_limit: int = field(default=256, metadata={"help": "MB that a data package may have."})
 
     @property

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import replace
 from urllib.parse import urlencode
 
+import pyotp
 import pytest
 
-from forecourt.identity import csrf, sessions
+from forecourt.identity import csrf, pending, sessions
+from support.mailbox import Visitor
 from support.server import Answer, Installation, Person
 
 PAGES = ("/studio/", "/studio/explain", "/studio/nothing", "/studio/explain?as=admin&table=contact")
@@ -99,6 +102,24 @@ async def test_an_account_of_an_operations_user_without_the_role_is_refused(cont
     assert sessions.COOKIE not in answer.cookies
     answer = await contoso.ask("GET", "/studio/explain", {"cookie": await person.cookie()})
     assert answer.status == 403
+
+
+async def test_an_account_with_a_second_factor_gives_its_code_at_the_portal_and_comes_back(
+    contoso: Installation,
+) -> None:
+    parts, admin = contoso.forecourt, contoso.signed_up("admin")
+    password = "A long enough pass phrase 1"
+    made = await parts.accounts.create("studio.second", password, operations_user=admin.operations_user)
+    app = pyotp.TOTP((await parts.factors.enrol(made)).secret)
+    await parts.factors.confirm(made, app.at(dt.datetime.now(dt.UTC), counter_offset=-1))
+    answer = await signed_in(contoso, replace(admin, username="studio.second", password=password, _cookie=""))
+    assert (answer.status, answer.headers["location"]) == (303, pending.VERIFY)
+    assert sessions.COOKIE not in answer.cookies
+    browser = Visitor(contoso, dict(answer.cookies))
+    assert (await browser.get("/studio/")).status == 401
+    answer = await browser.fill(pending.VERIFY, code=app.at(dt.datetime.now(dt.UTC)))
+    assert (answer.status, answer.headers["location"]) == (303, "/studio/")
+    assert (await browser.get("/studio/")).status == 200
 
 
 async def test_answers_are_never_stored_framed_or_referred_to(contoso: Installation, admin: dict[str, str]) -> None:

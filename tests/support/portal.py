@@ -223,7 +223,14 @@ class People:
         return Credential(contact.id, username, contact.id, None, True, 0, None, contact.id, now, now)
 
     async def start(
-        self, credential: Credential, *, previous: str | None = None, persistent: bool = False, user_agent: str = ""
+        self,
+        credential: Credential,
+        *,
+        previous: str | None = None,
+        persistent: bool = False,
+        user_agent: str = "",
+        proved: bool = False,
+        provider: str = "",
     ) -> Session:
         self.started.pop(previous or "", None)
         now = dt.datetime.now(dt.UTC)

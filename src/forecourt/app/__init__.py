@@ -13,7 +13,7 @@ from pathlib import Path
 
 from forecourt.app.databases import PREPARING, Databases, base_currency, connect, prepare, read_table_files
 from forecourt.app.definitions import Definitions, load_definitions, read_header
-from forecourt.app.entry import entry_of, post_of
+from forecourt.app.entry import Doors, entry_of, post_of
 from forecourt.dataverse.cascades import Cascades
 from forecourt.dataverse.organization import Enlisting
 from forecourt.dataverse.pipeline import Pipeline
@@ -34,11 +34,14 @@ from forecourt.identity.links import Links
 from forecourt.identity.mail import Smtp
 from forecourt.identity.owners import Owners
 from forecourt.identity.passwords import Passwords
+from forecourt.identity.pending import Pending
 from forecourt.identity.people import People
 from forecourt.identity.principals import Principals
+from forecourt.identity.second_factor import SecondFactors
 from forecourt.identity.sessions import Sessions
 from forecourt.identity.throttle import Throttle
 from forecourt.identity.tokens import Tokens
+from forecourt.identity.vault import Vault
 from forecourt.integration.dual_write.alerts import Alarm
 from forecourt.integration.dual_write.flow import Flow
 from forecourt.integration.dual_write.flow import Plane as SyncPlane
@@ -123,6 +126,8 @@ class Forecourt:
     throttle: Throttle
     links: Links
     invitations: Invitations
+    factors: SecondFactors
+    pending: Pending
     post: Smtp | None
     tokens: Tokens
     bearer: Bearer
@@ -227,7 +232,13 @@ async def build(
     )
     links = Links(store, utc_now)
     invitations = Invitations(store, utc_now, observer, accounts)
+    pending = Pending(store, utc_now)
+    title = header.title or (found.site.name if found.site is not None else header.name)
+    factors = SecondFactors(
+        store, utc_now, observer, Vault(settings.secret_key), title, failures=entry.failures, lock=entry.lock
+    )
     post = post_of(settings, observer)
+    doors = Doors(store, accounts, links, invitations, factors, pending, post, observer)
     portal = None
     if found.site is not None:
         portal = Portal(
@@ -239,18 +250,7 @@ async def build(
             principals=principals,
             requests=PortalRequests(dataverse_gate),
             fetches=Fetches(dataverse_gate, PORTAL, Door.PORTAL, ""),
-            entry=entry_of(
-                entry,
-                found.site,
-                header.title or found.site.name,
-                settings,
-                store,
-                accounts,
-                links,
-                invitations,
-                post,
-                observer,
-            ),
+            entry=entry_of(entry, found.site, title, settings, doors),
             options=PortalOptions(title=header.title, secure=settings.secure_cookies),
             observer=observer,
         )
@@ -269,6 +269,7 @@ async def build(
             found.site.setting("Theme/Accent") if found.site is not None else "",
             settings.secure_cookies,
         ),
+        pending=pending if found.site is not None else None,
         observer=observer,
     )
     return Forecourt(
@@ -292,6 +293,8 @@ async def build(
         throttle=throttle,
         links=links,
         invitations=invitations,
+        factors=factors,
+        pending=pending,
         post=post,
         tokens=tokens,
         bearer=Bearer(tokens, Issuers(header.issuers, fetch, utc_now), principals),

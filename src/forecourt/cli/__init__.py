@@ -13,8 +13,8 @@ from forecourt.cli.bench import bench
 from forecourt.cli.check import check
 from forecourt.cli.explain import explain
 from forecourt.cli.init import init
-from forecourt.cli.inviting import user
 from forecourt.cli.log import log
+from forecourt.cli.mapping import user
 from forecourt.cli.native import native
 from forecourt.cli.package import package
 from forecourt.cli.prove import prove

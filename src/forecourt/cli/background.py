@@ -44,6 +44,8 @@ async def _upkeep(forecourt: Forecourt) -> None:
             await forecourt.sessions.purge()
             await forecourt.throttle.purge()
             await forecourt.links.purge()
+            await forecourt.pending.purge()
+            await forecourt.factors.purge()
             await forecourt.packages.purge()
         except (Refusal, Unavailable) as error:
             forecourt.observer(Fault("upkeep", error))

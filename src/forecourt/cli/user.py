@@ -1,8 +1,7 @@
-"""``forecourt user``: local sign-ins, and which operations user a contact acts as.
+"""``forecourt user``: local sign-ins.
 
 An account belongs to a contact (who signs in to the portal) or to an operations user (who works on the operations side
-itself). A mapping says as which operations user a contact reads virtual tables; only a user that a portal may act as
-can be mapped (operations-and-integration 3.1).
+itself). Leaves out mappings (``mapping``) and invitations (``inviting``).
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from forecourt.identity.passwords import generate_password
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.principal import OperationsUser
-from forecourt.security.rules import NEVER_BEHIND_PORTAL, PORTAL_USER
 
 _CONTACTS = """
 select c.contactid, coalesce(c.fullname, '') as fullname, coalesce(c.emailaddress1, '') as email,
@@ -37,24 +35,6 @@ select c.contactid, coalesce(c.fullname, '') as fullname, coalesce(c.emailaddres
      where m.msdyn_contactid = c.contactid and m.statecode is distinct from 1 limit 1) as mapped
 from dataverse.contact c
 """
-
-#: An inactive mapping of the contact is taken over; an active one stops the insertion.
-_MAP = """
-insert into dataverse.msdyn_externalportalusermapping
-    (msdyn_externalportalusermappingid, msdyn_contactid, msdyn_userid)
-values (gen_random_uuid(), $1, $2)
-on conflict (msdyn_contactid) do update
-set msdyn_userid = excluded.msdyn_userid, statecode = 0, statuscode = 1, modifiedon = now()
-where msdyn_externalportalusermapping.statecode = 1
-returning msdyn_userid
-"""
-
-_MAPPED = """
-select msdyn_userid from dataverse.msdyn_externalportalusermapping
-where msdyn_contactid = $1 and statecode is distinct from 1
-"""
-
-_UNMAP = "delete from dataverse.msdyn_externalportalusermapping where msdyn_contactid = $1 returning msdyn_userid"
 
 
 @click.group()
@@ -100,11 +80,11 @@ def list_(solution: Path, data: Path | None) -> None:
 async def _list(solution: Path, data: Path | None) -> None:
     async with opened(solution, data) as forecourt:
         accounts = await forecourt.accounts.list()
-        people = {row["contactid"]: row for row in await _system(forecourt, "list contacts", _CONTACTS)}
+        people = {row["contactid"]: row for row in await system(forecourt, "list contacts", _CONTACTS)}
         if not accounts:
             click.echo(f"{forecourt.header.name} has no accounts. Make one with: forecourt user add")
             return
-        table = Table("User name", "Kind", "Who", "Operations user", "State", "Last sign-in (UTC)")
+        table = Table("User name", "Kind", "Who", "Operations user", "State", "Second factor", "Last sign-in (UTC)")
         for account in accounts:
             person = people.get(account.contact_id) if account.contact_id else None
             if account.operations_user is not None:
@@ -116,7 +96,8 @@ async def _list(solution: Path, data: Path | None) -> None:
             else:
                 shown = ("contact", "(no such contact)", "")
             last = account.last_sign_in.strftime("%Y-%m-%d %H:%M") if account.last_sign_in else "never"
-            table.add_row(*(Text(_plain(cell)) for cell in (account.username, *shown, _state(account), last)))
+            cells = (account.username, *shown, _state(account), "on" if account.second_factor else "off", last)
+            table.add_row(*(Text(plain(cell)) for cell in cells))
         width = None if sys.stdout.isatty() else 200
         Console(highlight=False, width=width).print(table)
 
@@ -169,7 +150,7 @@ def add(
                     raise click.ClickException("The contact has no e-mail address: give a USERNAME.")
                 made = await forecourt.accounts.create(name, chosen.text, contact_id=contact_id)
             else:
-                found = await _operations_user(forecourt, operations_user or "")
+                found = await operations_user_named(forecourt, operations_user or "")
                 made = await forecourt.accounts.create(username or found.id, chosen.text, operations_user=found.id)
             click.echo(f"Account {made.username} was made.")
             chosen.show()
@@ -252,80 +233,28 @@ async def _switch(
         click.echo(f"Account {account.username} {done}.")
 
 
-# -------------------------------------------------------------------------------------------------------- mappings
-
-
-@user.command("map", short_help="Says as which operations user a contact acts.")
+@user.command("reset-second-factor", short_help="Takes the second factor of an account away.")
 @solution_argument
-@click.option("--contact", metavar="ID|EMAIL", required=True, help="The contact.")
-@click.option("--operations-user", metavar="ID", required=True, help="The operations user that it acts as.")
-def map_(solution: Path, data: Path | None, contact: str, operations_user: str) -> None:
-    """Maps a contact to the operations user that it reads live data as.
+@click.argument("username")
+def reset_second_factor(solution: Path, data: Path | None, username: str) -> None:
+    """Takes the second factor of an account away, for somebody who has lost both app and recovery codes.
 
-    Refused for administrators, whom no policy restrains, and for users without the role
-    CDSVirtualEntityAuthenticatedPortalUser, whom nobody meant for people from outside.
+    Its sessions end. Make sure who asks: from now on the password alone signs in, until the person sets up another.
 
     \b
     Examples:
-      forecourt user map my-solution --contact ann@example.com --operations-user vendor-1
+      forecourt user reset-second-factor my-solution ann@example.com
     """
 
     async def work() -> None:
         async with opened(solution, data) as forecourt:
-            contact_id, email = await contact_named(forecourt, contact)
-            found = await _operations_user(forecourt, operations_user)
-            _require_mappable(found)
-            who = _plain(email or str(contact_id))
-            rows = await _system(forecourt, "map a contact", _MAP, contact_id, found.id)
-            if not rows:
-                present = [row[0] for row in await _system(forecourt, "find a mapping", _MAPPED, contact_id)]
-                if present != [found.id]:
-                    raise click.ClickException(
-                        f"{who} is mapped to {_plain(', '.join(map(str, present)))} already. "
-                        "Take that back first: forecourt user unmap"
-                    )
-            click.echo(f"{who} acts as operations user {_plain(found.id)}.")
+            account = await _account(forecourt, username)
+            if not account.second_factor:
+                raise click.ClickException(f"Account {account.username} has no second factor.")
+            await forecourt.factors.reset(account.id)
+            click.echo(f"Account {account.username} has no second factor any more; its sessions have ended.")
 
     run(work())
-
-
-@user.command(short_help="Takes back the mapping of a contact.")
-@solution_argument
-@click.option("--contact", metavar="ID|EMAIL", required=True, help="The contact.")
-def unmap(solution: Path, data: Path | None, contact: str) -> None:
-    """Takes back the mapping of a contact, which then reads no live data.
-
-    \b
-    Examples:
-      forecourt user unmap my-solution --contact ann@example.com
-    """
-
-    async def work() -> None:
-        async with opened(solution, data) as forecourt:
-            contact_id, email = await contact_named(forecourt, contact)
-            who = _plain(email or str(contact_id))
-            rows = await _system(forecourt, "unmap a contact", _UNMAP, contact_id)
-            if not rows:
-                raise click.ClickException(f"{who} is not mapped to any operations user.")
-            click.echo(f"{who} does not act as {_plain(', '.join(str(row[0]) for row in rows))} any more.")
-
-    run(work())
-
-
-def _require_mappable(found: OperationsUser) -> None:
-    """Raises ClickException, saying why, for a user that a portal may not act as."""
-    never = {role.casefold() for role in NEVER_BEHIND_PORTAL}
-    held = sorted(role for role in found.roles if role.casefold() in never)
-    if held:
-        raise click.ClickException(
-            f"{_plain(found.id)} holds {_plain(', '.join(held))}, and policies do not restrain such a user: "
-            "the contact would see every row. Map a user without these roles."
-        )
-    if PORTAL_USER not in found.roles:
-        raise click.ClickException(
-            f"{_plain(found.id)} lacks the role {PORTAL_USER}, so a portal may not act as it. Give it the role if "
-            "it is meant for people from outside."
-        )
 
 
 # ---------------------------------------------------------------------------------------------------------- shared
@@ -364,14 +293,15 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         raise click.ClickException(refusal.text) from None
 
 
-async def _system(forecourt: Forecourt, reason: str, sql: str, *args: object) -> list[Any]:
+async def system(forecourt: Forecourt, reason: str, sql: str, *args: object) -> list[Any]:
+    """Rows of a system statement on the Dataverse database."""
     return await forecourt.databases.dataverse.system(SystemPlan(reason, sql, args))
 
 
 async def _account(forecourt: Forecourt, username: str) -> Credential:
     account = await forecourt.accounts.find(username)
     if account is None:
-        raise click.ClickException(f"There is no account {_plain(username)}. forecourt user list shows all.")
+        raise click.ClickException(f"There is no account {plain(username)}. forecourt user list shows all.")
     return account
 
 
@@ -379,22 +309,23 @@ async def contact_named(forecourt: Forecourt, text: str) -> tuple[UUID, str]:
     """Id and e-mail of the one active contact with this id or e-mail."""
     found = await forecourt.contacts.find(text)
     if not found:
-        raise click.ClickException(f"There is no active contact {_plain(text)}. Give its id or e-mail address.")
+        raise click.ClickException(f"There is no active contact {plain(text)}. Give its id or e-mail address.")
     if len(found) > 1:
-        raise click.ClickException(f"Several contacts have the e-mail {_plain(text)}; give the contact's id.")
-    rows = await _system(forecourt, "read a contact", f"{_CONTACTS} where c.contactid = $1", found[0])
+        raise click.ClickException(f"Several contacts have the e-mail {plain(text)}; give the contact's id.")
+    rows = await system(forecourt, "read a contact", f"{_CONTACTS} where c.contactid = $1", found[0])
     return found[0], rows[0]["email"] if rows else ""
 
 
-async def _operations_user(forecourt: Forecourt, user_id: str) -> OperationsUser:
+async def operations_user_named(forecourt: Forecourt, user_id: str) -> OperationsUser:
+    """The enabled operations user with this id."""
     found = await forecourt.users.get(user_id, fresh=True)
     if found is None:
-        raise click.ClickException(f"There is no operations user {_plain(user_id)} in roles.yaml or the user tables.")
+        raise click.ClickException(f"There is no operations user {plain(user_id)} in roles.yaml or the user tables.")
     if not found.enabled:
-        raise click.ClickException(f"Operations user {_plain(found.id)} is disabled.")
+        raise click.ClickException(f"Operations user {plain(found.id)} is disabled.")
     return found
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """The text without what would move a terminal's cursor."""
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)

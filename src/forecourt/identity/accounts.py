@@ -88,7 +88,8 @@ _FIND: Final = "select * from forecourt.credential where lower(username) = lower
 class Credential:
     """A local account. Exactly one of ``contact_id`` and ``operations_user`` is set.
 
-    ``security_stamp`` changes with everything that must end the account's sessions.
+    ``security_stamp`` changes with everything that must end the account's sessions. ``second_factor``: a password alone
+    starts none. ``has_password``: False where a sign-in provider alone says who it is.
     """
 
     id: UUID
@@ -101,6 +102,8 @@ class Credential:
     security_stamp: UUID
     created_at: dt.datetime
     last_sign_in: dt.datetime | None
+    second_factor: bool = False
+    has_password: bool = True
 
 
 def credential_of(row: Mapping[str, Any]) -> Credential:
@@ -116,6 +119,8 @@ def credential_of(row: Mapping[str, Any]) -> Credential:
         row["security_stamp"],
         row["created_at"],
         row["last_sign_in"],
+        row["second_factor"],
+        row["password_hash"] is not None,
     )
 
 
@@ -185,8 +190,8 @@ class Accounts:
         return row, None
 
     async def _proved(self, row: Mapping[str, Any], password: str) -> Credential | None:
-        stored: str = row["password_hash"]
-        if not await self._passwords.verify(stored, password):
+        stored: str | None = row["password_hash"]
+        if not await self._passwords.verify(stored, password) or stored is None:
             return None
         renewed = await self._passwords.hash(password) if self._passwords.outdated(stored) else None
         accepted = await self._database.system(

@@ -2,7 +2,8 @@
 
 ``client_credentials``: a registered application, id and secret in the body or as Basic, scope ``<resource>/.default``.
 ``password``: only when switched on (local development), only for the public client ``forecourt-cli``, through the
-same sign-in as the page, so with the same lockouts. Every other grant is refused.
+same sign-in as the page, so with the same lockouts, and never for an account with a second factor. Every other grant is
+refused.
 
 Limits: 64 KB of body, each parameter once. No answer is stored by caches, no answer tells an unknown client or
 person from a wrong secret. The tenant of the path must be ours.
@@ -136,6 +137,10 @@ class TokenEndpoint:
             raise _translated(
                 refusal, OAuthError("invalid_grant", "Invalid user name or password, or a locked account.", 50126)
             ) from None
+        if credential.second_factor:
+            raise OAuthError(
+                "invalid_grant", "The account needs a second factor, which this grant cannot ask for.", 50076
+            )
         if credential.contact_id is not None:
             return self._issue(str(credential.contact_id), "contact", client_id)
         return self._issue(credential.operations_user or "", "operations", client_id)

@@ -26,7 +26,8 @@ Setting = Callable[[str], str]
 @dataclass(frozen=True, slots=True)
 class EntryRules:
     """``local``: sign-in with a password; ``open``: anybody with an address may register; ``invited``: who has an
-    invitation may; ``reset``: a forgotten password can be set again; ``remember``: "stay signed in" is offered.
+    invitation may; ``reset``: a forgotten password can be set again; ``remember``: "stay signed in" is offered;
+    ``two_factor``: people may protect their account by codes; ``trust``: and have a browser not asked again.
     ``failures`` wrong passwords lock an account for ``lock``."""
 
     local: bool = True
@@ -34,6 +35,8 @@ class EntryRules:
     invited: bool = False
     reset: bool = False
     remember: bool = True
+    two_factor: bool = False
+    trust: bool = True
     failures: int = 5
     lock: dt.timedelta = dt.timedelta(minutes=15)
     policy: PasswordPolicy = field(default_factory=PasswordPolicy)
@@ -60,6 +63,8 @@ def entry_rules(setting: Setting) -> EntryRules:
         invited=registers and (required or on("InvitationEnabled", True)),
         reset=local and on("ResetPasswordEnabled", True),
         remember=on("RememberMeEnabled", True),
+        two_factor=on("TwoFactorEnabled", False),
+        trust=on("RememberBrowserEnabled", True),
         failures=_number(setting(_LOCKOUT + "MaxFailedAccessAttemptsBeforeLockout"), 1, given.failures, 100),
         lock=_span(setting(_LOCKOUT + "DefaultAccountLockoutTimeSpan"), given.lock),
         policy=PasswordPolicy(length=_number(setting(_VALIDATOR + "RequiredLength"), 8, 8, 128)),

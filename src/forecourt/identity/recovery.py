@@ -1,7 +1,8 @@
 """A forgotten password: a link by mail leads to a new one. One answer, and the same work, for every address.
 
 Only accounts of contacts can be recovered; the mail goes to the contact's ``emailaddress1`` as it is stored, never to
-the text that was typed. An operations user's password is set by an administrator.
+the text that was typed. An operations user's password is set by an administrator, and an account that signs in through
+a provider alone gets none by mail: a mailbox would be a way around the provider.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MOST: Final = 3
 _FIND: Final = """
 select c.*, p.emailaddress1 from forecourt.credential c
 join dataverse.contact p on p.contactid = c.contact_id and p.statecode = 0
-where c.enabled and p.emailaddress1 is not null and lower(p.emailaddress1) = lower($1)
+where c.enabled and c.password_hash is not null and p.emailaddress1 is not null and lower(p.emailaddress1) = lower($1)
 order by lower(c.username) limit 3
 """
 

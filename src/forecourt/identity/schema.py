@@ -1,8 +1,9 @@
 """Tables of identity, in schema ``forecourt`` of the Dataverse database: forward-only migration scripts.
 
 Nothing here can be used as it is read: passwords and client secrets are argon2id hashes, a session is the hash of its
-cookie, a link the hash of its code. The exception are the signing keys of tokens, which a server must be able to use:
-who reads ``forecourt.signing_key`` can sign as anybody, so no role but the server's own is granted the schema.
+cookie, a link the hash of its code. The exceptions are what a server must be able to use: the signing keys of tokens,
+and the secrets of second factors, which are encrypted where the settings have a key (``vault``). Who reads
+``forecourt.signing_key`` can sign as anybody, so no role but the server's own is granted the schema.
 
 Usernames are unique without regard to case. A credential belongs to a contact or to an operations user, never both.
 """
@@ -110,10 +111,65 @@ create table forecourt.invitation_redemption (
 );
 """
 
+_SECOND_FACTORS = """
+alter table forecourt.credential add column second_factor bool not null default false;
+alter table forecourt.credential alter column password_hash drop not null;
+drop trigger if exists forecourt_watched on forecourt.credential;
+comment on column forecourt.credential.second_factor is
+    'No session of the account begins without a code. Set with forecourt.second_factor.confirmed_at.';
+comment on column forecourt.credential.password_hash is
+    'Null: nobody signs in to the account with a password.';
+
+alter table forecourt.session add column provider text not null default '';
+comment on column forecourt.session.provider is 'The sign-in provider that vouched for the person; empty: a password.';
+
+create table forecourt.second_factor (
+    credential_id   uuid primary key references forecourt.credential (id) on delete cascade,
+    secret          text not null,
+    created_at      timestamptz not null,
+    confirmed_at    timestamptz,
+    last_step       bigint not null default 0,
+    failed_count    int not null default 0,
+    locked_until    timestamptz
+);
+comment on column forecourt.second_factor.last_step is
+    'Time step of the last code that was taken: no code of this step or an earlier one is taken again.';
+
+create table forecourt.recovery_code (
+    credential_id   uuid not null references forecourt.second_factor (credential_id) on delete cascade,
+    code_hash       bytea not null,
+    primary key (credential_id, code_hash)
+);
+
+create table forecourt.trusted_browser (
+    id_hash         bytea primary key,
+    credential_id   uuid not null references forecourt.second_factor (credential_id) on delete cascade,
+    security_stamp  uuid not null,
+    expires_at      timestamptz not null
+);
+create index trusted_browser_credential on forecourt.trusted_browser (credential_id);
+comment on table forecourt.trusted_browser is 'Browsers that are not asked for a code again.';
+
+create table forecourt.pending_sign_in (
+    id_hash         bytea primary key,
+    purpose         text not null,
+    credential_id   uuid references forecourt.credential (id) on delete cascade,
+    security_stamp  uuid,
+    detail          text not null,
+    created_at      timestamptz not null,
+    expires_at      timestamptz not null
+);
+create index pending_sign_in_credential on forecourt.pending_sign_in (credential_id);
+create index pending_sign_in_expiry on forecourt.pending_sign_in (expires_at);
+comment on table forecourt.pending_sign_in is
+    'Sign-ins that wait for their second half, by the hash of a cookie; each is continued once.';
+"""
+
 #: For ``store/migrate.py``: (name, SQL), in order.
 SCRIPTS: Final[tuple[tuple[str, str], ...]] = (
     ("identity-0001-people", _PEOPLE),
     ("identity-0002-tokens", _TOKENS),
     ("identity-0003-links", _LINKS),
     ("identity-0004-invitations", _INVITATIONS),
+    ("identity-0005-second-factors", _SECOND_FACTORS),
 )

@@ -5,8 +5,8 @@ at its expiry (24 hours, moved on while it is used; 7 days at most), when the ac
 account's security stamp changes (new password, "sign out everywhere"). Reference: pages-and-dataverse A3.3,
 ApplicationCookie, except that the stamp is compared at every request and not each 30 minutes.
 
-A request costs one query by primary key. Past the half of its time a session is moved on, and the cookie is to be
-sent again (:attr:`Session.reissue`).
+A request costs one query by primary key, and each five minutes a note that the session is used. Past the half of its
+time a session is moved on, and the cookie is to be sent again (:attr:`Session.reissue`).
 """
 
 from __future__ import annotations
@@ -22,27 +22,34 @@ from uuid import UUID
 
 from forecourt.identity.accounts import Credential, credential_of
 from forecourt.identity.clock import Clock
+from forecourt.kernel.errors import Refusal
 from forecourt.kernel.plan import SystemPlan
 from forecourt.store.database import Database
 
 COOKIE: Final = ".AspNet.ApplicationCookie"
 
+#: How exactly the last use of a session is kept.
+USED: Final = dt.timedelta(minutes=5)
+
 _VALUE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 _START: Final = """
 insert into forecourt.session
-    (id_hash, credential_id, csrf_secret, created_at, expires_at, last_seen, security_stamp, persistent, user_agent)
-values ($1, $2, $3, $4, $5, $4, $6, $7, $8)
+    (id_hash, credential_id, csrf_secret, created_at, expires_at, last_seen, security_stamp, persistent, user_agent,
+     provider)
+values ($1, $2, $3, $4, $5, $4, $6, $7, $8, $9)
 """
 
 #: The stamp of the session must still be the account's, and the account enabled.
 _LOAD: Final = """
-select c.*, s.csrf_secret, s.created_at as session_created_at, s.expires_at, s.last_seen, s.persistent
+select c.*, s.csrf_secret, s.created_at as session_created_at, s.expires_at, s.last_seen, s.persistent,
+    s.provider
 from forecourt.session s join forecourt.credential c on c.id = s.credential_id
 where s.id_hash = $1 and s.expires_at > $2 and s.security_stamp = c.security_stamp and c.enabled
 """
 
 _MOVE_ON: Final = "update forecourt.session set expires_at = $2, last_seen = $3 where id_hash = $1 returning id_hash"
+_SEEN: Final = "update forecourt.session set last_seen = $2 where id_hash = $1 returning id_hash"
 _END: Final = "delete from forecourt.session where id_hash = $1"
 _NEW_STAMP: Final = "update forecourt.credential set security_stamp = gen_random_uuid() where id = $1"
 _END_ALL: Final = "delete from forecourt.session where credential_id = $1"
@@ -54,6 +61,7 @@ where s.credential_id = $1 and s.expires_at > $3 and s.security_stamp = c.securi
 order by s.id_hash = $2 desc, s.created_at desc limit 100
 """
 _END_ONE: Final = "delete from forecourt.session where credential_id = $1 and encode(sha256(id_hash), 'hex') = $2"
+_END_OTHERS: Final = "delete from forecourt.session where credential_id = $1 and id_hash <> $2"
 _PURGE: Final = """
 delete from forecourt.session s using forecourt.credential c
 where c.id = s.credential_id and (s.expires_at <= $1 or s.security_stamp <> c.security_stamp)
@@ -62,7 +70,8 @@ where c.id = s.credential_id and (s.expires_at <= $1 or s.security_stamp <> c.se
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in browser. ``cookie``: the value that names it; ``reissue``: the answer must set the cookie again."""
+    """A signed-in browser. ``cookie``: the value that names it; ``reissue``: the answer must set the cookie again;
+    ``provider``: which sign-in provider vouched for the person, '' for a password."""
 
     credential: Credential
     created_at: dt.datetime
@@ -72,6 +81,7 @@ class Session:
     cookie: str = field(repr=False)
     csrf_secret: bytes = field(repr=False)
     reissue: bool = False
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +112,24 @@ class Sessions:
         self._longest = longest
 
     async def start(
-        self, credential: Credential, *, previous: str | None = None, persistent: bool = False, user_agent: str = ""
+        self,
+        credential: Credential,
+        *,
+        previous: str | None = None,
+        persistent: bool = False,
+        user_agent: str = "",
+        proved: bool = False,
+        provider: str = "",
     ) -> Session:
-        """A new session for an account whose password has just been proved.
+        """A new session for an account whose password has just been proved, or for whom a provider has vouched.
 
         ``previous``: the cookie that the browser sent, whose session ends. ``persistent``: the cookie outlives the
         browser ("remember me"). The stamp is that of the proof: what changed it since has ended this session too.
+        ``proved``: its second factor has been proved, too. ``provider``: which sign-in provider has vouched.
+        Raises Refusal FC2007 for an account with a second factor that has not been proved, whichever door forgets it.
         """
+        if credential.second_factor and not proved:
+            raise Refusal("FC2007", "The account needs a code of its second factor.")
         now = self._clock()
         session = Session(
             credential,
@@ -119,6 +140,7 @@ class Sessions:
             secrets.token_urlsafe(32),
             secrets.token_bytes(32),
             True,
+            provider,
         )
         async with self._database.transaction("start a session") as tx:
             if previous is not None and _VALUE.fullmatch(previous):
@@ -133,6 +155,7 @@ class Sessions:
                 credential.security_stamp,
                 persistent,
                 _text(user_agent),
+                provider,
             )
         return session
 
@@ -154,14 +177,17 @@ class Sessions:
             row["persistent"],
             cookie,
             bytes(row["csrf_secret"]),
+            provider=row["provider"],
         )
-        if session.expires_at - now > self._lifetime / 2:
-            return session
         expiry = min(now + self._lifetime, session.created_at + self._longest)
-        if expiry <= session.expires_at:
-            return session
+        if session.expires_at - now > self._lifetime / 2 or expiry <= session.expires_at:
+            return session if now - session.last_seen < USED else await self._seen(session, digest, now)
         moved = await self._database.system(SystemPlan("move a session on", _MOVE_ON, (digest, expiry, now)))
         return replace(session, expires_at=expiry, last_seen=now, reissue=True) if moved else None
+
+    async def _seen(self, session: Session, digest: bytes, now: dt.datetime) -> Session | None:
+        seen = await self._database.system(SystemPlan("note that a session is used", _SEEN, (digest, now)))
+        return replace(session, last_seen=now) if seen else None
 
     async def sign_out(self, cookie: str | None) -> None:
         """Ends the session: its number is worth nothing from now on, in whosever hands it is."""
@@ -183,6 +209,11 @@ class Sessions:
     async def end(self, credential_id: UUID, handle: str) -> None:
         """Ends one session of an account; another account's handle names nothing."""
         await self._database.system(SystemPlan("end a session", _END_ONE, (credential_id, handle)))
+
+    async def end_others(self, session: Session) -> None:
+        """Ends all sessions of the account but this one."""
+        args = (session.credential.id, _digest(session.cookie))
+        await self._database.system(SystemPlan("end other sessions", _END_OTHERS, args))
 
     async def purge(self) -> None:
         """Drops sessions that can never be loaded again; for a timer."""

@@ -20,14 +20,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from forecourt.dataverse.rows import Rows
 from forecourt.dataverse.tables import Tables
 from forecourt.identity import csrf
+from forecourt.identity.pending import VERIFY
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.kernel.principal import Door
+from forecourt.pages.account.arriving import Arriving
 from forecourt.pages.account.forms import AccountForms
 from forecourt.pages.account.inviting import Inviting
 from forecourt.pages.account.managing import Managing
 from forecourt.pages.account.recovering import Recovering
 from forecourt.pages.account.registering import Registering
+from forecourt.pages.account.two_factor import TWO_FACTOR, TwoFactor
 from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms
 from forecourt.pages.error_pages import ErrorPages
@@ -88,11 +91,13 @@ class Portal:
         self._redirects = Redirects(site)
         self._errors = ErrorPages(site, renderer)
         entry = entry or Entry()
-        self._sign_in = SignIn(accounts, sessions, principals, self._replay, renderer, entry)
         account_forms = AccountForms(sessions, renderer)
+        self._arriving = Arriving(principals, self._replay, account_forms, entry)
+        self._sign_in = SignIn(accounts, sessions, self._arriving, renderer, entry)
         self._registering = Registering(entry.registration, entry.open, account_forms)
         self._inviting = Inviting(entry.invitations, entry.registration, account_forms)
-        self._managing = Managing(accounts, sessions, entry.recovery, account_forms)
+        self._managing = Managing(accounts, sessions, entry, account_forms)
+        self._two_factor = TwoFactor(accounts, entry.factors, entry.two_factor, account_forms)
         self._recovering = Recovering(entry.recovery, account_forms)
         self._api = PortalApi(requests, site)
         self._app: ASGIApp = Starlette(routes=self._routes())
@@ -124,6 +129,8 @@ class Portal:
             "/Account/Login/ResetPassword": self._recovering.reset,
             "/Account/Manage": self._managing.manage,
             "/Account/Manage/ChangePassword": self._managing.password,
+            TWO_FACTOR: self._two_factor.page,
+            VERIFY: self._arriving.verify,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from forecourt.identity.accounts import Credential
     from forecourt.identity.invitations import Invitation
     from forecourt.identity.links import Link
+    from forecourt.identity.pending import Half, Purpose
     from forecourt.identity.registration import Applicant
+    from forecourt.identity.second_factor import Enrolment
     from forecourt.identity.sessions import Device, Session
     from forecourt.security.fetches import FetchedPage
 
@@ -33,9 +35,17 @@ class Sessions(Protocol):
     """Signed-in browsers. ``identity.sessions.Sessions``."""
 
     async def start(
-        self, credential: Credential, *, previous: str | None = None, persistent: bool = False, user_agent: str = ""
+        self,
+        credential: Credential,
+        *,
+        previous: str | None = None,
+        persistent: bool = False,
+        user_agent: str = "",
+        proved: bool = False,
+        provider: str = "",
     ) -> Session:
-        """A new session for an account whose password has just been proved; the browser's old one ends."""
+        """A new session for a person who has just been proved; the browser's old one ends. Raises Refusal FC2007 for
+        an account with a second factor, unless that is ``proved``, too."""
         ...
 
     async def load(self, cookie: str | None) -> Session | None:
@@ -52,6 +62,10 @@ class Sessions(Protocol):
 
     async def end(self, credential_id: UUID, handle: str) -> None:
         """Ends one session of an account."""
+        ...
+
+    async def end_others(self, session: Session) -> None:
+        """Ends all sessions of the account but this one."""
         ...
 
     async def sign_out_everywhere(self, credential_id: UUID) -> None:
@@ -123,9 +137,65 @@ class Recovery(Protocol):
         ...
 
 
+class SecondFactors(Protocol):
+    """Codes beside a password. ``identity.second_factor.SecondFactors``."""
+
+    async def enrol(self, credential: Credential) -> Enrolment:
+        """A secret, as yet without effect. Raises Refusal FC4091."""
+        ...
+
+    async def confirm(self, credential: Credential, code: str) -> tuple[Credential, tuple[str, ...]]:
+        """Puts it into effect; gives the account, whose other sessions have ended, and recovery codes.
+
+        Raises Refusal FC2007, FC4091."""
+        ...
+
+    async def codes_left(self, credential: Credential) -> int:
+        """Recovery codes that are not used."""
+        ...
+
+    async def renew_codes(self, credential: Credential) -> tuple[str, ...]:
+        """New recovery codes in place of the earlier ones."""
+        ...
+
+    async def turn_off(self, credential: Credential) -> Credential:
+        """Takes the second factor away."""
+        ...
+
+    async def prove(self, credential: Credential, code: str, address: str) -> None:
+        """Uses a code up. Raises Refusal FC2007, FC2004."""
+        ...
+
+    async def trust(self, credential: Credential) -> str:
+        """The cookie of a browser that is not asked again."""
+        ...
+
+    async def trusts(self, credential: Credential, value: str | None) -> bool:
+        """Whether a browser with this cookie is not asked."""
+        ...
+
+
+class Pending(Protocol):
+    """Sign-ins that wait for their second half. ``identity.pending.Pending``."""
+
+    async def start(self, purpose: Purpose, detail: Mapping[str, str], credential: Credential | None = None) -> str:
+        """Keeps a half; gives the cookie's value."""
+        ...
+
+    async def peek(self, purpose: Purpose, value: str | None) -> Half | None:
+        """The half that a cookie names, which stays."""
+        ...
+
+    async def take(self, purpose: Purpose, value: str | None) -> Half | None:
+        """The half that a cookie names, which is gone then."""
+        ...
+
+
 @dataclass(frozen=True)
 class Entry:
-    """The ways in beside a password that is known; None for one that is closed. ``open``: anybody may register."""
+    """The ways in beside a password that is known; None for one that is closed. ``open``: anybody may register;
+    ``two_factor``: people may protect their account by codes, and ``trust`` their browser; ``factors`` and ``pending``
+    None: an account with a second factor does not get in at all."""
 
     local: bool = True
     remember: bool = True
@@ -133,6 +203,10 @@ class Entry:
     registration: Registration | None = None
     recovery: Recovery | None = None
     invitations: Invitations | None = None
+    two_factor: bool = False
+    trust: bool = True
+    factors: SecondFactors | None = None
+    pending: Pending | None = None
 
 
 class Principals(Protocol):

@@ -7,25 +7,22 @@ Such fields are only ever shown back on a form of this site, never written.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
-from urllib.parse import parse_qsl, urlsplit
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from starlette.responses import RedirectResponse, Response
 
 from forecourt.identity import csrf
 from forecourt.identity import sessions as session_cookies
 from forecourt.kernel.errors import Refusal
-from forecourt.pages.ports import Accounts, Entry, Principals, Sessions
+from forecourt.pages.account.arriving import Arriving, replayed
+from forecourt.pages.account.forms import address_of
+from forecourt.pages.ports import Accounts, Entry, Sessions
 from forecourt.pages.render import Renderer, finish
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import local_url, own_origins, read_form
 
-REPLAY = "replay."
 RETURN = "returnUrl"
-
-#: Shows the form at a path and query with what was typed.
-Replay = Callable[[Visit, str, Mapping[str, str], Mapping[str, str]], Awaitable[Response]]
 
 _SIGN_IN_PATHS = ("/signin", "/account/login")
 
@@ -37,15 +34,13 @@ class SignIn:
         self,
         accounts: Accounts,
         sessions: Sessions,
-        principals: Principals,
-        replay: Replay,
+        arriving: Arriving,
         renderer: Renderer,
         entry: Entry,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
-        self._principals = principals
-        self._replay = replay
+        self._arriving = arriving
         self._renderer = renderer
         self._entry = entry
 
@@ -96,7 +91,7 @@ class SignIn:
         if not self._entry.local:
             raise Refusal("FC4042", "Nobody signs in with a password here.")
         posted = await read_form(visit.request)
-        replay = {name.removeprefix(REPLAY): text for name, text in posted.items() if name.startswith(REPLAY)}
+        replay = replayed(posted)
         username, wanted = posted.get("username", ""), _destination(posted.get(RETURN))
         try:
             visit.require_token(posted.get(csrf.FIELD))
@@ -105,10 +100,8 @@ class SignIn:
             return await self.show(
                 visit, refusal.status, return_url=wanted, username=username, error=text, replay=replay
             )
-        request = visit.request
-        address = request.client.host if request.client else ""
         try:
-            credential = await self._accounts.sign_in(username, posted.get("password", ""), address)
+            credential = await self._accounts.sign_in(username, posted.get("password", ""), address_of(visit))
         except Refusal as refusal:
             if refusal.code not in {"FC2001", "FC2004"}:
                 raise
@@ -118,23 +111,8 @@ class SignIn:
             for name, value in refusal.headers:
                 response.headers[name] = value
             return response
-        session = await self._sessions.start(
-            credential,
-            previous=request.cookies.get(session_cookies.COOKIE),
-            persistent=self._entry.remember and posted.get("remember") == "1",
-            user_agent=request.headers.get("user-agent", ""),
-        )
-        visit.cookies[:] = [session_cookies.set_cookie(session, secure=visit.options.secure)]
-        if not replay:
-            return finish(visit, RedirectResponse(wanted, 303))
-        try:
-            principal = await self._principals.for_credential(credential)
-        except Refusal:
-            return finish(visit, RedirectResponse("/", 303))
-        signed_in = replace(visit, session=session, principal=principal, expired=False, trouble=None)
-        parts = urlsplit(wanted)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        return await self._replay(signed_in, parts.path, query, replay)
+        persistent = self._entry.remember and posted.get("remember") == "1"
+        return await self._arriving.arrive(visit, credential, wanted, persistent=persistent, replay=replay)
 
     async def sign_out(self, visit: Visit) -> Response:
         """GET asks, POST ends the session."""

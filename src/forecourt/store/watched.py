@@ -48,7 +48,7 @@ TABLES: Final = (
     Watched(
         TableName("forecourt", "credential"),
         "account",
-        ("username", "contact_id", "operations_user", "enabled"),
+        ("username", "contact_id", "operations_user", "enabled", "second_factor"),
         ("password_hash",),
     ),
     Watched(TableName("forecourt", "invitation"), "membership", ("contact_id", "account_id", "web_roles", "redeemed")),

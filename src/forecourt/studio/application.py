@@ -22,12 +22,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from forecourt.identity import csrf
+from forecourt.identity import pending as pending_cookies
 from forecourt.identity import sessions as session_cookies
+from forecourt.identity.accounts import Credential
+from forecourt.identity.pending import VERIFY
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.security.explain import Explainer, Reverse
 from forecourt.studio.explaining import ExplainPage
-from forecourt.studio.ports import Accounts, People, Sessions, Users
+from forecourt.studio.ports import Accounts, Pending, People, Sessions, Users
 from forecourt.studio.visit import Visit, administrator, begin
 from forecourt.web import theme
 from forecourt.web.assets import TEMPLATES, Assets
@@ -71,8 +74,10 @@ class Studio:
         sessions: Sessions,
         accounts: Accounts,
         options: StudioOptions,
+        pending: Pending | None = None,
         observer: Observer = nobody,
     ) -> None:
+        self._pending = pending
         self._users = users
         self._sessions = sessions
         self._accounts = accounts
@@ -212,6 +217,8 @@ class Studio:
             self._observer(Denied(DOOR, credential.username, "FC3001", "sign-in"))
             text = "This account is not an administrator's."
             return self._sign_in(visit, return_url=back, status=403, error=text, username=name)
+        if credential.second_factor:
+            return await self._second(visit, credential, back, name)
         session = await self._sessions.start(
             credential,
             previous=visit.request.cookies.get(session_cookies.COOKIE),
@@ -219,6 +226,16 @@ class Studio:
         )
         visit.cookies[:] = [session_cookies.set_cookie(session, secure=visit.secure)]
         return _finished(visit, RedirectResponse(back, 303))
+
+    async def _second(self, visit: Visit, credential: Credential, back: str, name: str) -> Response:
+        """On to the page of the portal that asks for the code, and from there back."""
+        if self._pending is None:
+            text = "This account has a second factor, and without a site there is no page that asks for its code."
+            return self._sign_in(visit, return_url=back, status=401, error=text, username=name)
+        detail = {"wanted": back, "persistent": "", "provider": ""}
+        value = await self._pending.start("code", detail, credential)
+        visit.cookies.append(pending_cookies.set_cookie("code", value, secure=visit.secure))
+        return _finished(visit, RedirectResponse(VERIFY, 303))
 
     async def _signing_out(self, visit: Visit) -> Response:
         posted = await read_form(visit.request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from forecourt.kernel.principal import OperationsUser
@@ -9,6 +10,7 @@ from forecourt.security.explain import Asked
 
 if TYPE_CHECKING:
     from forecourt.identity.accounts import Credential
+    from forecourt.identity.pending import Purpose
     from forecourt.identity.people import Person
     from forecourt.identity.sessions import Session
 
@@ -29,6 +31,12 @@ class Accounts(Protocol):
     """Local accounts. ``identity.accounts.Accounts``."""
 
     async def sign_in(self, username: str, password: str, address: str) -> Credential: ...
+
+
+class Pending(Protocol):
+    """Sign-ins that wait for a code. ``identity.pending.Pending``."""
+
+    async def start(self, purpose: Purpose, detail: Mapping[str, str], credential: Credential | None = None) -> str: ...
 
 
 class Users(Protocol):

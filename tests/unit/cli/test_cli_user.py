@@ -105,6 +105,17 @@ async def test_an_account_is_made_with_a_password_that_is_shown_once(desk: Desk)
     assert "Password" not in out
 
 
+async def test_a_second_factor_is_shown_and_taken_away(desk: Desk) -> None:
+    assert (await desk("add", "--contact", "ann@example.com"))[0] == 0
+    code, _, err = await desk("reset-second-factor", "ann@example.com")
+    assert (code, "has no second factor" in err) == (1, True)
+    assert await desk.sql("update forecourt.credential set second_factor = true returning id")
+    assert re.search(r"enabled +│ on ", (await desk("list"))[1])
+    code, out, _ = await desk("reset-second-factor", "ANN@example.com")
+    assert code == 0 and "has no second factor any more" in out
+    assert [row[0] for row in await desk.sql("select second_factor from forecourt.credential")] == [False]
+
+
 async def test_an_operations_user_signs_in_under_a_name_of_its_own(desk: Desk) -> None:
     assert (await desk("add", "--operations-user", "admin", "root", "--password-stdin", stdin="Correct-Horse-1\n"))[
         0

@@ -6,7 +6,7 @@ Passwords are never shown back. Leaves out what a form is for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import RedirectResponse, Response
 
@@ -19,8 +19,11 @@ from forecourt.pages.render import Renderer, finish
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import read_form
 
+if TYPE_CHECKING:
+    from forecourt.identity.sessions import Session
+
 #: Refusals that a form is shown again for; others are a page of their own.
-SHOWN = frozenset({"FC1003", "FC2001", "FC2004", "FC2005", "FC4091"})
+SHOWN = frozenset({"FC1003", "FC2001", "FC2004", "FC2005", "FC2007", "FC4091"})
 
 #: What is said of a page whose token is too old.
 STALE = "The page was open for a long time. Please send it again."
@@ -62,15 +65,31 @@ class AccountForms:
         """Raises Refusal FC2005 unless the form comes from a page of ours."""
         visit.require_token(posted.get(csrf.FIELD))
 
-    async def signed_in(self, visit: Visit, credential: Credential, target: str) -> Response:
-        """Sends the browser on with a session of its own; the one that it had ends."""
+    async def signed_in(self, visit: Visit, credential: Credential, target: str, *, proved: bool = False) -> Response:
+        """Sends the browser on with a session of its own; the one that it had ends. ``proved``: the second factor."""
+        await self.begin_session(visit, credential, proved=proved)
+        return self.go(visit, target)
+
+    async def begin_session(
+        self,
+        visit: Visit,
+        credential: Credential,
+        *,
+        persistent: bool = False,
+        proved: bool = False,
+        provider: str = "",
+    ) -> Session:
+        """A session of its own for the browser; the one that it had ends. Raises Refusal as ``Sessions.start``."""
         session = await self._sessions.start(
             credential,
             previous=visit.request.cookies.get(session_cookies.COOKIE),
+            persistent=persistent,
             user_agent=visit.request.headers.get("user-agent", ""),
+            proved=proved,
+            provider=provider,
         )
         visit.cookies[:] = [session_cookies.set_cookie(session, secure=visit.options.secure)]
-        return self.go(visit, target)
+        return session
 
     def go(self, visit: Visit, target: str) -> Response:
         """Sends the browser on."""

@@ -1,10 +1,12 @@
-"""A person's own account, ``/Account/Manage``: the devices that are signed in, and the password.
+"""A person's own account, ``/Account/Manage``: how they sign in, the devices that are signed in, and the password.
 
 A change asks for the session's anti-forgery token, a new password for the current one as well: who finds an open
 browser cannot take the account over.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from starlette.responses import Response
 
@@ -13,19 +15,31 @@ from forecourt.kernel.errors import Refusal
 from forecourt.pages.account.devices import device_of
 from forecourt.pages.account.forms import SHOWN, AccountForms, address_of
 from forecourt.pages.formatting import moment_text
-from forecourt.pages.ports import Accounts, Recovery, Sessions
+from forecourt.pages.ports import Accounts, Entry, Sessions
 from forecourt.pages.visit import Visit
 
 PATH = "/Account/Manage"
 
 
-class Managing:
-    """The account's page, and what its forms do. ``recovery`` writes about a changed password, where there is mail."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A device as it is listed. ``since``, ``used``: moments as text."""
 
-    def __init__(self, accounts: Accounts, sessions: Sessions, recovery: Recovery | None, forms: AccountForms) -> None:
+    handle: str
+    current: bool
+    label: str
+    since: str
+    used: str
+
+
+class Managing:
+    """The account's page, and what its forms do. The recovery of ``entry`` writes about a changed password."""
+
+    def __init__(self, accounts: Accounts, sessions: Sessions, entry: Entry, forms: AccountForms) -> None:
         self._accounts = accounts
         self._sessions = sessions
-        self._recovery = recovery
+        self._recovery = entry.recovery
+        self._two_factor = entry.two_factor
         self._forms = forms
 
     async def manage(self, visit: Visit) -> Response:
@@ -44,6 +58,9 @@ class Managing:
             await self._sessions.sign_out_everywhere(session.credential.id)
             visit.cookies[:] = [session_cookies.clear_cookie(secure=visit.options.secure)]
             return self._forms.go(visit, "/SignIn?notice=signed-out-everywhere")
+        if posted.get("others") == "1":
+            await self._sessions.end_others(session)
+            return self._forms.go(visit, f"{PATH}?notice=others-signed-out")
         await self._sessions.end(session.credential.id, posted.get("device", ""))
         return self._forms.go(visit, f"{PATH}?notice=device-signed-out")
 
@@ -64,24 +81,39 @@ class Managing:
         except Refusal as refusal:
             if refusal.code not in SHOWN:
                 raise
-            return await self._forms.show(visit, template, title, _about_current(refusal), username=username)
+            return await self._forms.show(visit, template, title, about_current(refusal), username=username)
         if self._recovery is not None:
             await self._recovery.tell(credential)
-        return await self._forms.signed_in(visit, credential, f"{PATH}?notice=password-changed")
+        return await self._forms.signed_in(visit, credential, f"{PATH}?notice=password-changed", proved=True)
 
     async def _show(self, visit: Visit, refusal: Refusal | None = None) -> Response:
         assert visit.session is not None
         devices = [
-            (item, device_of(item.user_agent), moment_text(item.created_at, visit.locales))
+            Shown(
+                item.handle,
+                item.current,
+                device_of(item.user_agent),
+                moment_text(item.created_at, visit.locales),
+                moment_text(item.last_seen, visit.locales),
+            )
             for item in await self._sessions.list(visit.session)
         ]
-        username, profile = visit.session.credential.username, self._forms.profile(visit)
+        credential = visit.session.credential
         return await self._forms.show(
-            visit, "account/manage.html", "Your account", refusal, devices=devices, username=username, profile=profile
+            visit,
+            "account/manage.html",
+            "Your account",
+            refusal,
+            devices=devices,
+            username=credential.username,
+            profile=self._forms.profile(visit),
+            with_password=credential.has_password,
+            two_factor=self._two_factor or credential.second_factor,
+            two_factor_on=credential.second_factor,
         )
 
 
-def _about_current(refusal: Refusal) -> Refusal:
+def about_current(refusal: Refusal) -> Refusal:
     """What is said of the current password: here it is known whose it is."""
     if refusal.code != "FC2001":
         return refusal

@@ -1,0 +1,108 @@
+"""``forecourt user map`` and ``unmap``: which operations user a contact acts as.
+
+A mapping says as which operations user a contact reads virtual tables; only a user that a portal may act as can be
+mapped (operations-and-integration 3.1). The change is in the security log, and counts from the contact's next request.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from forecourt.cli.inviting import user as user
+from forecourt.cli.user import contact_named, operations_user_named, plain, run, system
+from forecourt.cli.workspace import opened, solution_argument
+from forecourt.kernel.principal import OperationsUser
+from forecourt.security.rules import NEVER_BEHIND_PORTAL, PORTAL_USER
+
+#: An inactive mapping of the contact is taken over; an active one stops the insertion.
+_MAP = """
+insert into dataverse.msdyn_externalportalusermapping
+    (msdyn_externalportalusermappingid, msdyn_contactid, msdyn_userid)
+values (gen_random_uuid(), $1, $2)
+on conflict (msdyn_contactid) do update
+set msdyn_userid = excluded.msdyn_userid, statecode = 0, statuscode = 1, modifiedon = now()
+where msdyn_externalportalusermapping.statecode = 1
+returning msdyn_userid
+"""
+
+_MAPPED = """
+select msdyn_userid from dataverse.msdyn_externalportalusermapping
+where msdyn_contactid = $1 and statecode is distinct from 1
+"""
+
+_UNMAP = "delete from dataverse.msdyn_externalportalusermapping where msdyn_contactid = $1 returning msdyn_userid"
+
+
+@user.command("map", short_help="Says as which operations user a contact acts.")
+@solution_argument
+@click.option("--contact", metavar="ID|EMAIL", required=True, help="The contact.")
+@click.option("--operations-user", metavar="ID", required=True, help="The operations user that it acts as.")
+def map_(solution: Path, data: Path | None, contact: str, operations_user: str) -> None:
+    """Maps a contact to the operations user that it reads live data as.
+
+    Refused for administrators, whom no policy restrains, and for users without the role
+    CDSVirtualEntityAuthenticatedPortalUser, whom nobody meant for people from outside.
+
+    \b
+    Examples:
+      forecourt user map my-solution --contact ann@example.com --operations-user vendor-1
+    """
+
+    async def work() -> None:
+        async with opened(solution, data) as forecourt:
+            contact_id, email = await contact_named(forecourt, contact)
+            found = await operations_user_named(forecourt, operations_user)
+            _require_mappable(found)
+            who = plain(email or str(contact_id))
+            rows = await system(forecourt, "map a contact", _MAP, contact_id, found.id)
+            if not rows:
+                present = [row[0] for row in await system(forecourt, "find a mapping", _MAPPED, contact_id)]
+                if present != [found.id]:
+                    raise click.ClickException(
+                        f"{who} is mapped to {plain(', '.join(map(str, present)))} already. "
+                        "Take that back first: forecourt user unmap"
+                    )
+            click.echo(f"{who} acts as operations user {plain(found.id)}.")
+
+    run(work())
+
+
+@user.command(short_help="Takes back the mapping of a contact.")
+@solution_argument
+@click.option("--contact", metavar="ID|EMAIL", required=True, help="The contact.")
+def unmap(solution: Path, data: Path | None, contact: str) -> None:
+    """Takes back the mapping of a contact, which then reads no live data.
+
+    \b
+    Examples:
+      forecourt user unmap my-solution --contact ann@example.com
+    """
+
+    async def work() -> None:
+        async with opened(solution, data) as forecourt:
+            contact_id, email = await contact_named(forecourt, contact)
+            who = plain(email or str(contact_id))
+            rows = await system(forecourt, "unmap a contact", _UNMAP, contact_id)
+            if not rows:
+                raise click.ClickException(f"{who} is not mapped to any operations user.")
+            click.echo(f"{who} does not act as {plain(', '.join(str(row[0]) for row in rows))} any more.")
+
+    run(work())
+
+
+def _require_mappable(found: OperationsUser) -> None:
+    """Raises ClickException, saying why, for a user that a portal may not act as."""
+    never = {role.casefold() for role in NEVER_BEHIND_PORTAL}
+    held = sorted(role for role in found.roles if role.casefold() in never)
+    if held:
+        raise click.ClickException(
+            f"{plain(found.id)} holds {plain(', '.join(held))}, and policies do not restrain such a user: "
+            "the contact would see every row. Map a user without these roles."
+        )
+    if PORTAL_USER not in found.roles:
+        raise click.ClickException(
+            f"{plain(found.id)} lacks the role {PORTAL_USER}, so a portal may not act as it. Give it the role if "
+            "it is meant for people from outside."
+        )
