@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from forecourt.app import Definitions, load_definitions
-from forecourt.dataverse.rows import Page, Query, Row
+from forecourt.dataverse.rows import GroupQuery, Groups, Page, Query, Row
 from forecourt.dataverse.tables import Tables
 from forecourt.identity.accounts import Credential
 from forecourt.identity.sessions import Session
@@ -65,6 +65,8 @@ class MemoryRows:
     async def page(self, principal: Principal, query: Query, door: Door = Door.PORTAL) -> Page:
         self._check(query.table)
         found = [row for row in self.rows.get(query.table, []) if self._holds(query.filter, query, row)]
+        if query.key is not None:
+            found = [row for row in found if row.id == query.key]
         if query.related is not None:
             found = [row for row in found if self._below(row, query)]
         for order in reversed(query.order):
@@ -76,7 +78,24 @@ class MemoryRows:
             start = int(query.cursor)
         end = start + query.size
         total = len(found) if query.total else None
-        return Page(tuple(found[start:end]), total, str(end) if end < len(found) else None)
+        shown = found[start:end]
+        if query.rights:
+            may = {"update": "write", "delete": "delete"}
+            rights = frozenset(right for right in query.rights if self.may(principal, query.table, may[right]))
+            shown = [replace(row, rights=rights) for row in shown]
+        return Page(tuple(shown), total, str(end) if end < len(found) else None)
+
+    async def groups(self, principal: Principal, query: GroupQuery, door: Door = Door.PORTAL) -> Groups:
+        self._check(query.table)
+        as_rows = Query(query.table, (), query.filter, query.slots)
+        found: dict[tuple[object, ...], list[Any]] = {}
+        for row in self.rows.get(query.table, []):
+            if self._holds(query.filter, as_rows, row):
+                key = tuple(_part(row.values.get(name), part) for name, part in query.by)
+                found.setdefault(key, []).append(row.values.get(query.column))
+        groups = sorted(found.items(), key=lambda item: [_key(value) for value in item[0]])
+        shown = [(key, len(own) if query.measure == "count" else sum(v or 0 for v in own)) for key, own in groups]
+        return Groups(tuple(shown[: query.size]), len(shown) > query.size)
 
     async def row(
         self, principal: Principal, table: str, row_id: UUID, columns: tuple[str, ...], door: Door = Door.PORTAL
@@ -197,6 +216,12 @@ class MemoryRows:
                     "ge": one >= other,
                 }[op]
         raise NotImplementedError(type(item).__name__)
+
+
+def _part(value: Any, part: str | None) -> Any:
+    if value is None or part is None:
+        return value
+    return (value.month - 1) // 3 + 1 if part == "quarter" else getattr(value, part)
 
 
 def _key(value: Any) -> tuple[bool, Any]:

@@ -314,14 +314,17 @@ def put(path: Path, content: object) -> None:
     path.write_text(yaml.safe_dump(content), "utf-8")
 
 
-def solution(folder: Path, site: SmallSite) -> Path:
-    """The small ERP's solution with the site, in a folder of its own."""
+def solution(folder: Path, site: SmallSite, more: Mapping[str, str] = {}) -> Path:
+    """The small ERP's solution with the site, in a folder of its own. ``more``: further YAML of its tables."""
     root = folder / "small"
     shutil.copytree(ROOT, root)
     thing = root / "dataverse" / "tables" / "cts_thing.yaml"
     thing.write_text(thing.read_text("utf-8") + VIEWS, "utf-8")
     part = root / "dataverse" / "tables" / "cts_part.yaml"
     part.write_text(part.read_text("utf-8") + PARTS, "utf-8")
+    for name, text in more.items():
+        file = root / "dataverse" / "tables" / f"{name}.yaml"
+        file.write_text(file.read_text("utf-8") + text, "utf-8")
     order = root / "dataverse" / "tables" / "small_order.yaml"
     order.write_text(order.read_text("utf-8") + ORDER, "utf-8")
     roles = root / "operations" / "roles.yaml"
@@ -397,8 +400,12 @@ class SmallPortal:
 
 @asynccontextmanager
 async def small_portal(
-    server: EmbeddedServer, folder: Path, site: SmallSite, settings: Settings = SETTINGS
+    server: EmbeddedServer,
+    folder: Path,
+    site: SmallSite,
+    settings: Settings = SETTINGS,
+    more: Mapping[str, str] = {},
 ) -> AsyncIterator[SmallPortal]:
-    async with small_erp(server, solution(folder, site), settings) as installation:
+    async with small_erp(server, solution(folder, site, more), settings) as installation:
         yield SmallPortal(installation)
         assert not installation.faults

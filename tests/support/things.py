@@ -105,17 +105,53 @@ FILTERS = {
     }
 }
 
-SETTINGS = {"ViewActions": [{"Type": "CrmEntityFormView-DownloadAction"}], "ItemActions": []}
+ACTIONS = [
+    {"Type": "CrmEntityFormView-DetailsAction", "ActionIndex": 0},
+    {
+        "Type": "CrmEntityFormView-DeleteAction",
+        "ActionIndex": 4,
+        "Confirmation": [{"LCID": 1033, "Value": "Really & truly?"}],
+        "SuccessMessage": [{"LCID": 1033, "Value": "Gone for good."}],
+    },
+    {"Type": "CrmEntityFormView-EditAction", "ActionIndex": 1, "ButtonLabel": "Change"},
+    {"Type": "CrmEntityFormView-ActivateAction", "ActionIndex": 3},
+    {"Type": "CrmEntityFormView-DeactivateAction", "ActionIndex": 2, "Enabled": True},
+    {"Type": "CrmEntityFormView-WorkflowAction", "ActionIndex": 5},
+    {"Type": "CrmEntityFormView-DeleteAction", "Enabled": False},
+]
+
+SETTINGS = {"ViewActions": [{"Type": "CrmEntityFormView-DownloadAction"}], "ItemActions": ACTIONS}
+
+#: Charts of things: by choice, sums by month, a pie from an exported description, by a lookup.
+CHARTS = """
+charts:
+  - {id: c1, name: By kind & <all>, type: bar, category: cts_choice}
+  - {id: c2, name: Amounts, type: line, category: cts_date, grouping: month, measure: sum, column: cts_decimal}
+  - id: c3
+    name: Exported
+    data: >-
+      <datadefinition><fetchcollection><fetch mapping="logical" aggregate="true"><entity name="cts_thing">
+      <attribute name="cts_date" groupby="true" dategrouping="month" alias="a"/>
+      <attribute name="cts_thingid" aggregate="count" alias="b"/></entity></fetch></fetchcollection></datadefinition>
+    presentation: <Chart><Series><Series ChartType="Doughnut" /></Series></Chart>
+  - {id: c4, name: By buyer, type: column, category: cts_buyer}
+"""
+
+SHOWN = "{% chart id:params.chart viewid:'00000000-0000-0000-0000-0000000000f1' %}"
 
 SITE = SmallSite(
     permissions=(
-        Permission("own things", "cts_thing", Scope.CONTACT, "rwcd", link="cts_thing_contact"),
+        Permission("own things", "cts_thing", Scope.CONTACT, "rwcd", ("Members", "Managers"), "cts_thing_contact"),
         Permission("all things", "cts_thing", Scope.GLOBAL, "r", roles=("Managers", "Restricted")),
         Permission("own parts", "cts_part", Scope.PARENT, "r", roles=(), link="cts_thing_parts", parent="own things"),
-        Permission("oneself", "contact", Scope.SELF, "r"),
+        Permission("oneself", "contact", Scope.SELF, "r", ("Members", "Managers")),
     ),
     profiles=(Profile("narrow", "cts_thing", {"cts_name": "r", "cts_whole": "r"}),),
-    pages=(Content("Things", shows="list"), Content("Thing", parent="Things", shows="form")),
+    pages=(
+        Content("Things", shows="list"),
+        Content("Thing", parent="Things", shows="form"),
+        Content("Charts", copy=SHOWN),
+    ),
     listing={
         "adx_filter_enabled": True,
         "adx_filter_definition": json.dumps(FILTERS),
@@ -127,7 +163,7 @@ SITE = SmallSite(
 
 @dataclass
 class Things:
-    """``ann`` has things of her own; ``meg`` reads all and changes none; ``ron`` reads two columns of all."""
+    """``ann`` has things of her own; ``meg`` reads all and changes her own; ``ron`` reads two columns of all."""
 
     portal: SmallPortal
     ann: Person
@@ -150,8 +186,8 @@ class Things:
 
 @asynccontextmanager
 async def things(server: EmbeddedServer, folder: Path) -> AsyncIterator[Things]:
-    """Ann has A1 to A5, Bob B1 and B2."""
-    async with small_portal(server, folder, SITE) as portal:
+    """Ann has A1 to A5, Bob B1 and B2, Meg M1."""
+    async with small_portal(server, folder, SITE, more={"cts_thing": CHARTS}) as portal:
         ann = await portal.person("ann", "Members")
         bob = await portal.person("bob", "Members")
         meg = await portal.person("meg", "Managers")
@@ -172,4 +208,5 @@ async def things(server: EmbeddedServer, folder: Path) -> AsyncIterator[Things]:
         await portal.part("bolt", ids["A1"])
         await portal.part("nut 5", ids["A2"])
         await portal.part("bolt", ids["B1"])
+        ids["M1"] = await portal.thing("M1", meg.contact)
         yield Things(portal, ann, bob, meg, ron, ids)

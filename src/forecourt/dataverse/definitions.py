@@ -124,6 +124,28 @@ class View(Record, frozen=True):
     filter: str = ""
 
 
+ChartType = Literal["column", "bar", "line", "pie", "doughnut"]
+Measure = Literal["count", "sum", "avg", "min", "max"]
+DateGrouping = Literal["", "day", "month", "quarter", "year"]
+
+
+class Chart(Record, frozen=True):
+    """A saved query visualization: rows of a view, counted or summed up by a ``category``, of dates by ``grouping``.
+
+    Instead of these, ``data`` and ``presentation`` take the two descriptions of an exported chart, as XML.
+    """
+
+    id: str
+    name: str
+    type: ChartType = "column"
+    category: str = ""
+    grouping: DateGrouping = ""
+    measure: Measure = "count"
+    column: str = ""
+    data: str = ""
+    presentation: str = ""
+
+
 class FormColumn(Record, frozen=True):
     column: str
     label: str = ""
@@ -172,6 +194,7 @@ class TableFile(Record, frozen=True):
     many_to_many: tuple[ManyToManyDefinition, ...] = ()
     views: tuple[View, ...] = ()
     forms: tuple[Form, ...] = ()
+    charts: tuple[Chart, ...] = ()
 
 
 PrivilegeName = Literal["read", "create", "write", "delete", "append", "append_to", "assign"]

@@ -161,6 +161,7 @@ def merged(files: Iterable[TableFile]) -> tuple[TableFile, ...]:
             relationships=(*base.relationships, *file.relationships),
             many_to_many=(*base.many_to_many, *file.many_to_many),
             views=(*base.views, *file.views),
+            charts=(*base.charts, *file.charts),
             forms=(*base.forms, *file.forms),
             notes=base.notes or file.notes,
         )

@@ -64,7 +64,9 @@ def native_tables(design: Design) -> tuple[dict[str, Table], dict[str, Enum]]:
             },
             primary_name=table.primary_name,
         )
-        tables[table.name] = Table(entity, table.key, table.primary_name, False, table.file.views, table.file.forms)
+        tables[table.name] = Table(
+            entity, table.key, table.primary_name, False, table.file.views, table.file.forms, table.file.charts
+        )
     for pairing in design.pairings:
         tables[pairing.table] = _pairs(pairing)
     return tables, enums

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from forecourt.kernel.plan import OrderBy
+from forecourt.kernel.plan import OrderBy, WriteOperation
 from forecourt.kernel.predicate import TRUE, Predicate
 from forecourt.kernel.principal import Door, Principal
+from forecourt.kernel.relation import AggregateFunction, DateUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Query:
     ``filter`` speaks of the table's columns (Field paths) and of Slots; ``slots`` holds their values in order, as the
     database stores them. ``order`` is completed by the primary id. ``cursor``: an opaque token of the page before.
     ``related``: (collection relation of another table, that table, the row's id) limits to the rows beneath a row.
+    ``key``: limits to the row with this id. ``rights``: what is to be said of each row, whether the person may do it.
     """
 
     table: str
@@ -35,15 +37,19 @@ class Query:
     skip: int = 0
     total: bool = False
     related: tuple[str, str, UUID] | None = None
+    key: UUID | None = None
+    rights: tuple[WriteOperation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: ``values`` by column name, ``version`` for optimistic concurrency."""
+    """One row: ``values`` by column name, ``version`` for optimistic concurrency; ``rights``: of those that the query
+    asked about, what the person may do to it."""
 
     id: UUID
     values: Mapping[str, Any]
     version: str
+    rights: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,37 @@ class Page:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class GroupQuery:
+    """A table's rows in groups. ``by``: columns, each with the part of its date that counts, or None; ``measure``: what
+    is computed of each group, of ``column`` ('' where rows are counted). ``size``: groups at most."""
+
+    table: str
+    by: tuple[tuple[str, DateUnit | None], ...]
+    measure: AggregateFunction = "count"
+    column: str = ""
+    filter: Predicate = TRUE
+    slots: tuple[object, ...] = ()
+    size: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """``rows``: values of the groups' columns, and the measure. ``more``: there are further groups."""
+
+    rows: tuple[tuple[tuple[object, ...], object], ...]
+    more: bool
+
+
 class Rows(Protocol):
     """What the portal asks. Raises Refusal: FC3001 (no right to the table), FC4041 (no such row), FC1003, FC4121."""
 
     async def page(self, principal: Principal, query: Query, door: Door = Door.PORTAL) -> Page:
         """One page of rows that the person may read."""
+        ...
+
+    async def groups(self, principal: Principal, query: GroupQuery, door: Door = Door.PORTAL) -> Groups:
+        """Rows that the person may read, in groups, ordered by these. FC3004 for a column that is not open to them."""
         ...
 
     async def row(

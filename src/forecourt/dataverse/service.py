@@ -14,12 +14,12 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from forecourt.dataverse.rows import Page, Query, Row
+from forecourt.dataverse.rows import GroupQuery, Groups, Page, Query, Row
 from forecourt.dataverse.tables import Table, Tables
 from forecourt.kernel.change import Write
 from forecourt.kernel.errors import Refusal, not_found
 from forecourt.kernel.model import Entity, EntityField
-from forecourt.kernel.plan import OrderBy, ReadPlan, SecuredPlan
+from forecourt.kernel.plan import OrderBy, ReadPlan, SecuredPlan, Shape, ShapeColumn
 from forecourt.kernel.predicate import TRUE, Compare, Field, Predicate, Slot, all_of
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.types import EMPTY_DATE, Kind, is_empty_date
@@ -28,6 +28,7 @@ from forecourt.odata.dialect import DATAVERSE
 from forecourt.odata.paging import Position, read_token, token_of, with_key
 from forecourt.odata.query import plan
 from forecourt.odata.request import analyse
+from forecourt.odata.shapes import completed
 from forecourt.odata.slots import position_slot, slot_kind
 from forecourt.security.columns import permitted
 from forecourt.security.gate import Gate, Window
@@ -47,6 +48,7 @@ class _Kept:
     version: int
     columns: tuple[tuple[str, int], ...]
     keyset: tuple[int, ...]
+    rights: tuple[tuple[str, int], ...] = ()
 
 
 class TableRows:
@@ -65,18 +67,24 @@ class TableRows:
         mark = _mark(query)
         after, slots, taken = self._position(query, table, order, mark)
         related, slots = self._related(query, table, slots)
+        keyed: Predicate = TRUE
+        if query.key is not None:
+            place = Slot(len(slots), slot_kind(table.entity.fields[table.primary_id]))
+            keyed = Compare("eq", Field((table.primary_id,)), place)
+            slots = (*slots, self._key_value(table, query.key))
 
         def make() -> ReadPlan:
             return ReadPlan(
                 entity=table.name,
                 select=tuple(dict.fromkeys((table.primary_id, *query.columns))),
-                filter=_none_if_true(all_of(query.filter, related)),
+                filter=_none_if_true(all_of(query.filter, related, keyed)),
                 order=query.order,
                 skip=Slot(0, Kind.INT32) if query.skip and after is None else None,
                 want="rows+count" if query.total else "rows",
                 cross_company=True,
                 after=after,
                 page_size=query.size,
+                rights=query.rights,
             )
 
         def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:
@@ -86,6 +94,7 @@ class TableRows:
                 names.index("@version"),
                 tuple((name, names.index(name)) for name in query.columns),
                 tuple(names.index(name) for name in secured.keyset),
+                tuple((right, names.index(f"@may.{right}")) for right in query.rights),
             )
 
         skip = query.skip if after is None else 0
@@ -102,6 +111,8 @@ class TableRows:
             query.size,
             bool(skip),
             nulls,
+            query.key is not None,
+            query.rights,
         )
         scope = await self._gate.scope(principal, door)
         prepared, result = await self._gate.read(scope, shape, make, finish, slots, Window(None, skip))
@@ -112,6 +123,54 @@ class TableRows:
             cursor = token_of(mark, [rows[-1][at] for at in kept.keyset], taken + len(rows))
         shown = tuple(self._row(table, kept, row) for row in rows)
         return Page(shown, result.total if query.total else None, cursor)
+
+    async def groups(self, principal: Principal, query: GroupQuery, door: Door = Door.PORTAL) -> Groups:
+        """Rows that the person may read, in groups, ordered by these."""
+        table = self._table(query.table)
+        names = tuple(f"g{place}" for place in range(len(query.by)))
+
+        def make() -> ReadPlan:
+            columns = [ShapeColumn(name, "", by, part=part) for name, (by, part) in zip(names, query.by, strict=True)]
+            columns.append(ShapeColumn("value", "", query.column, query.measure))
+            shaped = ReadPlan(
+                table.name,
+                filter=_none_if_true(query.filter),
+                cross_company=True,
+                order=tuple(OrderBy((name,)) for name in names),
+                page_size=query.size,
+                shape=Shape(tuple(columns), grouped=True),
+            )
+            return completed(shaped, self._gate.model)
+
+        def finish(secured: SecuredPlan, statement: ReadStatement) -> tuple[int, ...]:
+            found = [output.name for output in secured.select.outputs]
+            return tuple(found.index(name) for name in (*names, "value"))
+
+        shape: Hashable = (
+            "groups",
+            door,
+            table.name,
+            query.by,
+            query.measure,
+            query.column,
+            query.filter,
+            query.size,
+        )
+        scope = await self._gate.scope(principal, door)
+        prepared, result = await self._gate.read(scope, shape, make, finish, query.slots)
+        *places, value = prepared.extra
+        fields = [table.entity.fields[name] if part is None else None for name, part in query.by]
+        rows = tuple(
+            (
+                tuple(
+                    row[at] if field is None else self._shown(field, row[at])
+                    for at, field in zip(places, fields, strict=True)
+                ),
+                row[value],
+            )
+            for row in result.rows[: query.size]
+        )
+        return Groups(rows, len(result.rows) > query.size)
 
     async def row(
         self, principal: Principal, table: str, row_id: UUID, columns: tuple[str, ...], door: Door = Door.PORTAL
@@ -332,7 +391,8 @@ class TableRows:
     def _row(self, table: Table, kept: _Kept, row: Any) -> Row:
         fields = table.entity.fields
         values = {name: self._shown(fields[name], row[at]) for name, at in kept.columns}
-        return Row(self._identity(table, row[kept.row_id]), values, str(row[kept.version]))
+        rights = frozenset(right for right, at in kept.rights if row[at])
+        return Row(self._identity(table, row[kept.row_id]), values, str(row[kept.version]), rights)
 
     def _shown(self, field: EntityField, value: Any) -> Any:
         """A stored value as Dataverse shows it."""

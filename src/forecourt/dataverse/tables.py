@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from forecourt.dataverse.definitions import Form, View
+from forecourt.dataverse.definitions import Chart, Form, View
 from forecourt.kernel.model import Entity, EntityField, Enum, Model
 
 
@@ -27,6 +27,7 @@ class Table:
     virtual: bool
     views: tuple[View, ...] = ()
     forms: tuple[Form, ...] = ()
+    charts: tuple[Chart, ...] = ()
 
     @property
     def name(self) -> str:

@@ -92,6 +92,8 @@ class ReadPlan:
     per effective sort key. ``page_size``: rows per page at most, plus one is fetched to know whether more follow.
     ``beside``: annotations that need more than the row, by qualified name: the names of the rows that lookups name.
 
+    ``rights``: whether the asker may do these to each row, as outputs ``@may.<operation>``, decided with the row.
+
     ``shape``: the rows are of that shape. ``select`` and ``expand`` are empty then; ``order`` names columns of the
     shape and is complete, so that no two rows are tied (``odata/shapes``).
     """
@@ -110,6 +112,7 @@ class ReadPlan:
     page_size: int | None = None
     beside: frozenset[str] = frozenset()
     shape: Shape | None = None
+    rights: tuple[WriteOperation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

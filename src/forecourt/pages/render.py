@@ -37,6 +37,8 @@ NOTICES = {
     "created": "It is sent. Thank you.",
     "deleted": "It is deleted.",
     "unchanged": "You changed nothing, so nothing was saved.",
+    "activated": "It is active again.",
+    "deactivated": "It is no longer active.",
     "signed-out": "You are signed out.",
     "registered": "Welcome. Your account is made, and you are signed in.",
     "signed-out-everywhere": "You are signed out on all devices.",

@@ -14,7 +14,8 @@ from forecourt.dataverse.rows import Rows
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Exported, Observer, nobody
 from forecourt.kernel.principal import Door
-from forecourt.pages import deleting, filtering, page_rules, site_map
+from forecourt.pages import acting, deleting, filtering, page_rules, site_map
+from forecourt.pages.acting import Acting
 from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms
 from forecourt.pages.downloads import MEDIA, download
@@ -58,6 +59,7 @@ class SitePages:
         self._deleting = deletes
         self._rows = rows
         self._renderer = renderer
+        self._acting = Acting(site, lists, rows, renderer, observer)
 
     def page_for(self, visit: Visit, path: str) -> Page:
         """The page at ``path``. Raises Refusal FC4042 when there is none, FC3001 when the person may not read it."""
@@ -78,6 +80,11 @@ class SitePages:
             return self._file(visit, file)
         page = self.page_for(visit, visit.path)
         form = self._site.form_of(page)
+        listing = self._site.list_of(page)
+        if listing is not None and acting.asked(visit.query):
+            if request.method == "POST":
+                return await self._acting.post(visit, page, listing, await read_form(request))
+            return await self._acting.get(visit, page, listing)
         if request.method == "POST":
             if form is not None and deleting.asked(visit.query):
                 return await self._deleting.post(visit, page, form, await read_form(request))
@@ -86,7 +93,7 @@ class SitePages:
             return await self._writing.post(visit, page, form, await read_form(request))
         if form is not None:
             return await self._form(visit, page, form)
-        if self._site.list_of(page) is not None:
+        if listing is not None:
             return await self._list(visit, page)
         return await self._content(visit, page)
 
@@ -141,7 +148,13 @@ class SitePages:
             return await self._download(visit, definition)
         details = site_map.details_page(self._site, visit, page, definition.table)
         shown = await self._lists.read(
-            visit.principal, definition, page.path, _asked(visit), details.path if details else None, visit.locales
+            visit.principal,
+            definition,
+            page.path,
+            _asked(visit),
+            details.path if details else None,
+            visit.locales,
+            lambda url: self._acting.offers(visit, page, definition, url),
         )
         table = self._lists.tables.by_name[definition.table]
         return await self._renderer.page(
@@ -155,6 +168,7 @@ class SitePages:
             empty_text=definition.empty_text,
             noun=table.entity.label_plural or "rows",
             create=self._create(visit, page, definition),
+            notice=self._acting.notice(visit, definition),
         )
 
     def _create(self, visit: Visit, page: Page, definition: ListDefinition) -> Link | None:

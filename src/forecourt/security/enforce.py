@@ -39,7 +39,7 @@ from forecourt.kernel.predicate import (
     Slot,
     all_of,
 )
-from forecourt.kernel.relation import Looked, Output, Select, Sort, Source, aliases_of
+from forecourt.kernel.relation import Holds, Looked, Output, Select, Sort, Source, aliases_of
 from forecourt.odata.paging import effective_order
 from forecourt.security import appending, ownership
 from forecourt.security.appending import MISSING
@@ -91,7 +91,11 @@ class Enforcer:
         order = Sorting() if single else sorting(linking, entity, effective_order(plan, entity), names)
         expands = tuple(self._expand(lowering, entity, names, item, scope) for item in plan.expand)
         links = [own for item in plan.expand for own in _own(entity.relations[item.relation])]
-        outputs = (*self._outputs(lowering, entity, names, links, plan), *order.outputs(names))
+        outputs = (
+            *self._outputs(lowering, entity, names, links, plan),
+            *order.outputs(names),
+            *(Output(f"@may.{right}", self._may(lowering, entity, scope, right), None) for right in plan.rights),
+        )
         where = all_of(
             self._company(entity, scope, plan),
             lowering.rows(entity, "", Operation.READ, grant),
@@ -223,6 +227,18 @@ class Enforcer:
         return Linking(lowering, lambda entity: self._permitted(entity, scope, Right.READ))
 
     # -- steps ---------------------------------------------------------------------------------------------------
+
+    def _may(self, lowering: Lowering, entity: Entity, scope: Scope, right: WriteOperation) -> Holds:
+        """Whether a row is one that the asker may change or delete, as :meth:`write` decides it before the write."""
+        operation = OPERATIONS[right]
+        try:
+            self._permitted(entity, scope, RIGHTS[operation])
+            grant = lowering.require(entity, operation)
+            reading = lowering.require(entity, Operation.READ)
+        except Refusal:
+            return Holds(FALSE)
+        reach = lowering.rows(entity, "", operation, grant)
+        return Holds(all_of(reach, lowering.rows(entity, "", Operation.READ, reading, permissions=False)))
 
     def _permitted(self, entity: Entity, scope: Scope, right: Right) -> None:
         if not scope.portal_door or (entity.pairs and right in (Right.CREATE, Right.DELETE)):
@@ -362,6 +378,8 @@ def _shown(outputs: Iterable[Output]) -> set[str]:
     for output in outputs:
         if isinstance(output.operand, Looked):
             found |= aliases_of(output.operand.select.where)
+        if isinstance(output.operand, Holds):
+            found |= aliases_of(output.operand.where)
     return found
 
 

@@ -252,7 +252,7 @@ async def test_other_filters(use: str, shown: str) -> None:
         ("{% include 'Broken' %}!", "one\n!", "Broken:2:8: a filter is not known: 'nonsense'"),
         ("{% include 'Ring A' %}!", "!", "Ring A:1:4: it is not written right: circular extends"),
         ("{% fetchxml q %}<fetch/>{% endfetchxml %}!", "!", "Home:1:4: rows are not at hand here"),
-        ("{% chart id:'a' viewid:'b' %}!", "!", "Home:1:4: the tag 'chart' is not supported."),
+        ("{% powerbi path:'a' %}!", "!", "Home:1:4: the tag 'powerbi' is not supported."),
         ("{% searchindex query: x %}a{% endsearchindex %}!", "!", "Home:1:4: the tag 'searchindex' is not supported."),
     ],
 )

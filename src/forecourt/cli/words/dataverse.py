@@ -62,6 +62,17 @@ FIELDS: Final[dict[type[Record], dict[str, str]]] = {
         "order": "Sort columns, most significant first.",
         "filter": "Condition in OData syntax over the table's columns.",
     },
+    dv.Chart: {
+        "id": "GUID by which pages name the chart.",
+        "name": "Title, for people.",
+        "type": "How it is drawn.",
+        "category": "Column whose values are the groups.",
+        "grouping": "Of a column of dates: what its groups are; left out: days.",
+        "measure": "What is computed of each group.",
+        "column": "Column that is computed; left out where rows are counted.",
+        "data": "Data description of an exported chart, instead of the words above.",
+        "presentation": "Presentation description of an exported chart: how it is drawn.",
+    },
     dv.FormColumn: {
         "column": "The column.",
         "label": "Label; left out: the column's.",
@@ -82,7 +93,7 @@ FIELDS: Final[dict[type[Record], dict[str, str]]] = {
     dv.TableFile: {
         "table": "Logical name, in lower case; of a virtual table: mserp_ and the entity's name in lower case.",
         "virtual": "Physical name of the data entity, for a virtual table.",
-        "extends": "The file adds columns, keys, relationships, views and forms to a table that is built in.",
+        "extends": "The file adds columns, keys, relationships, views, forms and charts to a table that is built in.",
         "set": "Entity set name; left out: the plural of the table's name.",
         "schema_name": "The table's name in mixed case; left out: the name.",
         "label": "Name of one row, for people.",
@@ -99,6 +110,7 @@ FIELDS: Final[dict[type[Record], dict[str, str]]] = {
         "many_to_many": "Many-to-many relationships to other native tables.",
         "views": "Views: what lists of the site show.",
         "forms": "Forms: what pages of one row show.",
+        "charts": "Charts: groups of a view's rows, drawn by the Liquid tag chart.",
     },
     dv.SecurityRole: {
         "label": "Name for people.",

@@ -138,5 +138,5 @@ def virtual_tables(model: Model, files: Iterable[TableFile]) -> tuple[dict[str, 
         entity = virtual_entity(source, generated, file)
         if entity is not None:
             shown = file.primary_name or column_name(source.key[-1])
-            tables[file.table] = Table(entity, entity.key[0], shown, True, file.views, file.forms)
+            tables[file.table] = Table(entity, entity.key[0], shown, True, file.views, file.forms, file.charts)
     return tables, {name: choices(enum) for name, enum in model.enums.items()}

@@ -41,6 +41,7 @@ TAGS: Mapping[str, tuple[str, str]] = {
     "break": ("", "ends a loop"),
     "capture": ("name … endcapture", "gives what is put out a name"),
     "case": ("value, when …, else, endcase", "chooses by a value"),
+    "chart": ("id, viewid", "draws a chart of a table over the rows of a view that the person may read"),
     "comment": ("… endcomment", "is left out"),
     "continue": ("", "goes on with a loop's next turn"),
     "cycle": ("'a', 'b'", "puts out the next of its values each time"),

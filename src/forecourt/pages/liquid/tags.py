@@ -1,5 +1,5 @@
-"""The portal's own tags: ``fetchxml``, ``entityview``, ``entitylist``, ``editable``, ``substitution``; and those that
-are not there, each named where it is used (pages-and-dataverse A4.2).
+"""The portal's own tags: ``fetchxml``, ``entityview``, ``entitylist``, ``chart``, ``editable``, ``substitution``; and
+those that are not there, each named where it is used (pages-and-dataverse A4.2).
 
 Arguments are ``name:value`` or ``name=value``, with commas or without.
 """
@@ -21,6 +21,7 @@ from liquid.undefined import Undefined
 from markupsafe import Markup
 
 from forecourt.kernel.errors import Refusal
+from forecourt.pages.charts import Charts, markup
 from forecourt.pages.liquid import views
 from forecourt.pages.liquid.conditions import separated
 from forecourt.pages.liquid.dialect import PAGE, SiteText
@@ -245,6 +246,41 @@ class SubstitutionTag(Tag):
         return SubstitutionNode(token, block)
 
 
+# ------------------------------------------------------------------------------------------ charts
+
+
+class ChartNode(DataNode):
+    """``{% chart id:"…" viewid:"…" %}``: the chart of a table over the rows of one of its views."""
+
+    def __init__(self, token: Token, arguments: list[KeywordArgument]) -> None:
+        super().__init__(token)
+        self.arguments = arguments
+        self.blank = False
+
+    async def render_to_output_async(self, context: RenderContext, buffer: TextIO) -> int:
+        scope = scope_of(context, self.token)
+        given = await arguments_of(context, self.arguments)
+        charts = Charts(scope.data.tables, scope.data.rows, scope.data.view_filter)
+        found = charts.find(str(given.get("id") or ""), str(given.get("viewid") or ""))
+        if found is None:
+            raise DataError("the table has no such chart, or no such view", token=self.token)
+        scope.data.spend()
+        try:
+            figures = await charts.figures(scope.visit.principal, *found, scope.visit.locales)
+        except Refusal as refusal:
+            raise refused(refusal, self.token) from refusal
+        return buffer.write(markup(figures))
+
+
+class ChartTag(Tag):
+    name = "chart"
+    block = False
+
+    def parse(self, stream: TokenStream) -> Node:
+        token = stream.current
+        return ChartNode(token, KeywordArgument.parse(self.env, inner(stream)))
+
+
 # ------------------------------------------------------------------------------------------ what is not there
 
 
@@ -279,7 +315,6 @@ class UnsupportedTag(Tag):
 
 #: Tags that are not there: name -> (the end of their block, what to do instead).
 UNSUPPORTED: Mapping[str, tuple[str, str]] = {
-    "chart": ("", "Show the rows with 'fetchxml'."),
     "codecomponent": ("", "Code components are not run."),
     "entityform": ("", "Name the form in the page (adx_entityform)."),
     "log": ("", ""),
@@ -299,6 +334,7 @@ TAGS: tuple[type[Tag], ...] = (
     FetchTag,
     ViewTag,
     ListTag,
+    ChartTag,
     EditableTag,
     SubstitutionTag,
     *(_unsupported(name, end, hint) for name, (end, hint) in UNSUPPORTED.items()),

@@ -3,9 +3,11 @@
 from forecourt.pages.lists.asked import Asked
 from forecourt.pages.lists.grid import (
     FORMATS,
+    Action,
     Column,
     Grid,
     Line,
+    Offers,
     Tab,
     cells_of,
     key_of,
@@ -18,12 +20,14 @@ from forecourt.pages.lists.reader import ListPage, Lists
 
 __all__ = [
     "FORMATS",
+    "Action",
     "Asked",
     "Column",
     "Grid",
     "Line",
     "ListPage",
     "Lists",
+    "Offers",
     "Tab",
     "cells_of",
     "key_of",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -11,7 +11,7 @@ from forecourt.dataverse.definitions import View, ViewColumn
 from forecourt.dataverse.rows import Row
 from forecourt.dataverse.tables import Table, Tables
 from forecourt.kernel.model import EntityField
-from forecourt.kernel.plan import OrderBy
+from forecourt.kernel.plan import OrderBy, WriteOperation
 from forecourt.kernel.types import Kind
 from forecourt.pages import formatting
 from forecourt.pages.formatting import Cell, Locales
@@ -32,11 +32,31 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """Something that can be done with a row, where its link leads."""
+
+    label: str
+    url: str
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What rows offer. ``rights``: that have to be known of each row; ``columns``: that have to be read for it;
+    ``of``: the actions of a row."""
+
+    rights: tuple[WriteOperation, ...]
+    columns: tuple[str, ...]
+    of: Callable[[Row], tuple[Action, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
-    """A row to show. ``url``: its details, '' where there is no page for them."""
+    """A row to show. ``url``: its details, '' where there is no page for them. ``actions``: what it offers."""
 
     cells: tuple[Cell, ...]
     url: str
+    actions: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +78,11 @@ class Grid:
     pages: int = 1
     next: str = ""
     first: str = ""
+
+    @property
+    def acting(self) -> bool:
+        """Whether a row offers something."""
+        return any(line.actions for line in self.lines)
 
 
 def view_columns(table: Table, view: View, readable: Collection[str]) -> tuple[tuple[EntityField, str], ...]:

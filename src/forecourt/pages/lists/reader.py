@@ -12,7 +12,7 @@ widen what is shown: columns and filter are the view's, rows are those that the 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
@@ -29,10 +29,13 @@ from forecourt.pages import formatting
 from forecourt.pages.filtering import Filtering, Panel
 from forecourt.pages.formatting import DEFAULT, Locales
 from forecourt.pages.lists.asked import Asked, Reading
-from forecourt.pages.lists.grid import FORMATS, Column, Grid, Line, Tab, cells_of, is_text, row_url
+from forecourt.pages.lists.grid import FORMATS, Column, Grid, Line, Offers, Tab, cells_of, is_text, row_url
 from forecourt.pages.lookups import Lookups
 from forecourt.pages.ports import ViewFilter
 from forecourt.pages.site import ListDefinition
+
+#: What rows offer on a page, whose addresses (with changes) it is given.
+Offering = Callable[[Callable[..., str]], Awaitable[Offers]]
 
 #: Rows that are read at a time for a file.
 BATCH = 2_000
@@ -114,24 +117,31 @@ class Lists:
         asked: Mapping[str, str],
         details: str | None,
         locales: Locales,
+        offering: Offering | None = None,
     ) -> ListPage:
-        """The list as ``asked`` (the URL's query). ``details``: path of the page that shows a row.
+        """The list as ``asked`` (the URL's query). ``details``: path of the page that shows a row; ``offering``: what
+        rows offer, on the page with these addresses.
 
         Raises Refusal FC3001 when the person may not read the table, FC4042 when the list has no view.
         """
         found = await self.asked(principal, definition, asked, locales)
         columns, notices = found.columns, list(found.notices)
         query = replace(found.query, size=definition.page_size, cursor=asked.get("cursor") or None, total=True)
+
+        def url(**changes: str) -> str:
+            kept = {key: value for key, value in {**found.state, **changes}.items() if value}
+            return f"{path}?{urlencode(kept)}" if kept else path
+
+        offers = await offering(url) if offering is not None else None
+        if offers is not None:
+            names = tuple(dict.fromkeys((*query.columns, *offers.columns)))
+            query = replace(query, columns=names, rights=offers.rights)
         page, first_again = await self._page(principal, query)
         number = 1
         if first_again:
             notices.append("That page of the list is no longer available; this is the first one.")
         elif query.cursor:
             number = min(int(asked["page"]), 1_000_000) if re.fullmatch(r"[1-9]\d{0,6}", asked.get("page", "")) else 2
-
-        def url(**changes: str) -> str:
-            kept = {key: value for key, value in {**found.state, **changes}.items() if value}
-            return f"{path}?{urlencode(kept)}" if kept else path
 
         rows = await Lookups(self.tables, self.rows).named(principal, [column for column, _ in columns], page.rows)
         grid = Grid(
@@ -141,8 +151,9 @@ class Lists:
                 Line(
                     cells_of(row, columns, self.tables, locales),
                     row_url(details, definition.id_parameter, row),
+                    offers.of(plain) if offers is not None else (),
                 )
-                for row in rows
+                for row, plain in zip(rows, page.rows, strict=True)
             ),
             total=page.total,
             number=number,

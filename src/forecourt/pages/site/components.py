@@ -22,6 +22,7 @@ from forecourt.pages.site.definitions import (
     StepKind,
 )
 from forecourt.pages.site.kinds import FORM, LIST, MULTISTEP, STEP
+from forecourt.pages.site.list_actions import RowAction, find, label_of, page_of, read_actions
 from forecourt.pages.site.list_filters import FilterGroup, Orientation, read_filters
 from forecourt.pages.site.record import Folder, Record
 
@@ -35,13 +36,6 @@ def _json(record: Record, key: str) -> Any:
         return json.loads(record.text(key) or "null")
     except ValueError:
         return None
-
-
-def _label(texts: object) -> str:
-    """The first text of a list of localized ones."""
-    if not isinstance(texts, list):
-        return ""
-    return next((str(item["Value"]) for item in texts if isinstance(item, dict) and item.get("Value")), "")
 
 
 #: The switch by which the real product once left table permissions out.
@@ -68,7 +62,7 @@ def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefiniti
         if isinstance(metadata, dict):
             for view in metadata.get("Views") or ():
                 if isinstance(view, dict):
-                    labels[str(view.get("ViewId", "")).lower()] = _label(view.get("DisplayName"))
+                    labels[str(view.get("ViewId", "")).lower()] = label_of(view.get("DisplayName"))
         wanted = [item.strip() for item in record.text("adx_view").split(",") if item.strip()]
         if not wanted:
             wanted = [view for view in labels if view]
@@ -90,18 +84,19 @@ def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefiniti
             page_size=size,
             search=record.flag("adx_searchenabled"),
             search_placeholder=record.text("adx_searchplaceholdertext"),
-            empty_text=_label(settings.get("EmptyMessage")) if isinstance(settings, dict) else "",
+            empty_text=label_of(settings.get("EmptyMessage")) if isinstance(settings, dict) else "",
             id_parameter=record.text("adx_idquerystringparametername") or "id",
-            details=record.uuid("adx_webpagefordetailsview") or _page_of(_action(settings, "ItemActions", "Details")),
+            details=record.uuid("adx_webpagefordetailsview") or page_of(find(settings, "ItemActions", "Details")),
             columns=record.columns,
             where=record.where(),
             download=_downloads(settings),
-            create=record.uuid("adx_webpageforcreate") or _page_of(_action(settings, "ViewActions", "Create")),
-            create_label=_label(_action(settings, "ViewActions", "Create").get("ButtonLabel")),
+            create=record.uuid("adx_webpageforcreate") or page_of(find(settings, "ViewActions", "Create")),
+            create_label=label_of(find(settings, "ViewActions", "Create").get("ButtonLabel")),
             filters=_filters(record, notices),
+            actions=_actions(record, settings, notices),
             orientation=record.choice("adx_filter_orientation", Orientation, Orientation.HORIZONTAL)
             or Orientation.HORIZONTAL,
-            apply_label=_label(_json(record, "adx_filter_applybuttonlabel")),
+            apply_label=label_of(_json(record, "adx_filter_applybuttonlabel")),
             person_column=record.text("adx_filterportaluser"),
             account_column=record.text("adx_filteraccount"),
         )
@@ -118,27 +113,18 @@ def _filters(record: Record, notices: list[str]) -> tuple[FilterGroup, ...]:
     return groups
 
 
-def _action(settings: object, kind: str, name: str) -> Mapping[str, Any]:
-    """The first action of a name among a list's ``ViewActions`` or ``ItemActions``, or a form's ``Actions``; empty
-    where it has none (A4.3, A4.4)."""
-    for action in settings.get(kind) or () if isinstance(settings, dict) else ():
-        if isinstance(action, dict) and str(action.get("Type")).removeprefix("CrmEntityFormView-") == f"{name}Action":
-            return action
-    return {}
+def _actions(record: Record, settings: object, notices: list[str]) -> tuple[RowAction, ...]:
+    """The actions that the list's rows offer."""
+    actions, unknown = read_actions(settings)
+    where = record.where("adx_settings")
+    notices.extend(f"{where}: the action '{name}' is not supported; rows do not offer it." for name in unknown)
+    return actions
 
 
 def _downloads(settings: object) -> str:
     """What the list's Download action is called, '' where it has none."""
-    action = _action(settings, "ViewActions", "Download")
-    return (_label(action.get("ButtonLabel")) or "Download") if action else ""
-
-
-def _page_of(action: Mapping[str, Any]) -> UUID | None:
-    """The page that an action leads to."""
-    try:
-        return UUID(str(action.get("RedirectWebpageId")))
-    except ValueError:
-        return None
+    action = find(settings, "ViewActions", "Download")
+    return (label_of(action.get("ButtonLabel")) or "Download") if action else ""
 
 
 def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefinition]:
@@ -155,7 +141,7 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
         form = record.need("adx_formname")
         if mode is None or source is None:
             continue
-        deletes = _action(_json(record, "adx_settings"), "Actions", "Delete")
+        deletes = find(_json(record, "adx_settings"), "Actions", "Delete")
         found[form_id] = FormDefinition(
             id=form_id,
             name=record.text("adx_name") or form,
@@ -165,7 +151,7 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
             source=source,
             id_parameter=record.text("adx_recordidquerystringparametername") or "id",
             submit_label=record.text("adx_submitbuttontext") or _submit_label(_json(record, "adx_settings")),
-            success=_label(_json(record, "adx_successmessage")),
+            success=label_of(_json(record, "adx_successmessage")),
             columns=record.columns,
             where=record.where(),
             redirect=record.uuid("adx_redirectwebpage"),
@@ -183,8 +169,8 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
             ),
             parent_parameter=record.text("adx_referencequerystringname") or "refid",
             all_required=record.flag("adx_forceallfieldsrequired"),
-            delete_label=(_label(deletes.get("ButtonLabel")) or "Delete") if deletes else "",
-            delete_question=_label(deletes.get("Confirmation")),
+            delete_label=(label_of(deletes.get("ButtonLabel")) or "Delete") if deletes else "",
+            delete_question=label_of(deletes.get("Confirmation")),
         )
     return found
 
@@ -194,7 +180,7 @@ def _submit_label(settings: object) -> str:
         return ""
     for action in settings.get("Actions") or ():
         if isinstance(action, dict) and action.get("Type") == "SubmitAction":
-            return _label(action.get("ButtonLabel"))
+            return label_of(action.get("ButtonLabel"))
     return ""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 from forecourt.kernel.model import NOWHERE, Where
+from forecourt.pages.site.list_actions import RowAction
 from forecourt.pages.site.list_filters import FilterGroup, Orientation
 
 
@@ -206,8 +207,8 @@ class ListView:
 class ListDefinition:
     """A list (``adx_entitylist``). ``details``: page that shows a row, where the list names one. ``download``: what
     taking its rows away as a file is called, '' where that is not offered. ``create``: page that makes a row, where the
-    list names one, and what it is called. ``filters``: the groups of its panel. ``person_column``, ``account_column``:
-    columns that limit it to the rows of the asking contact, or of their account."""
+    list names one, and what it is called. ``filters``: the groups of its panel; ``actions``: of its rows.
+    ``person_column``, ``account_column``: limit it to the rows of the asking contact, or of their account."""
 
     id: UUID
     name: str
@@ -225,6 +226,7 @@ class ListDefinition:
     create: UUID | None = None
     create_label: str = ""
     filters: tuple[FilterGroup, ...] = ()
+    actions: tuple[RowAction, ...] = ()
     orientation: Orientation = Orientation.HORIZONTAL
     apply_label: str = ""
     person_column: str = ""

@@ -1,0 +1,101 @@
+"""Actions of a list or a subgrid, from its settings: JSON with ``ViewActions`` and ``ItemActions``.
+
+::
+
+    {"Type": "CrmEntityFormView-DeleteAction", "Enabled": true, "ActionIndex": 1, "RedirectWebpageId": id,
+     "ButtonLabel": texts, "ButtonTooltip": texts, "Confirmation": texts, "SuccessMessage": texts}
+    texts    a text, or [{"LCID": 1033, "Value": "…"}]
+
+Read leniently; an action that is not known is not offered, and a notice says so. Source: pages-and-dataverse A4.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class ActionKind(StrEnum):
+    """What is done with a row."""
+
+    DETAILS = "details"
+    EDIT = "edit"
+    DELETE = "delete"
+    ACTIVATE = "activate"
+    DEACTIVATE = "deactivate"
+    DISASSOCIATE = "disassociate"
+
+
+@dataclass(frozen=True, slots=True)
+class RowAction:
+    """An action that each row offers to who may. ``label`` '' for its usual name; ``page``: that it leads to;
+    ``question``: what is asked before it is done; ``success``: what is said afterwards."""
+
+    kind: ActionKind
+    label: str = ""
+    tooltip: str = ""
+    question: str = ""
+    success: str = ""
+    page: UUID | None = None
+
+
+def label_of(texts: object) -> str:
+    """A text, or the first of a list of localized ones."""
+    if isinstance(texts, str):
+        return texts.strip()
+    if not isinstance(texts, list):
+        return ""
+    return next((str(item["Value"]) for item in texts if isinstance(item, dict) and item.get("Value")), "")
+
+
+def page_of(action: Mapping[str, Any]) -> UUID | None:
+    """The page that an action leads to."""
+    try:
+        return UUID(str(action.get("RedirectWebpageId")))
+    except ValueError:
+        return None
+
+
+def find(settings: object, kind: str, name: str) -> Mapping[str, Any]:
+    """The first action of a name among the actions ``kind`` of settings; empty where they have none."""
+    return next((action for action in _actions(settings, kind) if _name(action) == name.lower()), {})
+
+
+def read_actions(settings: object) -> tuple[tuple[RowAction, ...], tuple[str, ...]]:
+    """The actions of each row in their order, and the names of those that are not known."""
+    found: list[tuple[int, RowAction]] = []
+    unknown = []
+    for action in _actions(settings, "ItemActions"):
+        name = _name(action)
+        if action.get("Enabled") is False:
+            continue
+        if name not in {kind.value for kind in ActionKind}:
+            unknown.append(str(action.get("Type"))[:80])
+            continue
+        item = RowAction(
+            ActionKind(name),
+            label_of(action.get("ButtonLabel")),
+            label_of(action.get("ButtonTooltip")),
+            label_of(action.get("Confirmation")),
+            label_of(action.get("SuccessMessage")),
+            page_of(action),
+        )
+        found.append((_index(action), item))
+    return tuple(item for _, item in sorted(found, key=lambda pair: pair[0])), tuple(unknown)
+
+
+def _actions(settings: object, kind: str) -> list[Mapping[str, Any]]:
+    items = settings.get(kind) if isinstance(settings, dict) else None
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _name(action: Mapping[str, Any]) -> str:
+    return str(action.get("Type")).removeprefix("CrmEntityFormView-").removesuffix("Action").lower()
+
+
+def _index(action: Mapping[str, Any]) -> int:
+    value = action.get("ActionIndex")
+    return value if isinstance(value, int) else 0
