@@ -28,7 +28,7 @@ for candidate in "$(PYTHON)" python3.13 python3.12 python3.11 python3; do \
 done
 endef
 
-.PHONY: help setup demo test check fmt bench docs faults mutants
+.PHONY: help setup demo test check fmt bench docs messages faults mutants
 
 help: ## List the verbs
 	@echo "usage: make VERB [ARGS=\"...\"]"; echo
@@ -59,6 +59,9 @@ bench: $(VENV)/.dev-stamp ## Measure speed and write down the numbers
 
 docs: $(VENV)/.dev-stamp ## Write the generated parts of docs/ anew
 	@$(BIN)/python scripts/docs.py
+
+messages: $(VENV)/.dev-stamp ## Bring new words of pages into the catalogues, to be translated there
+	@$(BIN)/python scripts/messages.py
 
 faults: $(VENV)/.dev-stamp ## Kill, cut and stall things, and check that nothing is lost (slow)
 	@ROUNDS=$(ROUNDS) $(BIN)/pytest tests/faults -n 0 $(ARGS)

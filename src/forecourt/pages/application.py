@@ -13,7 +13,7 @@ from urllib.parse import quote
 from markupsafe import escape
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +24,7 @@ from forecourt.identity.pending import VERIFY
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.kernel.principal import Door
+from forecourt.pages import languages
 from forecourt.pages.account.arriving import Arriving
 from forecourt.pages.account.forms import AccountForms
 from forecourt.pages.account.inviting import Inviting
@@ -77,6 +78,7 @@ class Portal:
         observer: Observer = nobody,
     ) -> None:
         self._options = options or PortalOptions()
+        self._site = site
         self._sessions = sessions
         self._principals = principals
         self._observer = observer
@@ -137,7 +139,10 @@ class Portal:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        code, path = languages.split(self._site, scope["path"])
         scope = {**scope, "query_string": _escaped(scope["query_string"])}
+        if code:
+            scope |= {"path": path, "raw_path": quote(path).encode(), "forecourt.language": code}
         correlation = scope.setdefault("forecourt.correlation", new_correlation())
         started = time.perf_counter()
         status = 0
@@ -170,8 +175,10 @@ class Portal:
         """The endpoint of a handler: refusals and faults become pages."""
 
         async def endpoint(request: Request) -> Response:
+            if moved := self._without_code(request):
+                return moved
             try:
-                visit = await begin(request, self._sessions, self._principals, self._options)
+                visit = await begin(request, self._site, self._sessions, self._principals, self._options)
             except Unavailable as error:
                 correlation = str(request.scope.get("forecourt.correlation", ""))
                 self._observer(Fault(correlation, error))
@@ -191,6 +198,17 @@ class Portal:
                 return await self._errors.fault(visit)
 
         return endpoint
+
+    def _without_code(self, request: Request) -> Response | None:
+        """The way to an address without its language code, which is kept in a cookie; None where the code may stay."""
+        code = request.scope.get("forecourt.language", "")
+        if not code or request.method not in {"GET", "HEAD"}:
+            return None
+        if self._site.setting(languages.IN_URL).lower() == "true" or request.url.path.startswith("/_"):
+            return None
+        query = request.url.query
+        headers = {"cache-control": "no-store", "set-cookie": languages.cookie(code, secure=self._options.secure)}
+        return RedirectResponse(f"{request.url.path}?{query}" if query else request.url.path, 302, headers)
 
     async def _site_page(self, visit: Visit) -> Response:
         if visit.request.method not in {"GET", "HEAD", "POST"}:

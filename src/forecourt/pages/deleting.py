@@ -68,7 +68,7 @@ class Deleting:
             page=page,
             status=status,
             kind=table.label,
-            question=definition.delete_question or "This cannot be undone.",
+            question=definition.delete_question or visit.locales.gettext("This cannot be undone."),
             problem=problem,
             version=row.version,
             action=site_map.row_url(self._site, page, row.id, **{ACTION: DELETE}),
@@ -85,7 +85,7 @@ class Deleting:
         try:
             visit.require_token(posted.get(csrf.FIELD))
         except Refusal as refusal:
-            text = "For your safety nothing was deleted: the page was opened too long ago."
+            text = visit.locales.gettext("For your safety nothing was deleted: the page was opened too long ago.")
             return await self.get(visit, page, definition, visit.query, text, refusal.status)
         version = posted.get(VERSION)
         if not version:
@@ -97,9 +97,11 @@ class Deleting:
                 raise
             if refusal.status == 403:
                 self._observer(Denied(Door.PORTAL, visit.principal.label, refusal.code, visit.path))
-            text = refusal.text
+            text = visit.locales.said(refusal)
             if refusal.code == "FC4121":
-                text = "Somebody else has changed it meanwhile. Look at it again before you delete it."
+                text = visit.locales.gettext(
+                    "Somebody else has changed it meanwhile. Look at it again before you delete it."
+                )
             return await self.get(visit, page, definition, visit.query, text, refusal.status)
         return finish(visit, RedirectResponse(self._after(visit, page, definition.table), 303))
 

@@ -111,7 +111,7 @@ class Editor:
             if item.name not in posted or posted.get(KEEP + item.name) == "theirs":
                 continue
             if ASK + item.name in posted and posted.get(KEEP + item.name) != "mine":
-                errors[item.name] = f"Decide which value of {item.label} to keep."
+                errors[item.name] = self.locales.gettext("Decide which value of %(label)s to keep.", label=item.label)
                 continue
             text = posted[item.name]
             needed = item.required and not text.strip()
@@ -140,8 +140,8 @@ class Editor:
         """A refusal of the store as an error at its field, or of the whole form."""
         for item in self._editable():
             if refusal.source and refusal.source in (item.name, item.column.base, item.column.column):
-                return {item.name: refusal.text}, ""
-        return {}, refusal.text
+                return {item.name: self.locales.said(refusal)}, ""
+        return {}, self.locales.said(refusal)
 
     def _editable(self) -> tuple[FormField, ...]:
         return tuple(item for section in self.sections for item in section.fields if not item.read_only)

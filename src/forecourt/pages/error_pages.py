@@ -44,60 +44,75 @@ class ErrorPages:
         if refusal.status in {500, 503}:
             return await self.fault(visit, refusal.status, dict(refusal.headers))
         problem = Problem(
-            "That did not work", refusal.text, "warn", (Link("Back to the start", "/"),), visit.correlation
+            visit.locales.gettext("That did not work"),
+            visit.locales.said(refusal),
+            "warn",
+            (self._start(visit),),
+            visit.correlation,
         )
         return await self._page(visit, problem, refusal.status, None, refusal.headers)
 
     async def fault(self, visit: Visit, status: int = 500, headers: Mapping[str, str] | None = None) -> Response:
         """The page for the unexpected: a correlation id, never what happened."""
+        _ = visit.locales.gettext
         text = (
-            "Our order system cannot be reached at the moment. Please try again in a minute."
+            _("Our order system cannot be reached at the moment. Please try again in a minute.")
             if status == 503
-            else "Something went wrong on our side. Try again; if it happens again, tell us the reference below."
+            else _("Something went wrong on our side. Try again; if it happens again, tell us the reference below.")
         )
-        again = Link("Try again", visit.return_url if visit.request.method == "GET" else "/")
-        problem = Problem(
-            "We could not show this page", text, "bad", (again, Link("Back to the start", "/")), visit.correlation
-        )
+        again = Link(_("Try again"), visit.return_url if visit.request.method == "GET" else "/")
+        problem = Problem(_("We could not show this page"), text, "bad", (again, self._start(visit)), visit.correlation)
         return await self._page(visit, problem, status, None, tuple((headers or {}).items()))
 
+    @staticmethod
+    def _start(visit: Visit) -> Link:
+        return Link(visit.locales.gettext("Back to the start"), "/")
+
     async def _denied(self, visit: Visit, refusal: Refusal) -> Response:
+        _ = visit.locales.gettext
         page = self._site.marked("Access Denied") if visit.signed_in else None
         if not visit.signed_in:
-            sign_in = Link("Sign in", "/SignIn?" + urlencode({"returnUrl": visit.return_url}))
+            sign_in = Link(_("Sign in"), "/SignIn?" + urlencode({"returnUrl": visit.return_url}))
             problem = Problem(
-                "Please sign in",
-                "This page is for people who have signed in.",
+                _("Please sign in"),
+                _("This page is for people who have signed in."),
                 "lock",
-                (sign_in, Link("Back to the start", "/")),
+                (sign_in, self._start(visit)),
             )
         elif refusal.code in {"FC3002", "FC3003"}:
             problem = Problem(
-                "Your account is not ready yet",
-                f"You are signed in, but your account is not set up for this. Ask {self._renderer.help}.",
+                _("Your account is not ready yet"),
+                _(
+                    "You are signed in, but your account is not set up for this. Ask %(help)s.",
+                    help=self._renderer.help(visit),
+                ),
                 "lock",
-                (Link("Back to the start", "/"),),
+                (self._start(visit),),
                 visit.correlation,
             )
             page = None
         else:
             problem = Problem(
-                "You have no access to this",
-                f"Your account does not include this. If you need it for your work, ask {self._renderer.help}.",
+                _("You have no access to this"),
+                _(
+                    "Your account does not include this. If you need it for your work, ask %(help)s.",
+                    help=self._renderer.help(visit),
+                ),
                 "lock",
-                (Link("Back to the start", "/"),),
+                (self._start(visit),),
             )
         return await self._page(visit, problem, 403, page, refusal.headers)
 
     async def _not_found(self, visit: Visit, refusal: Refusal) -> Response:
+        _ = visit.locales.gettext
         page = self._site.marked("Page Not Found")
-        text = "It may have been moved or removed, or the address has a typing error."
+        text = _("It may have been moved or removed, or the address has a typing error.")
         if refusal.code == "FC4041":
-            text, page = "It may have been removed, or it is not one of yours.", None
-        actions = [Link("Back to the start", "/")]
+            text, page = _("It may have been removed, or it is not one of yours."), None
+        actions = [self._start(visit)]
         if not visit.signed_in:
-            actions.append(Link("Sign in", "/SignIn?" + urlencode({"returnUrl": visit.return_url})))
-        problem = Problem("We cannot find that", text, "search", tuple(actions))
+            actions.append(Link(_("Sign in"), "/SignIn?" + urlencode({"returnUrl": visit.return_url})))
+        problem = Problem(_("We cannot find that"), text, "search", tuple(actions))
         return await self._page(visit, problem, 404, page, ())
 
     async def _page(

@@ -26,12 +26,13 @@ from forecourt.pages import deleting, lookups, site_map
 from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms, Makes, heading_of
 from forecourt.pages.editing import BLANK, ONCE, VERSION, Editor, Filled
-from forecourt.pages.render import NOTICES, Renderer, finish
+from forecourt.pages.render import Renderer, finish, notice_of
 from forecourt.pages.site import FormDefinition, FormMode, Page, Site
 from forecourt.pages.visit import Visit
+from forecourt.web.translation import N_
 
-_TOO_OLD = "For your safety the form was not sent: it was opened too long ago. Check it and save again."
-_AGAIN = "You are signed in again. Nothing that you typed is lost, and nothing is saved yet: check it and save."
+_TOO_OLD = N_("For your safety the form was not sent: it was opened too long ago. Check it and save again.")
+_AGAIN = N_("You are signed in again. Nothing that you typed is lost, and nothing is saved yet: check it and save.")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class FormPages:
         else:
             source = find(self._site, visit, page, table) if find is not None else None
         form = self._site.form_of(source) if source is not None else None
-        return form.success if form is not None and form.success else NOTICES.get(key)
+        return form.success if form is not None and form.success else notice_of(visit)
 
     def makes(self, visit: Visit, page: Page) -> Makes:
         """The forms that make rows beneath one on ``page``."""
@@ -265,13 +266,15 @@ class FormPages:
             status=status,
             text=await self._renderer.text(visit, page),
             filled=filled,
-            banner=banner,
+            banner=visit.locales.gettext(banner) if banner else "",
             below=below,
             once=(posted.get(ONCE) or secrets.token_urlsafe(16)) if opened.new else "",
-            subject=f"New {table.label}" if opened.new else f"{table.label} {heading_of(table, row)}",
+            subject=visit.locales.gettext("New %(kind)s", kind=table.label)
+            if opened.new
+            else f"{table.label} {heading_of(table, row)}",
             action=f"{page.path}?{address}" if address else page.path,
             cancel_url=self._cancel(opened),
-            submit=opened.definition.submit_label or "Save",
+            submit=opened.definition.submit_label or visit.locales.gettext("Save"),
             delete=self._delete(opened),
             notice=self.notice(visit, page, table.name) if not posted else None,
         )

@@ -19,8 +19,10 @@ from babel.core import Locale, UnknownLocaleError, get_locale_identifier
 from babel.dates import format_date, format_time, get_datetime_format
 from babel.numbers import format_currency, format_decimal
 
+from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import EntityField, Enum, EnumMember
 from forecourt.kernel.types import NUMBERS, Kind
+from forecourt.web import translation
 
 CellKind = Literal["text", "memo", "number", "money", "date", "badge", "yesno", "empty"]
 Tone = Literal["", "info", "good", "warn", "bad"]
@@ -64,9 +66,13 @@ class Cell:
 EMPTY = Cell("empty", "")
 
 
+class Message(str):
+    """A text of the portal's among values of rows: it is translated where it is shown."""
+
+
 @dataclass(frozen=True)
 class Locales:
-    """The language that values are written in, and the time zone of moments."""
+    """The language of words and values, and the time zone of moments."""
 
     locale: Locale
     zone: dt.tzinfo = dt.UTC
@@ -77,6 +83,23 @@ class Locales:
         return get_locale_identifier(
             (self.locale.language, self.locale.territory, self.locale.script, self.locale.variant), sep="-"
         )
+
+    @property
+    def language(self) -> str:
+        """The catalogue that words come from."""
+        return translation.language_of(self.locale.language)
+
+    def gettext(self, text: str, /, **values: object) -> str:
+        """A message (:mod:`forecourt.web.translation`) with its values."""
+        return translation.gettext(self.language, text, **values)
+
+    def said(self, refusal: Refusal) -> str:
+        """What a refusal says and hints at, as far as the catalogues have it; else in English."""
+        return " ".join(self.gettext(text) for text in (refusal.message, refusal.hint) if text)
+
+    def ngettext(self, one: str, many: str, number: int, /, **values: object) -> str:
+        """A message for a number of things."""
+        return translation.ngettext(self.language, one, many, number, **values)
 
 
 DEFAULT = Locales(Locale("en", "US"))
@@ -150,6 +173,8 @@ def cell(column: EntityField, values: Mapping[str, Any], enums: Mapping[str, Enu
     value = values.get(column.name)
     if value is None or value == "":
         return EMPTY
+    if isinstance(value, Message):
+        return Cell("text", locales.gettext(value))
     if column.enum is not None:
         member = member_of(enums.get(column.enum), value)
         if member is None:
@@ -159,7 +184,7 @@ def cell(column: EntityField, values: Mapping[str, Any], enums: Mapping[str, Enu
         return Cell("badge", member.label or member.symbol, tone_of(member))
     match column.kind:
         case Kind.BOOLEAN:
-            return Cell("yesno", "Yes" if value in (True, "true", 1) else "No")
+            return Cell("yesno", locales.gettext("Yes") if value in (True, "true", 1) else locales.gettext("No"))
         case Kind.DATE:
             day = as_date(value)
             return Cell("date", _date(day, locales), machine=day.isoformat()) if day else Cell("text", str(value))

@@ -138,52 +138,64 @@ def text_of(field: FormField, value: Any, enums: Mapping[str, Enum], locales: Lo
 
 def value_of(field: FormField, text: str, enums: Mapping[str, Enum], locales: Locales) -> object:
     """The Dataverse value of what was typed. Raises Unreadable."""
+    _, within = locales.gettext, _within(field.label, locales)
     if field.kind == "yesno":
         return _yes_no(field, text == "1", enums)
     if not text.strip():
         if field.required:
-            raise Unreadable(f"{_asked(field)} {_lower(field.label)}.")
+            raise Unreadable(_needed(field, locales))
         return None if field.column.nullable or field.column.kind is not Kind.STRING else ""
     match field.kind:
         case "choice":
             if text not in {value for value, _ in field.options}:
-                raise Unreadable(f"Choose {_lower(field.label)} from the list.")
+                raise Unreadable(_("Choose %(label)s from the list.", label=within))
             return int(text)
         case "date":
-            return _date(field, text)
+            return _date(field, text, locales)
         case "datetime":
             return _moment(field, text, locales)
         case "number":
             return _number(field, text, locales)
         case "email" if not re.fullmatch(r"[^@\s]+@[^@\s]+", text.strip()):
-            raise Unreadable(f"Write {_lower(field.label)} in the form name@company.com.")
+            raise Unreadable(_("Write %(label)s in the form name@company.com.", label=within))
     if field.column.kind is Kind.GUID:
         try:
             return str(UUID(text.strip()))
         except ValueError:
             if field.kind == "lookup":
-                raise Unreadable(f"Choose {_lower(field.label)} from the rows found.") from None
-            raise Unreadable(f"{field.label} is not a valid reference.") from None
+                raise Unreadable(_("Choose %(label)s from the rows found.", label=within)) from None
+            raise Unreadable(_("%(label)s is not a valid reference.", label=field.label)) from None
     value = text if field.kind == "memo" else text.strip()
     if len(value) > field.length:
-        raise Unreadable(f"{field.label} may have at most {field.length} characters; it has {len(value)}.")
+        text = _(
+            "%(label)s may have at most %(most)s characters; it has %(now)s.",
+            label=field.label,
+            most=field.length,
+            now=len(value),
+        )
+        raise Unreadable(text)
     return value
 
 
-def _range(least: float | None, most: float | None, locales: Locales) -> str:
+def _range(label: str, least: float | None, most: float | None, locales: Locales) -> str:
     low, high = (format_decimal(Decimal(str(end or 0)), "0.##########", locale=locales.locale) for end in (least, most))
     if least is None:
-        return f"at most {high}"
-    return f"at least {low}" if most is None else f"between {low} and {high}"
+        return locales.gettext("%(label)s must be at most %(high)s.", label=label, high=high)
+    if most is None:
+        return locales.gettext("%(label)s must be at least %(low)s.", label=label, low=low)
+    return locales.gettext("%(label)s must be between %(low)s and %(high)s.", label=label, low=low, high=high)
 
 
-def _asked(field: FormField) -> str:
-    return "Choose" if field.kind in {"choice", "date", "datetime", "lookup"} else "Enter"
+def _needed(field: FormField, locales: Locales) -> str:
+    label = _within(field.label, locales)
+    if field.kind in {"choice", "date", "datetime", "lookup"}:
+        return locales.gettext("Choose %(label)s.", label=label)
+    return locales.gettext("Enter %(label)s.", label=label)
 
 
-def _lower(label: str) -> str:
-    """A label within a sentence: its first letter small unless the word is an abbreviation."""
-    return label if label[:2].isupper() else label[:1].lower() + label[1:]
+def _within(label: str, locales: Locales) -> str:
+    """A label within a sentence: in English its first letter is small unless the word is an abbreviation."""
+    return label if locales.language != "en" or label[:2].isupper() else label[:1].lower() + label[1:]
 
 
 def _yes_no(field: FormField, yes: bool, enums: Mapping[str, Enum]) -> object:
@@ -193,13 +205,14 @@ def _yes_no(field: FormField, yes: bool, enums: Mapping[str, Enum]) -> object:
     return next(member.choice for member in enum.members if (member.symbol.lower() == "yes") == yes)
 
 
-def _date(field: FormField, text: str) -> dt.date:
+def _date(field: FormField, text: str, locales: Locales) -> dt.date:
+    _ = locales.gettext
     try:
         day = dt.date.fromisoformat(text.strip())
     except ValueError:
-        raise Unreadable(f"{field.label} is not a date. Write it as 2026-12-31.") from None
+        raise Unreadable(_("%(label)s is not a date. Write it as 2026-12-31.", label=field.label)) from None
     if not 1900 < day.year < 2155:
-        raise Unreadable(f"{field.label} must be a date between 1901 and 2154.")
+        raise Unreadable(_("%(label)s must be a date between 1901 and 2154.", label=field.label))
     return day
 
 
@@ -207,28 +220,32 @@ def _moment(field: FormField, text: str, locales: Locales) -> dt.datetime:
     try:
         moment = dt.datetime.fromisoformat(text.strip())
     except ValueError:
-        raise Unreadable(f"{field.label} is not a date and time. Write it as 2026-12-31T17:00.") from None
+        text = locales.gettext("%(label)s is not a date and time. Write it as 2026-12-31T17:00.", label=field.label)
+        raise Unreadable(text) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=locales.zone)).astimezone(dt.UTC)
 
 
 def _number(field: FormField, text: str, locales: Locales) -> Decimal | int | float:
+    _ = locales.gettext
     example = format_decimal(12 if field.whole else Decimal("1234.5"), "0.##", locale=locales.locale)
     try:
         number = parse_decimal(text.strip(), locale=locales.locale, strict=True)
     except NumberFormatError:
         number = Decimal("NaN")
     if not number.is_finite():
-        raise Unreadable(f"{field.label} is not a number. Write it as {example}.")
+        raise Unreadable(_("%(label)s is not a number. Write it as %(example)s.", label=field.label, example=example))
     if abs(number) >= Decimal(10) ** 26:
-        raise Unreadable(f"{field.label} is too large.")
+        raise Unreadable(_("%(label)s is too large.", label=field.label))
     if field.whole:
         if number != number.to_integral_value():
-            raise Unreadable(f"{field.label} must be a whole number, such as {example}.")
+            raise Unreadable(
+                _("%(label)s must be a whole number, such as %(example)s.", label=field.label, example=example)
+            )
         if not -_LIMITS[field.column.kind] <= number < _LIMITS[field.column.kind]:
-            raise Unreadable(f"{field.label} is too large.")
+            raise Unreadable(_("%(label)s is too large.", label=field.label))
     least, most = field.column.least, field.column.most
     if (least is not None and number < Decimal(str(least))) or (most is not None and number > Decimal(str(most))):
-        raise Unreadable(f"{field.label} must be {_range(least, most, locales)}.")
+        raise Unreadable(_range(field.label, least, most, locales))
     if field.whole:
         return int(number)
     return float(number) if field.column.kind is Kind.DOUBLE else number

@@ -19,7 +19,9 @@ from forecourt.kernel.plan import OrderBy
 from forecourt.kernel.predicate import TRUE, Field, In, Match, Slot
 from forecourt.kernel.principal import Principal
 from forecourt.kernel.types import Kind
+from forecourt.pages.formatting import Message
 from forecourt.pages.inputs import FormField, Section
+from forecourt.web.translation import N_
 
 FIND = "@find."
 FOUND = "@found."
@@ -34,7 +36,7 @@ SHOWN = 10
 SIZES = (1, 10, 50, 250)
 
 #: Shown for a row that the person may not read.
-HIDDEN = "Not visible to you"
+HIDDEN = Message(N_("Not visible to you"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from forecourt.kernel.errors import Unavailable
-from forecourt.pages import formatting, liquid, page_rules
+from forecourt.pages import formatting, languages, liquid, page_rules
 from forecourt.pages.liquid.data import Data
 from forecourt.pages.liquid.dialect import Clock
 from forecourt.pages.liquid.objects import PageScope
@@ -26,30 +26,49 @@ from forecourt.pages.ports import Fetching
 from forecourt.pages.site import Page, Site, WebsiteRight
 from forecourt.pages.site.definitions import PageTemplate, WebTemplate
 from forecourt.pages.visit import Visit
-from forecourt.web.assets import TEMPLATES, Assets
+from forecourt.web.assets import Assets
+from forecourt.web.requests import local_url
+from forecourt.web.templates import environment
+from forecourt.web.translation import LANGUAGES, N_
 
 #: Names of the link set that makes the navigation; the first that the site has.
 NAVIGATION = ("Primary Navigation", "Default")
 
 #: What a redirect may tell the page it leads to: the query carries the key, never text.
 NOTICES = {
-    "saved": "Your changes are saved.",
-    "created": "It is sent. Thank you.",
-    "deleted": "It is deleted.",
-    "unchanged": "You changed nothing, so nothing was saved.",
-    "activated": "It is active again.",
-    "deactivated": "It is no longer active.",
-    "signed-out": "You are signed out.",
-    "registered": "Welcome. Your account is made, and you are signed in.",
-    "signed-out-everywhere": "You are signed out on all devices.",
-    "device-signed-out": "The device is signed out.",
-    "others-signed-out": "All other devices are signed out.",
-    "two-factor-off": "Your second factor is turned off.",
-    "too-late": "That took too long. Please sign in again.",
-    "password-changed": "Your password is changed, and all other devices are signed out.",
-    "invited": "The invitation is redeemed.",
-    "password-set": "Your new password is set. Sign in with it.",
+    "saved": N_("Your changes are saved."),
+    "created": N_("It is sent. Thank you."),
+    "deleted": N_("It is deleted."),
+    "unchanged": N_("You changed nothing, so nothing was saved."),
+    "activated": N_("It is active again."),
+    "deactivated": N_("It is no longer active."),
+    "signed-out": N_("You are signed out."),
+    "registered": N_("Welcome. Your account is made, and you are signed in."),
+    "signed-out-everywhere": N_("You are signed out on all devices."),
+    "device-signed-out": N_("The device is signed out."),
+    "others-signed-out": N_("All other devices are signed out."),
+    "two-factor-off": N_("Your second factor is turned off."),
+    "too-late": N_("That took too long. Please sign in again."),
+    "password-changed": N_("Your password is changed, and all other devices are signed out."),
+    "invited": N_("The invitation is redeemed."),
+    "password-set": N_("Your new password is set. Sign in with it."),
 }
+
+
+def notice_of(visit: Visit) -> str | None:
+    """What the address says that has been done, None where it says nothing."""
+    text = NOTICES.get(visit.query.get("notice", ""))
+    return visit.locales.gettext(text) if text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language to choose. ``url``: this page in it."""
+
+    code: str
+    name: str
+    url: str
+    current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +107,11 @@ class Renderer:
         self._liquid = liquid.Engine({item.name: item.source for item in site.web_templates.values()})
         self._options = options
         self.title = options.title or site.name
-        self._templates = Environment(
-            loader=FileSystemLoader([Path(__file__).parent / "templates", TEMPLATES]),
-            autoescape=select_autoescape(default=True, default_for_string=True),
-            undefined=StrictUndefined,
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals.update(asset=assets.url, site_title=self.title)
-        self._templates.filters["count"] = formatting.count
+        shared = {"asset": assets.url, "site_title": self.title}
+        self._templates = {
+            language: environment(Path(__file__).parent / "templates", language, shared, {"count": formatting.count})
+            for language in LANGUAGES
+        }
 
     async def page(
         self,
@@ -111,26 +125,45 @@ class Renderer:
         **context: Any,
     ) -> Response:
         """An HTML answer. ``page``: the site's page that it belongs to, for navigation and breadcrumbs."""
-        text = self._templates.get_template(template).render(
-            title=title,
-            visit=visit,
-            page=page,
-            locales=visit.locales,
-            navigation=self.navigation(visit, page),
-            crumbs=self.breadcrumbs(visit, page),
-            person=person_of(visit),
-            footer=await self._footer(visit),
-            help=self.help,
-            token=visit.token,
-            **{"notice": NOTICES.get(visit.query.get("notice", "")), **context},
+        text = (
+            self._templates[visit.locales.language]
+            .get_template(template)
+            .render(
+                language=visit.languages[0],
+                offered=self._offered(visit),
+                title=title,
+                visit=visit,
+                page=page,
+                locales=visit.locales,
+                navigation=self.navigation(visit, page),
+                crumbs=self.breadcrumbs(visit, page),
+                person=person_of(visit),
+                footer=await self._footer(visit),
+                help=self.help(visit),
+                token=visit.token,
+                **{"notice": notice_of(visit), **context},
+            )
         )
         response = HTMLResponse(text, status, headers=dict(headers or {}))
         return finish(visit, response)
 
-    @property
-    def help(self) -> str:
+    def help(self, visit: Visit) -> str:
         """Whom to ask for access."""
-        return self._options.help or self._site.setting("Support/Contact") or f"your contact at {self.title}"
+        own = self._options.help or self._site.setting("Support/Contact")
+        return own or visit.locales.gettext("your contact at %(site)s", site=self.title)
+
+    def _offered(self, visit: Visit) -> tuple[Language, ...]:
+        """The languages to choose from, the way to this page in each; () where there is one."""
+        codes = self._site.codes
+        kept = {name: local_url(value) if name.lower() == "returnurl" else value for name, value in visit.query.items()}
+        for name in (languages.QUERY, "notice"):
+            kept.pop(name, None)
+        here = f"{visit.path}?{urlencode(kept)}" if kept else visit.path
+        return tuple(
+            Language(code, languages.own_name(code), f"/{code}{here}", code == visit.languages[0])
+            for code in codes
+            if len(codes) > 1
+        )
 
     def profile(self, visit: Visit) -> str:
         """Path of the page marked "Profile", '' where there is none that the person may read."""

@@ -60,7 +60,7 @@ class SignIn:
         return await self._renderer.page(
             visit,
             "sign_in.html",
-            title="Sign in",
+            title=visit.locales.gettext("Sign in"),
             status=status,
             return_url=_destination(wanted),
             username=username,
@@ -96,7 +96,7 @@ class SignIn:
         try:
             visit.require_token(posted.get(csrf.FIELD))
         except Refusal as refusal:
-            text = "The page was open for a long time. Please sign in again."
+            text = visit.locales.gettext("The page was open for a long time. Please sign in again.")
             return await self.show(
                 visit, refusal.status, return_url=wanted, username=username, error=text, replay=replay
             )
@@ -106,7 +106,12 @@ class SignIn:
             if refusal.code not in {"FC2001", "FC2004"}:
                 raise
             response = await self.show(
-                visit, refusal.status, return_url=wanted, username=username, error=refusal.text, replay=replay
+                visit,
+                refusal.status,
+                return_url=wanted,
+                username=username,
+                error=visit.locales.said(refusal),
+                replay=replay,
             )
             for name, value in refusal.headers:
                 response.headers[name] = value
@@ -116,14 +121,15 @@ class SignIn:
 
     async def sign_out(self, visit: Visit) -> Response:
         """GET asks, POST ends the session."""
+        title = visit.locales.gettext("Sign out")
         if visit.request.method != "POST":
-            return await self._renderer.page(visit, "sign_out.html", title="Sign out")
+            return await self._renderer.page(visit, "sign_out.html", title=title)
         posted = await read_form(visit.request)
         if visit.signed_in:
             try:
                 visit.require_token(posted.get(csrf.FIELD))
             except Refusal as refusal:
-                return await self._renderer.page(visit, "sign_out.html", title="Sign out", status=refusal.status)
+                return await self._renderer.page(visit, "sign_out.html", title=title, status=refusal.status)
         await self._sessions.sign_out(visit.request.cookies.get(session_cookies.COOKIE))
         visit.cookies[:] = [session_cookies.clear_cookie(secure=visit.options.secure)]
         wanted = local_url(posted.get(RETURN) or visit.query.get(RETURN), "/?notice=signed-out")

@@ -166,7 +166,7 @@ class SitePages:
             listing=shown,
             placeholder=definition.search_placeholder,
             empty_text=definition.empty_text,
-            noun=table.entity.label_plural or "rows",
+            noun=table.entity.label_plural or visit.locales.gettext("rows"),
             create=self._create(visit, page, definition),
             notice=self._acting.notice(visit, definition),
         )

@@ -15,9 +15,11 @@ from forecourt.identity import csrf
 from forecourt.identity import sessions as session_cookies
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.principal import Principal
-from forecourt.pages.formatting import Locales, locales_for, preferred_languages
+from forecourt.pages import languages
+from forecourt.pages.formatting import Locales, preferred_languages
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import Principals, Sessions
+from forecourt.pages.site import Site
 from forecourt.web.requests import own_origins
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 @dataclass
 class Visit:
     """One request. ``expired``: the browser sent a session that is no more. ``cookies``: Set-Cookie values to send;
-    ``texts``: what its Liquid texts share."""
+    ``texts``: what its Liquid texts share. ``languages``: codes of languages that contents are chosen by, best first;
+    the first is the site's language that is spoken."""
 
     request: Request
     principal: Principal
@@ -85,9 +88,10 @@ class Visit:
         )
 
 
-async def begin(request: Request, sessions: Sessions, principals: Principals, options: PortalOptions) -> Visit:
+async def begin(
+    request: Request, site: Site, sessions: Sessions, principals: Principals, options: PortalOptions
+) -> Visit:
     """The visit behind a request: one look-up of the session, one of the principal."""
-    languages = preferred_languages(request.headers.get("accept-language", ""))
     cookie = request.cookies.get(session_cookies.COOKIE)
     session = await sessions.load(cookie)
     cookies: list[str] = []
@@ -104,13 +108,23 @@ async def begin(request: Request, sessions: Sessions, principals: Principals, op
     if session is None and cookie:
         cookies.append(session_cookies.clear_cookie(secure=options.secure))
     visitor = request.cookies.get(csrf.COOKIE)
-    own = principal.operations_user.language if principal.operations_user else ""
+    accepted = preferred_languages(request.headers.get("accept-language", ""))
+    asked = languages.Asked(
+        request.scope.get("forecourt.language", ""),
+        request.query_params.get(languages.QUERY, ""),
+        request.cookies.get(languages.COOKIE, ""),
+        languages.of_person(site, principal),
+        accepted,
+    )
+    language = languages.chosen(site, asked)
+    if (asked.path or asked.query) and language in site.codes and language != asked.cookie:
+        cookies.append(languages.cookie(language, secure=options.secure))
     return Visit(
         request,
         principal,
         session,
-        locales_for((*languages, own) if own else languages, options.time_zone),
-        languages,
+        languages.locales(language, accepted, options.time_zone),
+        (language, *accepted),
         options,
         request.scope.get("forecourt.correlation", ""),
         expired=bool(cookie) and session is None,

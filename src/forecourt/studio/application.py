@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import escape
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -33,9 +32,11 @@ from forecourt.studio.explaining import ExplainPage
 from forecourt.studio.ports import Accounts, Pending, People, Sessions, Users
 from forecourt.studio.visit import Visit, administrator, begin
 from forecourt.web import theme
-from forecourt.web.assets import TEMPLATES, Assets
+from forecourt.web.assets import Assets
 from forecourt.web.headers import SECURITY_HEADERS
 from forecourt.web.requests import local_url, new_correlation, read_form
+from forecourt.web.templates import environment
+from forecourt.web.translation import LANGUAGES
 
 HOME = "/studio/"
 SIGN_IN = "/studio/sign-in"
@@ -86,15 +87,8 @@ class Studio:
         self._explain = ExplainPage(explainer, reverse, people)
         folder = Path(__file__).parent
         self._assets = Assets({"theme.css": theme.stylesheet(options.accent)}, folder / "files", _ASSETS)
-        self._templates = Environment(
-            loader=FileSystemLoader([folder / "templates", TEMPLATES]),
-            autoescape=select_autoescape(default=True, default_for_string=True),
-            undefined=StrictUndefined,
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals.update(asset=self._assets.url, studio_title=options.title)
+        shared = {"asset": self._assets.url, "studio_title": options.title}
+        self._templates = environment(folder / "templates", LANGUAGES[0], shared)
         self._app: ASGIApp = Starlette(routes=self._routes())
 
     def _routes(self) -> list[Route]:

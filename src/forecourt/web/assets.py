@@ -21,8 +21,6 @@ from forecourt.kernel.errors import Refusal
 
 _OWN = Path(__file__).parent / "files"
 
-#: Parts of pages that every HTML door has: icons, badges, notices.
-TEMPLATES = Path(__file__).parent / "templates"
 _BOOTSTRAP = ("css/bootstrap.min.css", "js/bootstrap.bundle.min.js")
 _FOREVER = "public, max-age=31536000, immutable"
 

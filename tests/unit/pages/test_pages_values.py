@@ -36,7 +36,7 @@ def column(kind: Kind, **more: Any) -> EntityField:
         (column(Kind.DECIMAL), Decimal("1234.500000"), "1,234.5", "1.234,5"),
         (column(Kind.INT32), 1234567, "1,234,567", "1.234.567"),
         (column(Kind.DECIMAL, currency="cur"), Decimal("1234.5"), "1,234.50\u00a0USD", "1.234,50\u00a0USD"),
-        (column(Kind.BOOLEAN), True, "Yes", "Yes"),
+        (column(Kind.BOOLEAN), True, "Yes", "Ja"),
         (column(Kind.ENUM, enum="Status", choice=True), 200000001, "Open order", "Open order"),
         (column(Kind.ENUM, enum="NoYes", choice=True), 200000000, "No", "No"),
         (column(Kind.STRING), "Nut <M8>", "Nut <M8>", "Nut <M8>"),
@@ -115,23 +115,30 @@ def test_emptied_fields_are_null_and_empty_text_where_null_cannot_be() -> None:
 @pytest.mark.parametrize(
     ("made", "text", "message"),
     [
-        (field("date", Kind.DATE, True), "", "Choose value."),
-        (field("text", Kind.STRING, True), " ", "Enter value."),
-        (field("date", Kind.DATE), "31.12.2026", "Write it as 2026-12-31"),
-        (field("date", Kind.DATE), "0900-01-01", "between 1901 and 2154"),
-        (field("number", Kind.DECIMAL), "12.345,6,7", "is not a number"),
-        (field("number", Kind.DECIMAL), "NaN", "is not a number"),
-        (field("number", Kind.INT32), "1,5", "must be a whole number"),
-        (field("number", Kind.INT32), "99999999999", "too large"),
-        (field("choice", Kind.ENUM, enum="Status"), "7", "from the list"),
-        (field("text", Kind.STRING, length=3), "abcd", "at most 3 characters; it has 4"),
-        (field("email", Kind.STRING), "nobody", "name@company.com"),
-        (field("text", Kind.GUID), "x", "not a valid reference"),
+        (field("date", Kind.DATE, True), "", "Wählen Sie"),
+        (field("text", Kind.STRING, True), " ", "ausfüllen"),
+        (field("date", Kind.DATE), "31.12.2026", "wie 2026-12-31"),
+        (field("date", Kind.DATE), "0900-01-01", "zwischen 1901 und 2154"),
+        (field("number", Kind.DECIMAL), "12.345,6,7", "keine Zahl"),
+        (field("number", Kind.DECIMAL), "NaN", "keine Zahl"),
+        (field("number", Kind.INT32), "1,5", "ganze Zahl"),
+        (field("number", Kind.INT32), "99999999999", "zu groß"),
+        (field("choice", Kind.ENUM, enum="Status"), "7", "aus der Liste"),
+        (field("text", Kind.STRING, length=3), "abcd", "höchstens 3 Zeichen haben; es sind 4"),
+        (field("email", Kind.STRING), "nobody", "name@firma.de"),
+        (field("text", Kind.GUID), "x", "kein gültiger Verweis"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said(made: FormField, text: str, message: str) -> None:
     with pytest.raises(Unreadable, match=message.replace("(", "\\(")):
         value_of(made, text, ENUMS, GERMAN)
+
+
+def test_a_label_within_an_english_sentence_begins_small() -> None:
+    with pytest.raises(Unreadable, match=r"^Choose value\.$"):
+        value_of(field("date", Kind.DATE, True), "", ENUMS, ENGLISH)
+    with pytest.raises(Unreadable, match=r"^Enter value\.$"):
+        value_of(field("text", Kind.STRING, True), " ", ENUMS, ENGLISH)
 
 
 @pytest.mark.parametrize("accent", ["#ffff00", "#0f6b5c", "#000000", "#ffffff", "#3366ff", "nonsense"])

@@ -20,6 +20,7 @@ from forecourt.kernel.errors import Refusal
 from forecourt.pages.account.forms import SHOWN, AccountForms, address_of
 from forecourt.pages.ports import Entry, Pending, Principals, SecondFactors
 from forecourt.pages.visit import Visit
+from forecourt.web.translation import N_
 
 if TYPE_CHECKING:
     from forecourt.identity.accounts import Credential
@@ -94,7 +95,7 @@ class Arriving:
 
     async def _ask(self, visit: Visit, typed: Mapping[str, str], refusal: Refusal | None = None) -> Response:
         return await self._forms.show(
-            visit, "account/code.html", "Enter your code", refusal, replay=dict(typed), trust=self._entry.trust
+            visit, "account/code.html", N_("Enter your code"), refusal, replay=dict(typed), trust=self._entry.trust
         )
 
     async def _enter(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from forecourt.pages.formatting import Locales
+
 #: In this order: browsers name their ancestors too.
 _BROWSERS: Final = (
     ("Edg", "Edge"),
@@ -26,12 +28,15 @@ _SYSTEMS: Final = (
 )
 
 
-def device_of(user_agent: str) -> str:
+def device_of(user_agent: str, locales: Locales) -> str:
     """A browser and a system.
 
-    >>> device_of("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"), device_of("curl/8")
-    ('Firefox on Linux', 'Another program')
+    >>> from forecourt.pages.formatting import DEFAULT
+    >>> device_of("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0", DEFAULT)
+    'Firefox on Linux'
     """
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
-    return f"{browser} on {system}" if browser and system else browser or system or "Another program"
+    if browser and system:
+        return locales.gettext("%(browser)s on %(system)s", browser=browser, system=system)
+    return browser or system or locales.gettext("Another program")

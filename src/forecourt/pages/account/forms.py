@@ -18,6 +18,7 @@ from forecourt.pages.ports import Sessions
 from forecourt.pages.render import Renderer, finish
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import read_form
+from forecourt.web.translation import N_
 
 if TYPE_CHECKING:
     from forecourt.identity.sessions import Session
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SHOWN = frozenset({"FC1003", "FC2001", "FC2004", "FC2005", "FC2007", "FC4091"})
 
 #: What is said of a page whose token is too old.
-STALE = "The page was open for a long time. Please send it again."
+STALE = N_("The page was open for a long time. Please send it again.")
 
 
 class AccountForms:
@@ -39,12 +40,13 @@ class AccountForms:
     async def show(
         self, visit: Visit, template: str, title: str, refusal: Refusal | None = None, status: int = 200, **context: Any
     ) -> Response:
-        """A page, with what is wrong where something is. No cache keeps it."""
-        error = "" if refusal is None else STALE if refusal.code == "FC2005" else refusal.text
+        """A page, with what is wrong where something is. No cache keeps it. ``title``: a message."""
+        said = visit.locales.said
+        error = "" if refusal is None else visit.locales.gettext(STALE) if refusal.code == "FC2005" else said(refusal)
         response = await self._renderer.page(
             visit,
             template,
-            title=title,
+            title=visit.locales.gettext(title),
             status=refusal.status if refusal else status,
             error=error,
             wrong=refusal.source if refusal else "",

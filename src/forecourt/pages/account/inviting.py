@@ -6,10 +6,12 @@ from starlette.responses import Response
 
 from forecourt.kernel.errors import Refusal
 from forecourt.pages.account.forms import SHOWN, AccountForms, address_of
+from forecourt.pages.account.registering import MAILED, SENT
 from forecourt.pages.ports import Invitations, Registration
 from forecourt.pages.visit import Visit
+from forecourt.web.translation import N_
 
-TEMPLATE, TITLE = "account/invitation.html", "Redeem an invitation"
+TEMPLATE, TITLE = "account/invitation.html", N_("Redeem an invitation")
 
 
 class Inviting:
@@ -49,10 +51,8 @@ class Inviting:
             if step == "email" and self._registration is not None:
                 email = posted.get("email", "")
                 await self._registration.ask(email, address_of(visit), invitation.id)
-                text = "The mail says how to go on. It may take a few minutes, and it may be among the unwanted mail."
-                return await self._forms.show(
-                    visit, "account/sent.html", "Look into your mail", email=email.strip(), text=text
-                )
+                text = visit.locales.gettext(MAILED)
+                return await self._forms.show(visit, "account/sent.html", SENT, email=email.strip(), text=text)
             return await self._show(visit, code, step, name=invitation.name)
         except Refusal as refusal:
             if refusal.code not in SHOWN | {"FC2006"}:

@@ -17,6 +17,7 @@ from forecourt.pages.account.forms import SHOWN, AccountForms, address_of
 from forecourt.pages.formatting import moment_text
 from forecourt.pages.ports import Accounts, Entry, Sessions
 from forecourt.pages.visit import Visit
+from forecourt.web.translation import N_
 
 PATH = "/Account/Manage"
 
@@ -69,7 +70,7 @@ class Managing:
         session = visit.session
         if session is None:
             return self._forms.go(visit, f"/SignIn?returnUrl={PATH}/ChangePassword")
-        title, template = "Change your password", "account/password.html"
+        title, template = N_("Change your password"), "account/password.html"
         username = session.credential.username
         if visit.request.method != "POST":
             return await self._forms.show(visit, template, title, username=username)
@@ -92,7 +93,7 @@ class Managing:
             Shown(
                 item.handle,
                 item.current,
-                device_of(item.user_agent),
+                device_of(item.user_agent, visit.locales),
                 moment_text(item.created_at, visit.locales),
                 moment_text(item.last_seen, visit.locales),
             )
@@ -102,7 +103,7 @@ class Managing:
         return await self._forms.show(
             visit,
             "account/manage.html",
-            "Your account",
+            N_("Your account"),
             refusal,
             devices=devices,
             username=credential.username,
@@ -117,5 +118,5 @@ def about_current(refusal: Refusal) -> Refusal:
     """What is said of the current password: here it is known whose it is."""
     if refusal.code != "FC2001":
         return refusal
-    hint = "After several failures your account is locked for a while."
-    return Refusal("FC2001", "Your current password is not right.", hint=hint, source="current")
+    hint = N_("After several failures your account is locked for a while.")
+    return Refusal("FC2001", N_("Your current password is not right."), hint=hint, source="current")

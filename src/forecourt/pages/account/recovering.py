@@ -8,6 +8,7 @@ from forecourt.kernel.errors import Refusal
 from forecourt.pages.account.forms import SHOWN, AccountForms, address_of
 from forecourt.pages.ports import Recovery
 from forecourt.pages.visit import Visit
+from forecourt.web.translation import N_
 
 
 class Recovering:
@@ -20,7 +21,7 @@ class Recovering:
     async def forgot(self, visit: Visit) -> Response:
         """Asks for an address; whatever it is, the answer is the same."""
         recovery = _open(self._recovery)
-        title, template = "Forgotten password", "account/forgot.html"
+        title, template = N_("Forgotten password"), "account/forgot.html"
         if visit.request.method != "POST":
             return await self._forms.show(visit, template, title, email="")
         posted = await self._forms.posted(visit)
@@ -32,13 +33,17 @@ class Recovering:
             if refusal.code not in SHOWN:
                 raise
             return await self._forms.show(visit, template, title, refusal, email=email)
-        text = "If an account has this address, the mail has a link to a new password. It may take a few minutes."
-        return await self._forms.show(visit, "account/sent.html", "Look into your mail", email=email.strip(), text=text)
+        text = visit.locales.gettext(
+            "If an account has this address, the mail has a link to a new password. It may take a few minutes."
+        )
+        return await self._forms.show(
+            visit, "account/sent.html", N_("Look into your mail"), email=email.strip(), text=text
+        )
 
     async def reset(self, visit: Visit) -> Response:
         """The page behind the link: a new password, then the sign-in page, which asks for all of it."""
         recovery = _open(self._recovery)
-        title, template = "Choose a new password", "account/reset.html"
+        title, template = N_("Choose a new password"), "account/reset.html"
         if visit.request.method != "POST":
             code = visit.query.get("code", "")
             link = await recovery.peek(code)

@@ -10,6 +10,11 @@ from forecourt.kernel.errors import Refusal
 from forecourt.pages.account.forms import SHOWN, AccountForms, address_of
 from forecourt.pages.ports import Registration
 from forecourt.pages.visit import Visit
+from forecourt.web.translation import N_
+
+#: Title and text of the page that says that a mail is on its way.
+SENT = N_("Look into your mail")
+MAILED = N_("The mail says how to go on. It may take a few minutes, and it may be among the unwanted mail.")
 
 FIELDS = ("firstname", "lastname")
 
@@ -27,7 +32,7 @@ class Registering:
         """Asks for an address; whatever it is, the answer is the same."""
         registration = _open(self._registration if self._everybody else None)
         if visit.request.method != "POST":
-            return await self._forms.show(visit, "account/register.html", "Register", email="")
+            return await self._forms.show(visit, "account/register.html", N_("Register"), email="")
         posted = await self._forms.posted(visit)
         email = posted.get("email", "")
         try:
@@ -36,14 +41,14 @@ class Registering:
         except Refusal as refusal:
             if refusal.code not in SHOWN:
                 raise
-            return await self._forms.show(visit, "account/register.html", "Register", refusal, email=email)
-        text = "The mail says how to go on. It may take a few minutes, and it may be among the unwanted mail."
-        return await self._forms.show(visit, "account/sent.html", "Look into your mail", email=email.strip(), text=text)
+            return await self._forms.show(visit, "account/register.html", N_("Register"), refusal, email=email)
+        text = visit.locales.gettext(MAILED)
+        return await self._forms.show(visit, "account/sent.html", SENT, email=email.strip(), text=text)
 
     async def confirm(self, visit: Visit) -> Response:
         """The page behind the link: names and a password, then signed in."""
         registration = _open(self._registration)
-        title, template = "Finish your registration", "account/confirm.html"
+        title, template = N_("Finish your registration"), "account/confirm.html"
         if visit.request.method != "POST":
             code = visit.query.get("code", "")
             link = await self._linked(registration, code)

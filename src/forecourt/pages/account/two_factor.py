@@ -17,12 +17,13 @@ from forecourt.pages.account.forms import SHOWN, AccountForms, address_of
 from forecourt.pages.account.managing import PATH, about_current
 from forecourt.pages.ports import Accounts, SecondFactors
 from forecourt.pages.visit import Visit
+from forecourt.web.translation import N_
 
 if TYPE_CHECKING:
     from forecourt.identity.accounts import Credential
 
 TWO_FACTOR = f"{PATH}/ChangeTwoFactor"
-TEMPLATE, TITLE = "account/two_factor.html", "Second factor"
+TEMPLATE, TITLE = "account/two_factor.html", N_("Second factor")
 
 
 class TwoFactor:
@@ -76,7 +77,9 @@ class TwoFactor:
         return await self._codes(visit, codes, first=True)
 
     async def _codes(self, visit: Visit, codes: tuple[str, ...], first: bool = False) -> Response:
-        return await self._forms.show(visit, "account/recovery_codes.html", "Recovery codes", codes=codes, first=first)
+        return await self._forms.show(
+            visit, "account/recovery_codes.html", N_("Recovery codes"), codes=codes, first=first
+        )
 
     async def _password(self, credential: Credential, password: str, address: str) -> None:
         try:

@@ -24,6 +24,7 @@ from forecourt.pages.formatting import Locales
 from forecourt.pages.lists.grid import is_text, key_of, needed, view_columns, view_order
 from forecourt.pages.ports import ViewFilter
 from forecourt.pages.site import ListDefinition
+from forecourt.web.translation import N_
 
 MAX_SEARCH = 100
 
@@ -99,7 +100,7 @@ class Reading:
         keys = _keys(views)
         chosen = asked.get("view", keys[0])
         if chosen not in keys:
-            notices.append("That view does not exist here; this is the first one.")
+            notices.append(N_("That view does not exist here; this is the first one."))
             chosen = keys[0]
         view = views[keys.index(chosen)][0]
         readable = await self.rows.columns(principal, table.name, "read")
@@ -163,6 +164,6 @@ def _order(
         return view_order(view, readable), ""
     name = asked.removeprefix("-")
     if name not in {column.name for column, _ in columns}:
-        notices.append("The list cannot be sorted by that; it is in its own order.")
+        notices.append(N_("The list cannot be sorted by that; it is in its own order."))
         return view_order(view, readable), ""
     return (OrderBy((name,), asked.startswith("-")),), asked

@@ -33,6 +33,7 @@ from forecourt.pages.lists.grid import FORMATS, Column, Grid, Line, Offers, Tab,
 from forecourt.pages.lookups import Lookups
 from forecourt.pages.ports import ViewFilter
 from forecourt.pages.site import ListDefinition
+from forecourt.web.translation import N_
 
 #: What rows offer on a page, whose addresses (with changes) it is given.
 Offering = Callable[[Callable[..., str]], Awaitable[Offers]]
@@ -139,7 +140,7 @@ class Lists:
         page, first_again = await self._page(principal, query)
         number = 1
         if first_again:
-            notices.append("That page of the list is no longer available; this is the first one.")
+            notices.append(N_("That page of the list is no longer available; this is the first one."))
         elif query.cursor:
             number = min(int(asked["page"]), 1_000_000) if re.fullmatch(r"[1-9]\d{0,6}", asked.get("page", "")) else 2
 
@@ -169,7 +170,7 @@ class Lists:
             tuple(name for column, name in columns if is_text(column)) if definition.search else (),
             url(search=""),
             tuple(found.state.items()),
-            tuple(notices),
+            tuple(map(locales.gettext, notices)),
             tuple((label, url(download=name)) for name, label in FORMATS.items()) if definition.download else (),
             definition.download,
             panel,

@@ -81,12 +81,15 @@ class StepKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebsiteLanguage:
-    """A language of the site. ``code``: as ``en-US``, '' where nothing says it."""
+    """A language of the site. ``code``: as ``en-US``, '' where nothing says it. ``portal``: id of the portal language
+    that it stands for; ``published``: whether visitors may choose it."""
 
     id: UUID
     code: str
     name: str = ""
     where: Where = NOWHERE
+    portal: UUID | None = None
+    published: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
@@ -72,20 +72,23 @@ class Languages:
 
 def read_languages(folder: Folder, website: Record) -> Languages:
     """The site's languages; the default is the website's own, which must be one of them where it is named."""
-    states = {record.uuid(STATE.id) for record in folder.records(STATE)}
+    states = {record.uuid(STATE.id): record.flag("adx_isvisible") for record in folder.records(STATE)}
     portal = {record.uuid(PORTAL_LANGUAGE.id): _code(record) for record in folder.records(PORTAL_LANGUAGE)}
     known = {}
     for record in folder.records(LANGUAGE):
         language_id = record.id(LANGUAGE.id)
-        record.refer("adx_publishingstate", states, "publishing state")
-        code = portal.get(record.uuid("adx_portallanguageid")) or _code(record)
-        known[language_id] = WebsiteLanguage(language_id, code, record.text("adx_name"), record.where())
+        state = record.refer("adx_publishingstate", states, "publishing state")
+        stands_for = record.uuid("adx_portallanguageid")
+        code = portal.get(stands_for) or _code(record)
+        known[language_id] = WebsiteLanguage(
+            language_id, code, record.text("adx_name"), record.where(), stands_for, state is None or states[state]
+        )
     default = website.refer("adx_defaultlanguage", known, "language") if known else None
     number = website.number("adx_website_language", 1033)
     code = (known[default].code if default else "") or CODES.get(number, "en-US")
     if len(known) == 1 and not next(iter(known.values())).code:
         only = next(iter(known.values()))
-        known = {only.id: WebsiteLanguage(only.id, code, only.name, only.where)}
+        known = {only.id: replace(only, code=code)}
     return Languages(code, known)
 
 

@@ -99,6 +99,12 @@ class Site:
     redirects: tuple[Redirect, ...] = ()
     multistep_forms: Mapping[UUID, MultistepForm] = field(default_factory=dict)
 
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of the languages that visitors may choose, the site's own first; () where the site names none."""
+        known = (item.code for item in self.languages.values() if item.published and item.code)
+        return tuple(dict.fromkeys(sorted(known, key=lambda code: code != self.language)))
+
     def may(self, right: WebsiteRight, roles: Collection[str]) -> bool:
         """Whether a website access permission of one of the web roles ``roles`` gives the right (A1.7)."""
         return any(right in item.rights and not item.roles.isdisjoint(roles) for item in self.website_access)
