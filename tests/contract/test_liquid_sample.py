@@ -35,7 +35,7 @@ TEXT = (
 async def site(postgres: EmbeddedServer, tmp_path: Path) -> AsyncIterator[Installation]:
     root = tmp_path / "contoso"
     shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".forecourt"))
-    copy = next((root / "site" / "web-pages" / "home").rglob("*.copy.html"))
+    copy = next((root / "site" / "web-pages" / "home").rglob("*.en-US.webpage.copy.html"))
     copy.write_text(TEXT, "utf-8")
     async with contoso_site(postgres, root) as opened:
         yield opened
