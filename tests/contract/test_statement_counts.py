@@ -171,3 +171,27 @@ async def test_people_of_one_shape_share_a_statement(contoso: Installation, stat
         assert (await person.get(target)).status == 200
         texts |= set(statements)
     assert len(texts) == 1
+
+
+async def test_an_answer_without_etags_makes_none(contoso: Installation, statements: list[str]) -> None:
+    """Neither a page without metadata, expands included, nor a list of the portal looks at what versions are made of."""
+    case = sample.case(contoso)
+    surface = case.surface("data")
+    target = surface.orders(_expand=surface.column(case.to_lines), _top=5)
+    person = case.person(0)
+    plain = {"accept": "application/json;odata.metadata=none"}
+    for headers, shown in (({}, True), (plain, False)):
+        await person.get("/data")  # who asks is known before statements are looked at
+        statements.clear()
+        answer = await person.get(target, headers)
+        assert ("@odata.etag" in answer.text) is shown
+        assert [("hash_record" in sql) for sql in statements] == [shown, shown]
+    principal = await case.person(0).principal()
+    statements.clear()
+    page = await contoso.forecourt.rows.page(principal, Query(surface_table(case), (), size=5))
+    assert [row.version for row in page.rows] == [""] * len(page.rows)
+    assert statements and not any("hash_record" in sql for sql in statements)
+
+
+def surface_table(case: Case) -> str:
+    return case.surface("api").table(case.orders)

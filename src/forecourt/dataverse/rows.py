@@ -25,6 +25,7 @@ class Query:
     database stores them. ``order`` is completed by the primary id. ``cursor``: an opaque token of the page before.
     ``related``: (collection relation of another table, that table, the row's id) limits to the rows beneath a row.
     ``key``: limits to the row with this id. ``rights``: what is to be said of each row, whether the person may do it.
+    ``versions``: the rows bring theirs, which cost something where columns are hidden.
     """
 
     table: str
@@ -39,12 +40,13 @@ class Query:
     related: tuple[str, str, UUID] | None = None
     key: UUID | None = None
     rights: tuple[WriteOperation, ...] = ()
+    versions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: ``values`` by column name, ``version`` for optimistic concurrency; ``rights``: of those that the query
-    asked about, what the person may do to it."""
+    """One row: ``values`` by column name, ``version`` for optimistic concurrency, '' where none was asked for;
+    ``rights``: of those that the query asked about, what the person may do to it."""
 
     id: UUID
     values: Mapping[str, Any]

@@ -45,7 +45,7 @@ class _Kept:
     """Places of the outputs: row id, version, the asked columns, the keyset."""
 
     row_id: int
-    version: int
+    version: int | None
     columns: tuple[tuple[str, int], ...]
     keyset: tuple[int, ...]
     rights: tuple[tuple[str, int], ...] = ()
@@ -85,13 +85,14 @@ class TableRows:
                 after=after,
                 page_size=query.size,
                 rights=query.rights,
+                versions=query.versions,
             )
 
         def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:
             names = [output.name for output in secured.select.outputs]
             return _Kept(
                 names.index(table.primary_id),
-                names.index("@version"),
+                names.index("@version") if query.versions else None,
                 tuple((name, names.index(name)) for name in query.columns),
                 tuple(names.index(name) for name in secured.keyset),
                 tuple((right, names.index(f"@may.{right}")) for right in query.rights),
@@ -109,6 +110,7 @@ class TableRows:
             query.related and query.related[:2],
             query.total,
             query.size,
+            query.versions,
             bool(skip),
             nulls,
             query.key is not None,
@@ -392,7 +394,8 @@ class TableRows:
         fields = table.entity.fields
         values = {name: self._shown(fields[name], row[at]) for name, at in kept.columns}
         rights = frozenset(right for right, at in kept.rights if row[at])
-        return Row(self._identity(table, row[kept.row_id]), values, str(row[kept.version]), rights)
+        version = "" if kept.version is None else str(row[kept.version])
+        return Row(self._identity(table, row[kept.row_id]), values, version, rights)
 
     def _shown(self, field: EntityField, value: Any) -> Any:
         """A stored value as Dataverse shows it."""

@@ -92,6 +92,7 @@ class ReadPlan:
     per effective sort key. ``page_size``: rows per page at most, plus one is fetched to know whether more follow.
     ``beside``: annotations that need more than the row, by qualified name: the names of the rows that lookups name.
 
+    ``versions`` False: the answer shows no ETags, so none are made.
     ``rights``: whether the asker may do these to each row, as outputs ``@may.<operation>``, decided with the row.
 
     ``shape``: the rows are of that shape. ``select`` and ``expand`` are empty then; ``order`` names columns of the
@@ -113,6 +114,7 @@ class ReadPlan:
     beside: frozenset[str] = frozenset()
     shape: Shape | None = None
     rights: tuple[WriteOperation, ...] = ()
+    versions: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ class Acting:
         readable = await self._rows.columns(visit.principal, table.name, "read")
         columns = tuple(name for name in (table.primary_name, _STATE) if name in readable)
         rights = (_USUAL[action.kind][2],)
-        query = Query(table.name, columns, where, slots, size=1, key=row_id, rights=rights)
+        query = Query(table.name, columns, where, slots, size=1, key=row_id, rights=rights, versions=True)
         page = await self._rows.page(visit.principal, query)
         if not page.rows:
             raise not_found(table.label)

@@ -89,7 +89,7 @@ class Enforcer:
         self._check_names(lowering, entity, grant, [step.path[0] for step in plan.order if len(step.path) == 1])
         single = bool(plan.key)
         order = Sorting() if single else sorting(linking, entity, effective_order(plan, entity), names)
-        expands = tuple(self._expand(lowering, entity, names, item, scope) for item in plan.expand)
+        expands = tuple(self._expand(lowering, entity, names, item, scope, plan.versions) for item in plan.expand)
         links = [own for item in plan.expand for own in _own(entity.relations[item.relation])]
         outputs = (
             *self._outputs(lowering, entity, names, links, plan),
@@ -285,10 +285,9 @@ class Enforcer:
         links: list[str],
         plan: ReadPlan,
     ) -> tuple[Output, ...]:
-        outputs = [
-            Output("@version", version_of(lowering, entity), None),
-            *(Output(name, lowering.column(entity, "", name), entity.fields[name].kind) for name in names),
-        ]
+        outputs = [Output(name, lowering.column(entity, "", name), entity.fields[name].kind) for name in names]
+        if plan.versions:
+            outputs.insert(0, Output("@version", version_of(lowering, entity), None))
         for name in dict.fromkeys(links):
             if name not in names:
                 outputs.append(Output(f"@link.{name}", lowering.column(entity, "", name), None))
@@ -312,7 +311,7 @@ class Enforcer:
         return Compare("eq", Column(found.source, found.column), Const(user.company))
 
     def _expand(
-        self, lowering: Lowering, entity: Entity, above: tuple[str, ...], item: Expand, scope: Scope
+        self, lowering: Lowering, entity: Entity, above: tuple[str, ...], item: Expand, scope: Scope, versions: bool
     ) -> SecuredExpand:
         relation = entity.relations[item.relation]
         target = self.model.entities[relation.target]
@@ -322,7 +321,7 @@ class Enforcer:
         names = self._selected(lowering, target, grant, item.select)
         lowering.check_fields(item.filter or TRUE, target, grant)
         self._check_order(lowering, target, grant, item.order)
-        inner = ReadPlan(target.name, order=item.order, beside=item.beside)
+        inner = ReadPlan(target.name, order=item.order, beside=item.beside, versions=versions)
         order = effective_order(inner, target)
         links = [own for child in item.expand for own in _own(target.relations[child.relation])]
         outputs = list(self._outputs(lowering, target, names, links, inner))
@@ -352,7 +351,7 @@ class Enforcer:
             parent=tuple(own if own in above else f"@link.{own}" for own in _own(relation)),
             keys=keys,
             limit=item.top,
-            expands=tuple(self._expand(lowering, target, names, child, scope) for child in item.expand),
+            expands=tuple(self._expand(lowering, target, names, child, scope, versions) for child in item.expand),
         )
 
 

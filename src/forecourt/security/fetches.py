@@ -129,7 +129,9 @@ class Fetches:
         wanted = parse_prefer(headers.get("prefer"), self._dialect)
         level = accept_json(headers.get("accept"))
         asked = wish(options.text, wanted.page_size)
-        prepared, result = await self._read(principal, entity, asked, options.count, wanted.beside, level)
+        prepared, result = await self._read(
+            principal, entity, asked, options.count, wanted.beside, level, level != "none"
+        )
         answer = self._answer(prepared, result, asked, wanted, options, level, base_url(headers) + self._root)
         applied = wanted.applied()
         return replace(answer, headers=(*answer.headers, ("Preference-Applied", applied))) if applied else answer
@@ -138,7 +140,7 @@ class Fetches:
         """The rows of a fetch, whichever table it names, with their annotations. Raises Refusal."""
         asked = wish(text)
         entity = table(self.model, root_of(asked.fetch).get("name"))
-        prepared, result = await self._read(principal, entity, asked, False, ANNOTATIONS, "minimal")
+        prepared, result = await self._read(principal, entity, asked, False, ANNOTATIONS, "minimal", versions=False)
         rows, cookie_ = self._page(prepared, result, asked)
         kept = prepared.extra
         return FetchedPage(
@@ -153,10 +155,11 @@ class Fetches:
         count: bool,
         beside: frozenset[str],
         level: Metadata,
+        versions: bool,
     ) -> tuple[Prepared[_Kept], ReadResult]:
-        """The rows through the gate; one more than a page has, where there are more."""
+        """The rows through the gate; one more than a page has, where there are more. ``versions``: with ETags."""
         scope = await self._gate.scope(principal, self._door)
-        shape: Hashable = ("fetch", self._door, entity.name, asked.shape, count, beside, level)
+        shape: Hashable = ("fetch", self._door, entity.name, asked.shape, count, beside, level, versions)
         kept: list[ParsedFetch] = []
 
         def parse() -> ParsedFetch:
@@ -165,7 +168,7 @@ class Fetches:
             return kept[0]
 
         def make() -> ReadPlan:
-            found = replace(parse().plan, beside=beside)
+            found = replace(parse().plan, beside=beside, versions=versions)
             return replace(found, want="rows+count") if count else found
 
         def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:

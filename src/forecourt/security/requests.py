@@ -138,7 +138,7 @@ class Requests:
             return kept[0]
 
         def make() -> ReadPlan:
-            return _with(parse().plan, beside)
+            return _with(parse().plan, beside, level)
 
         def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:
             return self._kept(parse(), secured, beside, level)
@@ -294,12 +294,14 @@ class Requests:
 OTHER_LANGUAGES = frozenset({"fetchxml", "sql", "savedquery", "userquery"})
 
 
-def _with(plan: ReadPlan, beside: frozenset[str]) -> ReadPlan:
-    """A plan that brings annotations along, also of the rows that it expands."""
+def _with(plan: ReadPlan, beside: frozenset[str], level: Metadata) -> ReadPlan:
+    """A plan that brings annotations along, also of the rows that it expands, and ETags where the answer shows them."""
 
     def inner(item: Expand) -> Expand:
         return dataclasses.replace(item, beside=beside, expand=tuple(inner(child) for child in item.expand))
 
+    if level == "none" and not plan.key:
+        plan = dataclasses.replace(plan, versions=False)
     if not beside:
         return plan
     return dataclasses.replace(plan, beside=beside, expand=tuple(inner(item) for item in plan.expand))

@@ -85,7 +85,8 @@ class Shaping:
         outputs = [self._output(column, raw=grouped) for column in shape.columns]
         nullable = lowering.nullable(entity, "") | self.linking.nullable(shape.links)
         if not grouped:
-            outputs.insert(0, Output("@version", self.version, None))
+            if plan.versions:
+                outputs.insert(0, Output("@version", self.version, None))
             outputs.extend(self._annotations(shape, lambda column: self.linking.column(column.alias, column.field)))
         used = aliases_of(where) | {alias for output in outputs for alias in aliases(output)}
         for source in links:

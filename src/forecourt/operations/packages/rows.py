@@ -89,6 +89,7 @@ async def pages(
             cross_company=True,
             after=None if position is None else tuple(position),
             page_size=size,
+            versions=False,
         )
         scope = await gate.scope(principal, Door.PACKAGES)
         prepared, result = await gate.read(scope, ("package", plan), partial(_same, plan), _places, values)
