@@ -5,7 +5,7 @@ average vendor go wrong. The hand-written SQL says what the policy says, with th
 least that anybody would have to send. It checks no membership; the product does so in every statement.
 """
 
-from forecourt.cli.benching.suite import Scenario, Suite
+from forecourt.cli.benching.suite import PortalPage, Scenario, Suite
 
 ORDERS = "/data/PurchaseOrderHeadersV2"
 ORDER_ROWS = "/api/data/v9.2/mserp_purchpurchaseorderheaderv2entities"
@@ -80,6 +80,54 @@ PAGE = Scenario(
     wanted=0.45,
 )
 
+#: A vendor's orders at the portal. The SQL by hand is the least that the page needs for its rows.
+HOME_PAGE = PortalPage(
+    name="home",
+    title="The home page: how many open orders there are",
+    path="/",
+    sql="""
+        select count(*) from erp.purchtable
+        where dataareaid = :company and orderaccount = :vendor and purchstatus = 1
+    """,
+    variants="""
+        select $2::text as company, $1::text as vendor, 'Purchase orders' as title
+    """,
+    shows="title",
+)
+
+LIST_PAGE = PortalPage(
+    name="list",
+    title="A list: the first 50 of all orders and how many there are",
+    path="/purchase-orders/?view=all-purchase-orders",
+    sql="""
+        select recid, purchid, vendorref, purchstatus, documentstate, deliverydate, confirmeddlv, currencycode,
+            (select count(*) from erp.purchtable where dataareaid = :company and orderaccount = :vendor) as total
+        from erp.purchtable where dataareaid = :company and orderaccount = :vendor order by purchid desc limit 50
+    """,
+    variants="""
+        select dataareaid as company, orderaccount as vendor, purchid as number from erp.purchtable
+        where orderaccount = $1 and dataareaid = $2 order by purchid desc limit 1
+    """,
+    shows="number",
+    links=50,
+)
+
+DETAILS_PAGE = PortalPage(
+    name="details",
+    title="An order with its lines",
+    path="/purchase-orders/details/?id={record}",
+    sql="""
+        select * from erp.purchtable where dataareaid = :company and orderaccount = :vendor and purchid = :number;
+        select * from erp.purchline where dataareaid = :company and purchid = :number order by linenumber limit 50
+    """,
+    variants="""
+        select h.dataareaid as company, h.orderaccount as vendor, h.purchid as number, h.recid
+        from erp.purchtable h where h.orderaccount = $1 and h.dataareaid = $2 order by h.purchid desc limit 1
+    """,
+    shows="number",
+    entity_id=11001,
+)
+
 SUITE = Suite(
     solution="contoso",
     user="v-us-101",
@@ -88,4 +136,12 @@ SUITE = Suite(
     virtual_limit=1.3,
     unconstrained="purch.clerk",
     policy_limit=1.05,
+    people="""
+        select u.user_, v.accountnum, v.dataareaid from erp.dirpersonuser u
+        join erp.contactperson c on c.party = u.personparty and c.inactive = 0
+        join erp.vendtable v on v.party = c.contactforparty and v.dataareaid = c.dataareaid order by v.recid
+    """,
+    pages=(HOME_PAGE, LIST_PAGE, DETAILS_PAGE),
+    edits=(("site/lists/Purchase-orders.list.yml", "adx_pagesize: 25", "adx_pagesize: 50"),),
+    pages_limit=4.0,
 )

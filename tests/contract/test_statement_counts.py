@@ -174,7 +174,7 @@ async def test_people_of_one_shape_share_a_statement(contoso: Installation, stat
 
 
 async def test_an_answer_without_etags_makes_none(contoso: Installation, statements: list[str]) -> None:
-    """Neither a page without metadata, expands included, nor a list of the portal looks at what versions are made of."""
+    """Neither a page without metadata, with what it expands, nor a list of the portal."""
     case = sample.case(contoso)
     surface = case.surface("data")
     target = surface.orders(_expand=surface.column(case.to_lines), _top=5)

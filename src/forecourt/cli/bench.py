@@ -17,6 +17,7 @@ from rich.console import Console
 from forecourt import __version__
 from forecourt.cli.bench_audit import audit
 from forecourt.cli.bench_copies import copies
+from forecourt.cli.bench_portal import portal_
 from forecourt.cli.benching import machine, report
 from forecourt.cli.benching.rounds import Load, Samples, as_record, measure
 from forecourt.cli.benching.subject import prepared
@@ -54,7 +55,8 @@ def bench(
 ) -> None:
     """Measures reads by key and pages against pgbench, interleaved, and prints the ratios.
 
-    What keeps two sides in step is measured by 'forecourt bench copies', an audit by 'forecourt bench audit'.
+    What keeps two sides in step is measured by 'forecourt bench copies', an audit by 'forecourt bench audit', pages
+    of the portal by 'forecourt bench portal'.
 
     Needs two cores: the server has one, PostgreSQL the other. Every answer is checked before anything is timed.
 
@@ -92,6 +94,7 @@ def bench(
 
 bench.add_command(audit)
 bench.add_command(copies)
+bench.add_command(portal_)
 
 
 async def _run(

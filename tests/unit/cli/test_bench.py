@@ -19,7 +19,8 @@ from click.testing import CliRunner
 from forecourt.cli.bench import bench
 from forecourt.cli.benching import generator, machine, pgbench, report, suite
 from forecourt.cli.benching.pgbench import Sent
-from forecourt.cli.benching.rounds import HAND, SENT, Load, Sample, contenders, name_of, order
+from forecourt.cli.benching.questions import HAND, SENT, contenders, name_of
+from forecourt.cli.benching.rounds import Load, Sample, order
 from forecourt.cli.benching.subject import DOORS, IDENTITIES, UNCONSTRAINED, raw, recorded, url
 from forecourt.store.lanes import Lane
 

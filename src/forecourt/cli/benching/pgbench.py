@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -106,12 +106,14 @@ def as_text(value: object) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``cpu``: microseconds of PostgreSQL per transaction; ``client``: of pgbench. ``latency``: mean, in ms."""
+    """``cpu``: microseconds of PostgreSQL per transaction; ``client``: of pgbench. ``latency``: mean, in ms; ``p95``:
+    what 95 of 100 transactions do not exceed."""
 
     rate: float
     latency: float
     cpu: float
     client: float
+    p95: float = 0.0
 
 
 def program() -> Path:
@@ -144,6 +146,7 @@ def run(work: Work, url: str, postmaster: int, core: int, connections: int, seco
         latency=sum(part.latency for part in parts),
         cpu=sum(part.cpu for part in parts),
         client=sum(part.client for part in parts),
+        p95=sum(part.p95 for part in parts),
     )
 
 
@@ -158,6 +161,7 @@ def _run(part: Part, url: str, postmaster: int, core: int, connections: int, sec
             command += ["-f", str(path)]
             for name, value in script.variables.items():
                 command += ["-D", f"{name}={value}"]
+        command += ["-l", "--log-prefix", str(folder / "log")]
         settings = {"PGOPTIONS": f"-c plan_cache_mode={part.mode} -c jit=off", "LC_ALL": "C.UTF-8"}
         process = subprocess.Popen(
             [*command, *arguments(url)],
@@ -168,7 +172,18 @@ def _run(part: Part, url: str, postmaster: int, core: int, connections: int, sec
         )
         stack.callback(process.kill)
         os.sched_setaffinity(process.pid, {core})
-        return _watched(process, postmaster, seconds)
+        return replace(_watched(process, postmaster, seconds), p95=_p95(folder))
+
+
+def _p95(folder: Path) -> float:
+    """Of the transactions in pgbench's log, in ms; those of the first second are left out."""
+    lines = [line.split() for path in folder.glob("log.*") for line in path.read_text("utf-8").splitlines()]
+    whole = [(int(line[4]), float(line[2])) for line in lines if len(line) == 6]
+    if not whole:
+        return 0.0
+    first = min(second for second, _ in whole)
+    taken = sorted(time_ for second, time_ in whole if second > first + 1) or sorted(time_ for _, time_ in whole)
+    return taken[len(taken) * 95 // 100] / 1000
 
 
 def _watched(process: subprocess.Popen[str], postmaster: int, seconds: int) -> Outcome:

@@ -13,7 +13,8 @@ from typing import Any
 
 from rich.table import Table
 
-from forecourt.cli.benching.rounds import HAND, SENT, Sample, Samples, name_of
+from forecourt.cli.benching.questions import HAND, SENT, name_of
+from forecourt.cli.benching.rounds import Sample, Samples
 from forecourt.cli.benching.subject import DOORS, IDENTITIES, UNCONSTRAINED
 from forecourt.cli.benching.suite import Suite
 

@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,9 +23,8 @@ import click
 
 from forecourt.cli.benching import generator, pgbench
 from forecourt.cli.benching.machine import cpu_time, pin
-from forecourt.cli.benching.subject import HOST, Question, Subject, served
-
-SENT, HAND = "pgbench, the SQL that /data sends", "pgbench, SQL by hand"
+from forecourt.cli.benching.questions import HAND, SENT, Question, name_of
+from forecourt.cli.benching.subject import HOST, Subject, served
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ class Load:
 
 @dataclass(frozen=True)
 class Sample:
-    """One contender in one round. ``rate`` per second; ``p50``, ``p99`` in ms (pgbench: its mean, and nothing).
+    """One contender in one round. ``rate`` per second; ``p50``, ``p95``, ``p99`` in ms (``p50`` of pgbench is its mean,
+    its ``p99`` None).
 
     CPU in microseconds per request: of the server, of PostgreSQL, and of what makes the load.
     """
@@ -51,6 +51,7 @@ class Sample:
     server: float
     postgres: float
     load: float
+    p95: float = 0.0
 
     @property
     def cost(self) -> float:
@@ -67,15 +68,6 @@ class Sample:
 Samples = dict[str, dict[str, list[Sample]]]
 
 
-def contenders(asked: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Their names. ``asked``: doors and identities."""
-    return (*(name_of(door, identity) for door, identity in asked), SENT, HAND)
-
-
-def name_of(door: str, identity: str) -> str:
-    return f"{door}, {identity}"
-
-
 def order(names: Sequence[str], number: int) -> tuple[str, ...]:
     """The contenders in the order of that round: each is first once, and last once.
 
@@ -90,16 +82,14 @@ def measure(subject: Subject, load: Load, cores: tuple[int, int], tell: Callable
     """All rounds. ``tell`` hears what is measured next."""
     first, second = cores
     pin(subject.postmaster, second)
-    found: Samples = {
-        question.scenario.name: {name: [] for name in contenders(question.requests)} for question in subject.questions
-    }
+    found: Samples = {question.name: {name: [] for name in question.contenders} for question in subject.questions}
     with served(subject, first) as server:
         for number in range(load.rounds):
             for question in subject.questions:
-                for name in order(contenders(question.requests), number):
-                    tell(f"round {number + 1} of {load.rounds}: {question.scenario.name}, {name}")
+                for name in order(question.contenders, number):
+                    tell(f"round {number + 1} of {load.rounds}: {question.name}, {name}")
                     sample = _one(subject, question, name, load, cores, server)
-                    found[question.scenario.name][name].append(sample)
+                    found[question.name][name].append(sample)
     return found
 
 
@@ -107,7 +97,7 @@ def _one(subject: Subject, question: Question, name: str, load: Load, cores: tup
     if name in (SENT, HAND):
         work = question.sent if name == SENT else question.hand
         done = pgbench.run(work, subject.url, subject.postmaster, cores[0], load.connections, load.seconds)
-        return Sample(done.rate, done.latency, None, 0.0, done.cpu, done.client)
+        return Sample(done.rate, done.latency, None, 0.0, done.cpu, done.client, done.p95)
     requests = next(texts for key, texts in question.requests.items() if name_of(*key) == name)
     with _generator(subject.port, requests, load, cores[1]) as process:
         before = cpu_time(server), cpu_time(subject.postmaster)
@@ -121,6 +111,7 @@ def _one(subject: Subject, question: Question, name: str, load: Load, cores: tup
         server=(after[0] - before[0]) / count,
         postgres=(after[1] - before[1]) / count,
         load=result["cpu"] / count,
+        p95=result["p95"],
     )
 
 

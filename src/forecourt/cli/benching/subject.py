@@ -25,12 +25,12 @@ from prometheus_client import CollectorRegistry
 
 from forecourt.app import Forecourt
 from forecourt.cli.benching.machine import parent, pin
-from forecourt.cli.benching.pgbench import Sent, Work, by_hand, from_sent
-from forecourt.cli.benching.suite import Scenario, Suite, Variant, spread
+from forecourt.cli.benching.pgbench import Sent, by_hand, from_sent
+from forecourt.cli.benching.questions import Question
+from forecourt.cli.benching.suite import Scenario, Suite, Variant, named, spread
 from forecourt.cli.workspace import example, opened
 from forecourt.identity.tokens import LONGEST_LIFETIME
 from forecourt.kernel.plan import SystemPlan
-from forecourt.odata import record_id
 from forecourt.server import Server
 from forecourt.settings import from_environment
 from forecourt.store.database import Database
@@ -47,16 +47,6 @@ UNCONSTRAINED = "no policy, its predicate in $filter"
 
 #: Seconds that the server may take to start.
 _PATIENCE = 120.0
-
-
-@dataclass(frozen=True)
-class Question:
-    """A scenario, ready to be asked: HTTP requests by (door, identity), and the same work for pgbench."""
-
-    scenario: Scenario
-    requests: Mapping[tuple[str, str], tuple[str, ...]]
-    sent: Work
-    hand: Work
 
 
 @dataclass(frozen=True)
@@ -83,26 +73,28 @@ async def prepared(suite: Suite, names: Sequence[str], data: Path, scale: int) -
     origin = f"http://{HOST}:{port}"
     settings = from_environment(host=HOST, port=port, base_url=origin)
     async with opened(solution, data, settings, scale=scale) as forecourt:
-        database, server = forecourt.databases.operations, forecourt.databases.server
-        if server is None:
-            raise click.ClickException("The benchmark measures solutions with the embedded database.")
+        database = forecourt.databases.operations
         tokens = await _tokens(forecourt, suite)
         chosen = [scenario for scenario in suite.scenarios if not names or scenario.name in names]
         asker = Asker(forecourt, origin)
-        backend, version = (await _system(database, "select pg_backend_pid(), current_setting('server_version')"))[0]
-        yield Subject(
-            solution=solution,
-            data=data,
-            port=port,
-            url=server.url(),
-            postmaster=parent(backend),
-            postgresql=version,
-            questions=tuple([await _question(scenario, database, tokens, asker) for scenario in chosen]),
-        )
+        questions = tuple([await _question(scenario, database, tokens, asker) for scenario in chosen])
+        yield await subject_of(forecourt, solution, data, port, questions)
+
+
+async def subject_of(
+    forecourt: Forecourt, solution: Path, data: Path, port: int, questions: tuple[Question, ...]
+) -> Subject:
+    """The subject with these questions. Raises ClickException without the embedded database."""
+    server = forecourt.databases.server
+    if server is None:
+        raise click.ClickException("The benchmark measures solutions with the embedded database.")
+    about = "select pg_backend_pid(), current_setting('server_version')"
+    backend, version = (await system(forecourt.databases.operations, about))[0]
+    return Subject(solution, data, port, server.url(), parent(backend), version, questions)
 
 
 async def _tokens(forecourt: Forecourt, suite: Suite) -> Mapping[str, str]:
-    found = await _system(forecourt.databases.dataverse, suite.contact, suite.user)
+    found = await system(forecourt.databases.dataverse, suite.contact, suite.user)
     if not found:
         raise click.ClickException(f"No contact is mapped to {suite.user}.")
     issue = forecourt.tokens.issue
@@ -114,8 +106,8 @@ async def _tokens(forecourt: Forecourt, suite: Suite) -> Mapping[str, str]:
 
 
 async def _question(scenario: Scenario, database: Database, tokens: Mapping[str, str], asker: Asker) -> Question:
-    rows = [dict(row.items()) for row in await _system(database, scenario.variants)]
-    variants = spread([_named(row, scenario.entity_id) for row in rows])
+    rows = [dict(row.items()) for row in await system(database, scenario.variants)]
+    variants = spread([named(row, scenario.entity_id) for row in rows])
     if not variants:
         raise click.ClickException(f"{scenario.name}: the sample has no rows to ask for.")
     requests: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -137,7 +129,7 @@ async def _question(scenario: Scenario, database: Database, tokens: Mapping[str,
         requests[DOORS[0], UNCONSTRAINED] = await _asked(
             scenario, DOORS[0], targets, variants, database, tokens[UNCONSTRAINED], asker
         )
-    return Question(scenario, requests, from_sent(sent), by_hand(scenario.sql, variants))
+    return Question(scenario.name, requests, from_sent(sent), by_hand(scenario.sql, variants))
 
 
 async def _asked(
@@ -163,7 +155,7 @@ async def _check(scenario: Scenario, door: str, database: Database, variant: Var
     for place, (name, value) in enumerate(work.variables.items(), 1):
         sql = sql.replace(f":{name}", f"${place}")
         values.append(value)
-    expected = [row[scenario.sql_id] for row in await _system(database, sql, *values)]
+    expected = [row[scenario.sql_id] for row in await system(database, sql, *values)]
     name = scenario.data_id if door == DOORS[0] else scenario.virtual_id
     answer = json.loads(body) if status == 200 else {}
     if scenario.rows is None:
@@ -176,14 +168,8 @@ async def _check(scenario: Scenario, door: str, database: Database, variant: Var
         raise click.ClickException(f"{scenario.name}, {door}: {told}. Nothing was timed. {shown}")
 
 
-def _named(row: Mapping[str, Any], entity_id: int) -> Variant:
-    values = {name: str(value) for name, value in row.items()}
-    if "recid" in row and entity_id:
-        values["record"] = str(record_id.encode(entity_id, row["recid"]))
-    return values
-
-
-async def _system(database: Database, sql: str, *values: object) -> list[Record]:
+async def system(database: Database, sql: str, *values: object) -> list[Record]:
+    """The rows of a statement of the benchmark itself."""
     return await database.system(SystemPlan("benchmark", sql, values))
 
 
@@ -219,7 +205,11 @@ class Asker:
         self.origin = origin
 
     async def ask(self, target: str, token: str) -> tuple[int, bytes]:
-        """Status and body of a GET."""
+        """Status and body of a GET with a token."""
+        return await self.get(target, {"authorization": f"Bearer {token}"})
+
+    async def get(self, target: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """The same, with headers of one's own."""
         path, _, query = target.partition("?")
         host = self.origin.partition("//")[2].encode()
         scope = {
@@ -228,7 +218,7 @@ class Asker:
             "path": path,
             "raw_path": path.encode(),
             "query_string": query.encode(),
-            "headers": [(b"host", host), (b"authorization", b"Bearer " + token.encode())],
+            "headers": [(b"host", host), *((name.encode(), value.encode()) for name, value in headers.items())],
         }
         messages: list[Any] = []
 

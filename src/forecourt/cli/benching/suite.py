@@ -14,6 +14,8 @@ from pathlib import Path
 
 import click
 
+from forecourt.odata import record_id
+
 #: Different questions per scenario; pgbench prepares a statement for each on every connection.
 VARIANTS = 16
 
@@ -48,11 +50,35 @@ class Scenario:
 
 
 @dataclass(frozen=True)
+class PortalPage:
+    """A page of the portal, asked for by many people.
+
+    ``path``: path and query. ``sql``: what somebody would write by hand for its rows, with ``:names``. ``variants``: a
+    query for the values of the names, $1 and $2 the account and the legal entity of a person; its first row counts.
+    ``shows``: the name whose value the page has to show. ``links``: how many rows lead to their details, where that is
+    known. ``entity_id``: as of a scenario.
+    """
+
+    name: str
+    title: str
+    path: str
+    sql: str
+    variants: str
+    shows: str
+    links: int | None = None
+    entity_id: int = 0
+
+
+@dataclass(frozen=True)
 class Suite:
     """``user``: the operations user who asks. ``contact``: a query ($1 the user) for the id of a contact mapped to it.
 
     ``virtual_limit``: how much more a request to a virtual table may cost than one to ``/data``; ``policy_limit``: how
     much more one under the policy may cost than the same of ``unconstrained`` with the predicate written by hand.
+
+    ``people``: a query for who visits the portal: operations user, account, legal entity. ``pages``: of the portal; of
+    100 answers 95 may take at most ``pages_limit`` times what the SQL by hand takes. ``edits``: what differs in their
+    solution, as (file, text, other text).
     """
 
     solution: str
@@ -62,6 +88,10 @@ class Suite:
     virtual_limit: float
     unconstrained: str = ""
     policy_limit: float = 1.05
+    people: str = ""
+    pages: tuple[PortalPage, ...] = ()
+    edits: tuple[tuple[str, str, str], ...] = ()
+    pages_limit: float = 4.0
 
 
 def suite_folder() -> Path:
@@ -84,6 +114,14 @@ def read_suite(path: Path) -> Suite:
     if not isinstance(suite, Suite):
         raise click.ClickException(f"{path}: SUITE is missing; write SUITE = Suite(...).")
     return suite
+
+
+def named(row: Mapping[str, object], entity_id: int) -> Variant:
+    """What stands for the names: a row's values, and the row id of the virtual table where there is one."""
+    values = {name: str(value) for name, value in row.items()}
+    if "recid" in row and entity_id:
+        values["record"] = str(record_id.encode(entity_id, int(str(row["recid"]))))
+    return values
 
 
 def spread(rows: Sequence[Variant], count: int = VARIANTS) -> tuple[Variant, ...]:
