@@ -46,6 +46,7 @@ SYSTEM = {
     "store/catalog.py",
     "store/cells.py",
     "store/database.py",
+    "store/form_sessions.py",
     "store/integration_log.py",
     "store/migrate.py",
     "store/recovery.py",

@@ -338,6 +338,39 @@ class MemoryFetches:
         return FetchedPage(name, columns, shown[: asked.top or asked.size], asked.page, "", None)
 
 
+class MemoryFormSessions:
+    """Sessions of multistep forms, in a dictionary."""
+
+    def __init__(self) -> None:
+        self._kept: dict[UUID, list[Any]] = {}
+
+    async def load(self, session_id: UUID, form: UUID) -> tuple[bytes, str, int] | None:
+        found = self._kept.get(session_id)
+        return (found[0], found[3], found[5]) if found is not None and found[1] == form else None
+
+    async def latest(self, owner: bytes, form: UUID, subject: str, finished: bool) -> UUID | None:
+        matching = (key for key, kept in self._kept.items() if [*kept[:3], kept[4]] == [owner, form, subject, finished])
+        return next(reversed([*matching]), None)
+
+    async def begin(self, session_id: UUID, owner: bytes, form: UUID, subject: str, single: bool, state: str) -> bool:
+        taken = any(kept[:3] == [owner, form, subject] for kept in self._kept.values())
+        if session_id in self._kept or (single and taken):
+            return False
+        self._kept[session_id] = [owner, form, subject, state, False, 1]
+        return True
+
+    async def save(self, session_id: UUID, owner: bytes, state: str, finished: bool, version: int) -> bool:
+        kept = self._kept.get(session_id)
+        if kept is None or kept[0] != owner or kept[5] != version:
+            return False
+        kept[3:] = [state, finished, version + 1]
+        return True
+
+    async def drop(self, session_id: UUID, owner: bytes) -> None:
+        if (kept := self._kept.get(session_id)) is not None and kept[0] == owner:
+            del self._kept[session_id]
+
+
 def person(name: str, roles: frozenset[str], account: str) -> Principal:
     contact_id = uuid5(NAMESPACE, name)
     host = (account or "home").split()[0].lower()
@@ -476,6 +509,7 @@ def preview(site: Site | None = None, orders: int = 63) -> Preview:
         principals=people,
         requests=requests,
         fetches=fetches,
+        form_sessions=MemoryFormSessions(),
         options=PortalOptions(),
         observer=observed.append,
     )

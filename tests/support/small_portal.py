@@ -142,7 +142,7 @@ class Rule:
 @dataclass(frozen=True)
 class Content:
     """A page of the site. ``shows``: ``list`` of things, ``form`` of a thing, ``new`` to make one, ``part`` to make a
-    part of one."""
+    part of one, ``steps <name>`` of the multistep form of that name."""
 
     name: str
     parent: str = "Home"
@@ -164,6 +164,7 @@ class SmallSite:
     listing: Mapping[str, Any] = field(default_factory=dict)
     web_api: Mapping[str, str] = field(default_factory=lambda: WEB_API)
     settings: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, object] = field(default_factory=dict)
 
     def write(self, root: Path) -> None:
         """The site as ``pac pages download`` writes it."""
@@ -264,6 +265,8 @@ class SmallSite:
             "adx_redirectwebpage": id_of("page", "Things"),
         }
         put(root / "basic-forms" / "part" / "Part.basicform.yml", part)
+        for name, row in self.more.items():
+            put(root / name, row)
 
     def _profile(self, folder: Path, profile: Profile) -> None:
         letters = {"c": ColumnRight.CREATE, "r": ColumnRight.READ, "u": ColumnRight.UPDATE}
@@ -304,6 +307,8 @@ class SmallSite:
             row["adx_entityform"] = id_of("form", "thing")
         if page.shows in {"new", "part"}:
             row["adx_entityform"] = id_of("form", page.shows)
+        if page.shows.startswith("steps "):
+            row["adx_webform"] = id_of("steps", page.shows.removeprefix("steps "))
         if page.copy:
             row["adx_copy"] = page.copy
         put(folder / f"{page.name}.webpage.yml", row)
@@ -334,6 +339,32 @@ def solution(folder: Path, site: SmallSite, more: Mapping[str, str] = {}) -> Pat
     roles.write_text(text, "utf-8")
     site.write(root / "site")
     return root
+
+
+def steps(name: str, form: Mapping[str, Any], *rows: Mapping[str, Any]) -> dict[str, object]:
+    """Files of a multistep form: the form, and its steps, the first one first. Steps name others by name."""
+    folder = f"advanced-forms/{name}"
+    found: dict[str, object] = {
+        f"{folder}/{name}.advancedform.yml": {
+            "adx_webformid": id_of("steps", name),
+            "adx_name": name,
+            "adx_startstep": step_id(name, rows[0]["adx_name"]),
+            **form,
+        }
+    }
+    links = ("adx_nextstep", "adx_conditiondefaultnextstep", "adx_entitysourcestep", "adx_referenceentitystep")
+    for row in rows:
+        own = row["adx_name"]
+        found[f"{folder}/advanced-form-steps/{own}/{own}.advancedformstep.yml"] = {
+            "adx_webformstepid": step_id(name, own),
+            "adx_webform": id_of("steps", name),
+            **{key: step_id(name, value) if key in links else value for key, value in row.items()},
+        }
+    return found
+
+
+def step_id(form: str, step: str) -> str:
+    return id_of("step", f"{form}/{step}")
 
 
 @dataclass

@@ -75,6 +75,7 @@ from forecourt.security.scopes import Scopes
 from forecourt.security.standing import USERS, Standings
 from forecourt.settings import Settings
 from forecourt.store.catalog import Catalog, Table, read_catalog
+from forecourt.store.form_sessions import FormSessions
 from forecourt.store.recovery import in_doubt
 from forecourt.store.seals import Seals
 from forecourt.store.security_log import SecurityLog
@@ -250,6 +251,7 @@ async def build(
             principals=principals,
             requests=PortalRequests(dataverse_gate),
             fetches=Fetches(dataverse_gate, PORTAL, Door.PORTAL, ""),
+            form_sessions=FormSessions(store),
             entry=entry_of(entry, found.site, title, settings, doors),
             options=PortalOptions(title=header.title, secure=settings.secure_cookies),
             observer=observer,

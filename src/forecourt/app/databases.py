@@ -21,6 +21,7 @@ from forecourt.settings import Settings
 from forecourt.store.database import Database
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.folder import Faults
+from forecourt.store.form_sessions import SCRIPTS as FORM_SESSIONS
 from forecourt.store.integration_log import SCRIPTS as INTEGRATION_LOG
 from forecourt.store.migrate import migrate
 from forecourt.store.seals import SCRIPTS as SEALS
@@ -85,10 +86,8 @@ def _start(data: Path) -> EmbeddedServer:
 
 async def prepare(root: Path, databases: Databases) -> None:
     """Brings Forecourt's own schema and the native Dataverse tables up to date."""
-    logs = (*SECURITY_LOG, *SEALS, *WATCH)
-    await migrate(
-        databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG, *PACKAGES, *logs, *SERVERS, *SUBMISSIONS)
-    )
+    logs, forms = (*SECURITY_LOG, *SEALS, *WATCH), (*SUBMISSIONS, *FORM_SESSIONS)
+    await migrate(databases.dataverse, (*SCRIPTS, *DECISIONS, *INTEGRATION_LOG, *PACKAGES, *logs, *SERVERS, *forms))
     header, files = read_header(root), read_table_files(root)
     await bring_up(databases.dataverse, files, base_currency(header))
     async with databases.dataverse.transaction("bring the Dataverse tables up to date") as tx:

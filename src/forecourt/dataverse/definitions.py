@@ -156,6 +156,7 @@ class FormColumn(Record, frozen=True):
 class FormSection(Record, frozen=True):
     columns: tuple[str | FormColumn, ...]
     label: str = ""
+    tab: str = ""
 
 
 class Subgrid(Record, frozen=True):

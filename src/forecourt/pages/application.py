@@ -35,10 +35,12 @@ from forecourt.pages.account.two_factor import TWO_FACTOR, TwoFactor
 from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms
 from forecourt.pages.error_pages import ErrorPages
+from forecourt.pages.filling import Filling
 from forecourt.pages.form_pages import FormPages
 from forecourt.pages.lists import Lists
+from forecourt.pages.multistep import MultistepPages
 from forecourt.pages.options import PortalOptions
-from forecourt.pages.ports import Accounts, DataverseRequests, Entry, Fetching, Principals, Sessions
+from forecourt.pages.ports import Accounts, DataverseRequests, Entry, Fetching, FormSessions, Principals, Sessions
 from forecourt.pages.redirects import Redirects
 from forecourt.pages.render import Renderer, finish
 from forecourt.pages.sign_in import SignIn
@@ -73,6 +75,7 @@ class Portal:
         principals: Principals,
         requests: DataverseRequests,
         fetches: Fetching,
+        form_sessions: FormSessions,
         entry: Entry | None = None,
         options: PortalOptions | None = None,
         observer: Observer = nobody,
@@ -87,8 +90,11 @@ class Portal:
         lists, forms = Lists(tables, rows, filters), Forms(tables, rows, filters)
         renderer = Renderer(site, self._assets, self._options, lists, fetches)
         deletes = Deleting(site, forms, rows, renderer, observer)
-        self._writing = FormPages(site, forms, rows, renderer, deletes, observer)
-        pages = SitePages(site, lists, forms, self._writing, deletes, rows, renderer, observer)
+        filling = Filling(forms, rows, observer)
+        self._writing = FormPages(site, forms, rows, renderer, deletes, filling)
+        makes = self._writing.makes
+        self._steps = MultistepPages(site, forms, rows, renderer, filling, form_sessions, makes)
+        pages = SitePages(site, lists, forms, self._writing, deletes, self._steps, rows, renderer, observer)
         self._pages = pages
         self._redirects = Redirects(site)
         self._errors = ErrorPages(site, renderer)
@@ -224,12 +230,14 @@ class Portal:
         if visit.expired:
             return False
         try:
-            return self._writing.takes(visit, self._pages.page_for(visit, visit.path))
+            page = self._pages.page_for(visit, visit.path)
+            return self._writing.takes(visit, page) or self._steps.takes(visit, page)
         except Refusal:
             return False
 
     async def _replay(self, visit: Visit, path: str, query: Mapping[str, str], posted: Mapping[str, str]) -> Response:
-        return await self._writing.replay(visit, self._pages.page_for(visit, path), query, posted)
+        page = self._pages.page_for(visit, path)
+        return await (self._steps if page.multistep else self._writing).replay(visit, page, query, posted)
 
     async def _show_sign_in(self, visit: Visit) -> Response:
         return await (self._sign_in.post(visit) if visit.request.method == "POST" else self._sign_in.get(visit))

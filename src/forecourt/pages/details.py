@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from msgspec import structs
+
 from forecourt.dataverse.definitions import Form, Subgrid
 from forecourt.dataverse.rows import Query, Row, Rows
 from forecourt.dataverse.tables import Table, Tables
@@ -76,6 +78,9 @@ class Forms:
         form = table.form(definition.form) if table else None
         if table is None or form is None:
             raise Refusal("FC4042", "The form does not exist.")
+        if definition.tab:
+            of_tab = tuple(section for section in form.sections if section.tab == definition.tab)
+            form = structs.replace(form, sections=of_tab)
         return table, form
 
     def row_id(self, definition: FormDefinition, principal: Principal, query: Mapping[str, str]) -> UUID:
@@ -170,9 +175,9 @@ class Forms:
         pages: Mapping[str, str],
         makes: Makes,
     ) -> tuple[Below, ...]:
-        """The subgrids of the form that the row is shown on."""
+        """The subgrids of the form that the row is shown on. ``path``: of its page, or its whole address."""
         table, form = self.form(definition)
-        url = f"{path}?{definition.id_parameter}={row.id}"
+        url = path if "?" in path else f"{path}?{definition.id_parameter}={row.id}"
         found = []
         for index, subgrid in enumerate(form.subgrids):
             key = f"rows-{index + 1}"

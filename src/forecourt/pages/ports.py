@@ -221,6 +221,30 @@ class Principals(Protocol):
         ...
 
 
+class FormSessions(Protocol):
+    """Where people are in forms of several steps. ``store.form_sessions.FormSessions``."""
+
+    async def load(self, session_id: UUID, form: UUID) -> tuple[bytes, str, int] | None:
+        """Owner, state and version of a session of ``form``; None where there is none."""
+        ...
+
+    async def latest(self, owner: bytes, form: UUID, subject: str, finished: bool) -> UUID | None:
+        """The session of ``owner`` that was used last, among those that are finished or not."""
+        ...
+
+    async def begin(self, session_id: UUID, owner: bytes, form: UUID, subject: str, single: bool, state: str) -> bool:
+        """Keeps a new session; False where there is one of this id, or another of a form that is sent once."""
+        ...
+
+    async def save(self, session_id: UUID, owner: bytes, state: str, finished: bool, version: int) -> bool:
+        """Keeps a session that was loaded with ``version``; False where it has changed meanwhile, or is no more."""
+        ...
+
+    async def drop(self, session_id: UUID, owner: bytes) -> None:
+        """Ends a session of ``owner``."""
+        ...
+
+
 class Fetching(Protocol):
     """Rows by FetchXML, at the portal's door. ``security.fetches.Fetches``."""
 

@@ -21,6 +21,7 @@ from forecourt.pages.details import Forms
 from forecourt.pages.downloads import MEDIA, download
 from forecourt.pages.form_pages import FormPages
 from forecourt.pages.lists import Lists
+from forecourt.pages.multistep import MultistepPages
 from forecourt.pages.render import Link, Renderer, finish
 from forecourt.pages.site import FormDefinition, FormMode, ListDefinition, Page, Site, WebFile
 from forecourt.pages.visit import Visit
@@ -47,6 +48,7 @@ class SitePages:
         forms: Forms,
         writing: FormPages,
         deletes: Deleting,
+        steps: MultistepPages,
         rows: Rows,
         renderer: Renderer,
         observer: Observer = nobody,
@@ -57,6 +59,7 @@ class SitePages:
         self._forms = forms
         self._writing = writing
         self._deleting = deletes
+        self._steps = steps
         self._rows = rows
         self._renderer = renderer
         self._acting = Acting(site, lists, rows, renderer, observer)
@@ -85,6 +88,11 @@ class SitePages:
             if request.method == "POST":
                 return await self._acting.post(visit, page, listing, await read_form(request))
             return await self._acting.get(visit, page, listing)
+        multistep = self._site.multistep_of(page)
+        if multistep is not None:
+            if request.method == "POST":
+                return await self._steps.post(visit, page, multistep, await read_form(request))
+            return await self._steps.get(visit, page, multistep)
         if request.method == "POST":
             if form is not None and deleting.asked(visit.query):
                 return await self._deleting.post(visit, page, form, await read_form(request))

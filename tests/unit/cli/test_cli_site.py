@@ -52,7 +52,7 @@ def test_a_dry_run_only_reports(run: Command, solution: Path, tmp_path: Path) ->
     for arguments in ((source, solution, "--dry-run"), (source,)):
         assert run("site", "import", *arguments) == 2
         assert "Nothing was written." in run.out
-        assert "no effect: download/advanced-forms/wizard/Wizard.advancedform.yml:1: 'Wizard'" in run.err
+        assert "no effect: download/basic-forms/order/Order.basicform.basicformmetadata.yml:1: " in run.err
     assert not (solution / "site").exists()
 
 

@@ -131,8 +131,6 @@ def test_what_is_kept_without_effect_is_named(standard: Path) -> None:
     write(standard, {"web-pages/orders/Orders.webpage.custom_javascript.js": "alert(1)"})
     told = "\n".join(map(str, survey(standard).without_effect))
     for words in (
-        "site/advanced-forms/wizard/Wizard.advancedform.yml:1: 'Wizard': multistep forms are kept",
-        "Large.advancedformstep.yml:1: 'Large': steps of multistep forms are kept",
         "Order.basicform.basicformmetadata.yml:1: ",
         "Orders.webpage.custom_javascript.js:1: scripts and styles of a single page or form are kept",
     ):

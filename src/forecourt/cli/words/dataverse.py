@@ -79,7 +79,11 @@ FIELDS: Final[dict[type[Record], dict[str, str]]] = {
         "read_only": "Shown, never asked for.",
         "required": "A value has to be given.",
     },
-    dv.FormSection: {"columns": "Columns, in order.", "label": "Heading of the section."},
+    dv.FormSection: {
+        "columns": "Columns, in order.",
+        "label": "Heading of the section.",
+        "tab": "Name of the tab that the section stands on: a step or a form may show one tab alone.",
+    },
     dv.Subgrid: {
         "relation": "Collection navigation of the table that leads to the rows.",
         "view": "GUID of a view of the rows' table.",

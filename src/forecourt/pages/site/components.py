@@ -1,4 +1,4 @@
-"""Lists, basic forms and multistep forms of a site, from their files.
+"""Lists and basic forms of a site, from their files.
 
 Both hold JSON beside their columns, which exports fold into YAML with doubled blank lines; it is read leniently,
 because what it decides here (labels of views, the page behind a row, the label of a button) has a default.
@@ -15,13 +15,10 @@ from forecourt.pages.site.definitions import (
     FormDefinition,
     FormMode,
     FormSource,
-    FormStep,
     ListDefinition,
     ListView,
-    MultistepForm,
-    StepKind,
 )
-from forecourt.pages.site.kinds import FORM, LIST, MULTISTEP, STEP
+from forecourt.pages.site.kinds import FORM, LIST
 from forecourt.pages.site.list_actions import RowAction, find, label_of, page_of, read_actions
 from forecourt.pages.site.list_filters import FilterGroup, Orientation, read_filters
 from forecourt.pages.site.record import Folder, Record
@@ -137,42 +134,54 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
         _switched_off(record, "form", notices)
         mode = record.choice("adx_mode", FormMode)
         source = record.choice("adx_entitysourcetype", FormSource, FormSource.QUERY_STRING)
-        table = record.need("adx_entityname")
-        form = record.need("adx_formname")
+        record.need("adx_entityname")
+        record.need("adx_formname")
         if mode is None or source is None:
             continue
-        deletes = find(_json(record, "adx_settings"), "Actions", "Delete")
-        found[form_id] = FormDefinition(
-            id=form_id,
-            name=record.text("adx_name") or form,
-            table=table,
-            form=form,
-            mode=mode,
-            source=source,
-            id_parameter=record.text("adx_recordidquerystringparametername") or "id",
-            submit_label=record.text("adx_submitbuttontext") or _submit_label(_json(record, "adx_settings")),
-            success=label_of(_json(record, "adx_successmessage")),
-            columns=record.columns,
-            where=record.where(),
-            redirect=record.uuid("adx_redirectwebpage"),
-            redirect_url=record.text("adx_redirecturl"),
-            append_id=record.flag("adx_redirecturlappendentityidquerystring"),
-            person_column=(
-                record.text("adx_targetentityportaluserlookupattribute")
-                if record.flag("adx_associatecurrentportaluser")
-                else ""
-            ),
-            parent_column=(
-                record.text("adx_referencetargetlookupattributelogicalname")
-                if record.flag("adx_setentityreference")
-                else ""
-            ),
-            parent_parameter=record.text("adx_referencequerystringname") or "refid",
-            all_required=record.flag("adx_forceallfieldsrequired"),
-            delete_label=(label_of(deletes.get("ButtonLabel")) or "Delete") if deletes else "",
-            delete_question=label_of(deletes.get("Confirmation")),
+        found[form_id] = basic_form(
+            record, form_id, mode, source, record.text("adx_recordidquerystringparametername") or "id"
         )
     return found
+
+
+def basic_form(record: Record, form_id: UUID, mode: FormMode, source: FormSource, id_parameter: str) -> FormDefinition:
+    """The form that a row describes: a basic form, or a step of a multistep form, which have most columns in common."""
+    settings = _json(record, "adx_settings")
+    deletes = find(settings, "Actions", "Delete")
+    table = record.text("adx_entityname") or record.text("adx_targetentitylogicalname")
+    form = record.text("adx_formname")
+    person = record.flag("adx_associatecurrentportaluser")
+    reference = record.flag("adx_setentityreference")
+    return FormDefinition(
+        id=form_id,
+        name=record.text("adx_name") or form,
+        table=table,
+        form=form,
+        mode=mode,
+        source=source,
+        id_parameter=id_parameter,
+        submit_label=record.text("adx_submitbuttontext") or _submit_label(settings),
+        success=text_of(record, "adx_successmessage"),
+        columns=record.columns,
+        where=record.where(),
+        redirect=record.uuid("adx_redirectwebpage"),
+        redirect_url=record.text("adx_redirecturl"),
+        append_id=record.flag("adx_redirecturlappendentityidquerystring"),
+        person_column=record.text("adx_targetentityportaluserlookupattribute") if person else "",
+        parent_column=record.text("adx_referencetargetlookupattributelogicalname") if reference else "",
+        parent_relation=record.text("adx_referenceentityrelationshipname") if reference else "",
+        parent_parameter=record.text("adx_referencequerystringname") or "refid",
+        all_required=record.flag("adx_forceallfieldsrequired"),
+        delete_label=(label_of(deletes.get("ButtonLabel")) or "Delete") if deletes else "",
+        delete_question=label_of(deletes.get("Confirmation")),
+        tab=record.text("adx_tabname"),
+    )
+
+
+def text_of(record: Record, key: str) -> str:
+    """A text for people: as it stands, or the first of those that are localized."""
+    value = _json(record, key)
+    return label_of(value) if isinstance(value, list) else record.text(key)
 
 
 def _submit_label(settings: object) -> str:
@@ -182,39 +191,3 @@ def _submit_label(settings: object) -> str:
         if isinstance(action, dict) and action.get("Type") == "SubmitAction":
             return label_of(action.get("ButtonLabel"))
     return ""
-
-
-def read_multistep(folder: Folder) -> Mapping[UUID, MultistepForm]:
-    """``advanced-forms/`` with their steps. A step that leads to one that does not exist is a fault."""
-    forms = list(folder.records(MULTISTEP))
-    known = {record.id(MULTISTEP.id) for record in forms}
-    records = list(folder.records(STEP))
-    every = {record.id(STEP.id) for record in records}
-    steps: dict[UUID, dict[UUID, FormStep]] = {}
-    for record in records:
-        owner = record.refer("adx_webform", known, "multistep form")
-        kind = record.choice("adx_type", StepKind)
-        leads = [record.refer(key, every, "step") for key in ("adx_nextstep", "adx_conditiondefaultnextstep")]
-        if owner is None or kind is None:
-            continue
-        step = FormStep(
-            id=record.id(STEP.id),
-            name=record.need("adx_name"),
-            kind=kind,
-            next=leads[0],
-            otherwise=leads[1],
-            table=record.text("adx_targetentitylogicalname"),
-            form=record.text("adx_formname"),
-            mode=record.choice("adx_mode", FormMode) if record.text("adx_mode") else None,
-            columns=record.columns,
-            where=record.where(),
-        )
-        steps.setdefault(owner, {})[step.id] = step
-    found = {}
-    for record in forms:
-        form_id = record.id(MULTISTEP.id)
-        own = steps.get(form_id, {})
-        start = record.refer("adx_startstep", own, "step")
-        name = record.need("adx_name")
-        found[form_id] = MultistepForm(form_id, name, start, own, record.columns, record.where())
-    return found

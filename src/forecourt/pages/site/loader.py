@@ -20,7 +20,7 @@ from forecourt.pages.site.access import (
     web_api_columns,
 )
 from forecourt.pages.site.access_checks import findings
-from forecourt.pages.site.components import read_forms, read_lists, read_multistep
+from forecourt.pages.site.components import read_forms, read_lists
 from forecourt.pages.site.content import (
     Parts,
     read_files,
@@ -31,6 +31,7 @@ from forecourt.pages.site.content import (
 )
 from forecourt.pages.site.kinds import PAGE_TEMPLATE, WEB_TEMPLATE
 from forecourt.pages.site.languages import read_languages
+from forecourt.pages.site.multisteps import read_multistep
 from forecourt.pages.site.record import Folder
 from forecourt.pages.site.site import Site
 from forecourt.pages.site.templates import ids, read_page_templates, read_redirects, read_states, read_web_templates
@@ -67,7 +68,7 @@ def read_site(folder: Folder) -> Site:
     access = read_website_access(folder, roles, notices)
     parts = Parts(
         read_states(folder), ids(folder, PAGE_TEMPLATE), read_lists(folder, notices), read_forms(folder, notices),
-        read_multistep(folder),
+        read_multistep(folder, notices),
     )  # fmt: skip
     pages = read_pages(folder, languages, parts, notices)
     rules = read_rules(folder, roles, pages, parts.states, notices)

@@ -189,6 +189,9 @@ class Site:
     def form_of(self, page: Page) -> FormDefinition | None:
         return self.forms.get(page.form) if page.form else None
 
+    def multistep_of(self, page: Page) -> MultistepForm | None:
+        return self.multistep_forms.get(page.multistep) if page.multistep else None
+
     def setting(self, name: str, default: str = "") -> str:
         """A site setting; names match without regard to case."""
         return self._settings.get(name.lower(), default)

@@ -20,9 +20,7 @@ from forecourt.pages.site.kinds import (
     CONFIG_FOLDER,
     FORM_METADATA,
     KINDS,
-    MULTISTEP,
     SETTING,
-    STEP,
     STEP_METADATA,
     UNSUPPORTED,
     WEB_FILE,
@@ -38,7 +36,7 @@ from forecourt.pages.site.site import Site
 from forecourt.pages.site.tree import MAX_ROWS, Entry
 
 #: Kinds of rows that are kept and written back, and that no page shows yet.
-WITHOUT_EFFECT = (MULTISTEP, STEP, STEP_METADATA, FORM_METADATA)
+WITHOUT_EFFECT = (STEP_METADATA, FORM_METADATA)
 
 
 @dataclass(frozen=True)

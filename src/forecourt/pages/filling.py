@@ -1,0 +1,204 @@
+"""Filling in a form: opened for a person, written when it is sent, or what stands in the way.
+
+Every way out but success is a form to show again, with what was typed: what is wrong with it, what the store refuses,
+what somebody else has changed, what a lookup has found, a token that is too old. Leaves out where a form stands and
+where it leads, which are the pages' (:mod:`~forecourt.pages.form_pages`, :mod:`~forecourt.pages.multistep`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from forecourt.dataverse.rows import Row, Rows
+from forecourt.dataverse.tables import Table
+from forecourt.identity import csrf
+from forecourt.kernel.errors import CODES, Refusal, Unavailable
+from forecourt.kernel.observe import Denied, Fault, Observer, nobody
+from forecourt.kernel.principal import Door
+from forecourt.pages import lookups
+from forecourt.pages.details import Forms
+from forecourt.pages.editing import BLANK, ONCE, VERSION, Editor, Filled
+from forecourt.pages.site import FormDefinition, FormMode, Page
+from forecourt.pages.visit import Visit
+from forecourt.web.translation import N_
+
+TOO_OLD = N_("For your safety the form was not sent: it was opened too long ago. Check it and save again.")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A form for one visitor. ``row``: as it is stored, a blank one for a form that makes it. ``given``: what a new row
+    brings without being typed, as texts by column; ``query``: of the form's address."""
+
+    visit: Visit
+    page: Page
+    definition: FormDefinition
+    table: Table
+    editor: Editor
+    row: Row
+    given: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def new(self) -> bool:
+        return self.editor.new
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a form has done. ``values``: what was written, by column; empty where nothing was changed."""
+
+    row: UUID
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A form that goes back to the person. ``status``: of the answer; ``banner``: said above it."""
+
+    filled: Filled
+    status: int = 200
+    banner: str = ""
+
+
+class Filling:
+    """Opens forms and writes them."""
+
+    def __init__(self, forms: Forms, rows: Rows, observer: Observer = nobody) -> None:
+        self._forms = forms
+        self._rows = rows
+        self._observer = observer
+
+    async def open(
+        self,
+        visit: Visit,
+        page: Page,
+        definition: FormDefinition,
+        query: Mapping[str, str],
+        row_id: UUID | None = None,
+        parent: UUID | None = None,
+    ) -> Opened:
+        """The form; ``row_id``: its row, where the query does not say it; ``parent``: the row that a new one belongs
+        to. Raises Refusal FC3001, FC4041, FC4042."""
+        table, form = self._forms.form(definition)
+        enums, new = self._forms.tables.enums, definition.mode is FormMode.INSERT
+        given: Mapping[str, str] = {}
+        if new:
+            sections = await self._forms.new_sections(visit.principal, table, form, definition.all_required)
+            row = BLANK
+            given = self._given(visit, definition, table, query, parent)
+        else:
+            found = row_id if row_id is not None else self._forms.row_id(definition, visit.principal, query)
+            sections = await self._forms.sections(visit.principal, table, form)
+            row = await self._forms.row(visit.principal, table, found, sections)
+        editor = Editor(table, sections, enums, visit.locales, new)
+        return Opened(visit, page, definition, table, editor, row, given, query)
+
+    def _given(
+        self, visit: Visit, definition: FormDefinition, table: Table, query: Mapping[str, str], parent: UUID | None
+    ) -> Mapping[str, str]:
+        """What a new row brings without being typed: who makes it, and the row that it belongs to."""
+        found: dict[str, str] = {}
+        contact = visit.principal.contact
+        person = table.column(definition.person_column)
+        if person is not None and contact is not None:
+            found[person.name] = str(contact.id)
+        lookup = table.column(definition.parent_column or self._lookup(table, definition.parent_relation))
+        wanted = {name.lower(): value for name, value in query.items()}.get(definition.parent_parameter.lower())
+        if lookup is not None and (parent is not None or wanted):
+            try:
+                found[lookup.name] = str(parent or UUID(wanted))
+            except ValueError:
+                raise Refusal("FC4041", "The row that this belongs to does not exist.") from None
+        return found
+
+    def _lookup(self, table: Table, relationship: str) -> str:
+        """The lookup of ``table`` behind a relationship, '' where there is none."""
+        for other in self._forms.tables.by_name.values():
+            relation = other.entity.relations.get(relationship)
+            if relation is not None and relation.many and relation.target == table.name and relation.on:
+                return relation.on[0][1]
+        return ""
+
+    def blank(self, opened: Opened) -> Filled:
+        """The form as it is opened first."""
+        editor = opened.editor
+        return editor.again(BLANK, opened.given, {}) if opened.new else editor.opened(opened.row)
+
+    async def write(self, opened: Opened, posted: Mapping[str, str], mark: bytes | None = None) -> Written | Asked:
+        """Writes what was typed. ``mark``: by which a new row is known when it is made twice; None: by the form's own
+        number and what was typed. Raises Refusal FC4041 where the row to change is no more."""
+        editor, row, visit = opened.editor, opened.row, opened.visit
+        try:
+            visit.require_token(posted.get(csrf.FIELD))
+        except Refusal as refusal:
+            return Asked(editor.again(row, posted, {}), refusal.status, TOO_OLD)
+        if lookups.wanted(editor.sections, posted):
+            return Asked(editor.again(row, posted, {}))
+        changes, errors = editor.changes(posted)
+        if errors:
+            return Asked(editor.again(row, posted, errors), 422)
+        try:
+            return await (
+                self._make(opened, changes, posted, mark) if opened.new else self._change(opened, changes, posted)
+            )
+        except Unavailable as error:
+            self._observer(Fault(visit.correlation, error))
+            refused = Refusal("FC5031", CODES["FC5031"][1])
+        except Refusal as error:
+            if error.code == "FC4041" and not opened.new:
+                raise
+            if error.status == 403:
+                self._observer(Denied(Door.PORTAL, visit.principal.label, error.code, visit.path))
+            refused = error
+        if refused.code == "FC4121":
+            return await self.conflict(opened, posted)
+        found, general = editor.refusal(refused)
+        return Asked(editor.again(row, posted, found, general), refused.status)
+
+    async def conflict(self, opened: Opened, posted: Mapping[str, str]) -> Asked:
+        """The form after somebody else's change, field by field."""
+        editor = opened.editor
+        now = await self._forms.row(opened.visit.principal, opened.table, opened.row.id, editor.sections)
+        return Asked(editor.conflicting(now, posted), 409)
+
+    async def _make(
+        self, opened: Opened, changes: dict[str, object], posted: Mapping[str, str], mark: bytes | None
+    ) -> Written:
+        shown = {item.name for section in opened.editor.sections for item in section.fields}
+        values = {**{name: value for name, value in opened.given.items() if name not in shown}, **changes}
+        if not values:
+            raise Refusal("FC1003", "Nothing is filled in yet.")
+        visit, definition = opened.visit, opened.definition
+        if mark is None:
+            mark = _mark(posted.get(ONCE, ""), visit.principal.label, definition.id, values)
+        row_id = await self._rows.create(visit.principal, opened.table.name, values, mark)
+        return Written(row_id, values)
+
+    async def _change(self, opened: Opened, changes: dict[str, object], posted: Mapping[str, str]) -> Written:
+        visit, row = opened.visit, opened.row
+        if changes:
+            version = posted.get(VERSION) or row.version
+            await self._rows.update(visit.principal, opened.table.name, row.id, changes, version)
+        return Written(row.id, changes)
+
+    async def dressed(self, opened: Opened, filled: Filled, posted: Mapping[str, str]) -> Filled:
+        """The form with the names of the rows that its lookups hold, and with what they look for."""
+        look, principal = self._forms.lookups, opened.visit.principal
+        found = {
+            item.name: await look.search(principal, item.column, posted.get(lookups.FIND + item.name, ""))
+            for item in lookups.wanted(opened.editor.sections, posted)
+        }
+        held = [(entry.field.column, value) for entry in filled.entries for value in (entry.text, entry.shown.text)]
+        return filled.dressed(await look.names(principal, held), found)
+
+
+def _mark(once: str, person: str, form: UUID, values: Mapping[str, object]) -> bytes:
+    """What tells a form that is sent twice from one that is filled in anew: the same page, person and values."""
+    if not once:
+        return b""
+    text = repr((once, person, form, sorted((name, str(value)) for name, value in values.items())))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
