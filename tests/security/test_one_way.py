@@ -49,6 +49,7 @@ SYSTEM = {
     "store/form_sessions.py",
     "store/integration_log.py",
     "store/migrate.py",
+    "store/page_texts.py",
     "store/recovery.py",
     "store/seals.py",
     "store/security_log.py",

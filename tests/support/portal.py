@@ -10,7 +10,7 @@ import datetime as dt
 import random
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from forecourt.app import Definitions, load_definitions
-from forecourt.dataverse.rows import GroupQuery, Groups, Page, Query, Row
+from forecourt.dataverse.rows import Found, GroupQuery, Groups, Page, Query, Row, SearchQuery
 from forecourt.dataverse.tables import Tables
 from forecourt.identity.accounts import Credential
 from forecourt.identity.sessions import Session
@@ -84,6 +84,16 @@ class MemoryRows:
             rights = frozenset(right for right in query.rights if self.may(principal, query.table, may[right]))
             shown = [replace(row, rights=rights) for row in shown]
         return Page(tuple(shown), total, str(end) if end < len(found) else None)
+
+    async def search(self, principal: Principal, query: SearchQuery, door: Door = Door.PORTAL) -> Found:
+        self._check(query.table)
+        plain = [word.strip("':*").casefold() for word in query.words]
+        found = []
+        for row in self.rows.get(query.table, []):
+            text = " ".join(str(row.values.get(name) or "") for name in query.columns).casefold()
+            if all(word in text for word in plain):
+                found.append((row, 1.0))
+        return Found(tuple(found[query.skip : query.skip + query.size]), len(found))
 
     async def groups(self, principal: Principal, query: GroupQuery, door: Door = Door.PORTAL) -> Groups:
         self._check(query.table)
@@ -311,6 +321,21 @@ class EchoRequests:
         return self.answer or (200, (("content-type", "application/json"),), b'{"value":[]}')
 
 
+class MemoryTexts:
+    """Ranks texts by how many of the words they begin with have."""
+
+    async def ranked(
+        self, titles: Sequence[str], bodies: Sequence[str], words: Sequence[str]
+    ) -> tuple[tuple[int, float], ...]:
+        plain = [word.strip("':*").casefold() for word in words]
+        found = []
+        for place, (title, body) in enumerate(zip(titles, bodies, strict=True)):
+            text = f"{title} {body}".casefold()
+            if all(word in text for word in plain):
+                found.append((place, float(sum(text.count(word) for word in plain))))
+        return tuple(sorted(found, key=lambda pair: -pair[1]))
+
+
 class MemoryFetches:
     """FetchXML over :class:`MemoryRows`: filters of the entity itself, no links, no order, no pages."""
 
@@ -510,6 +535,7 @@ def preview(site: Site | None = None, orders: int = 63) -> Preview:
         requests=requests,
         fetches=fetches,
         form_sessions=MemoryFormSessions(),
+        texts=MemoryTexts(),
         options=PortalOptions(),
         observer=observed.append,
     )

@@ -162,6 +162,7 @@ class SmallSite:
     files: Sequence[tuple[str, str]] = ()
     new_form: Mapping[str, Any] = field(default_factory=dict)
     listing: Mapping[str, Any] = field(default_factory=dict)
+    markers: Mapping[str, str] = field(default_factory=dict)
     web_api: Mapping[str, str] = field(default_factory=lambda: WEB_API)
     settings: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, object] = field(default_factory=dict)
@@ -211,6 +212,11 @@ class SmallSite:
             for rule in self.rules
         ]
         put(root / "webpagerule.yml", rules)
+        markers = [
+            {"adx_sitemarkerid": id_of("marker", name), "adx_name": name, "adx_pageid": id_of("page", page)}
+            for name, page in self.markers.items()
+        ]
+        put(root / "sitemarker.yml", markers)
         put(root / "websiteaccess.yml", list(self.access))
         for page in (Content("Home", ""), *self.pages):
             self._page(root / "web-pages" / page.name.lower(), page)

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from forecourt.security.rules import Scope
 from forecourt.store.embedded import EmbeddedServer
 from support.server import Answer, Person, table_rows
-from support.small_portal import Content, Permission, Profile, SmallPortal, SmallSite, small_portal
+from support.small_portal import Content, Permission, Profile, Rule, SmallPortal, SmallSite, small_portal
 
 FILTERS = {
     "entity": {
@@ -139,6 +139,13 @@ charts:
 
 SHOWN = "{% chart id:params.chart viewid:'00000000-0000-0000-0000-0000000000f1' %}"
 
+FOUND = (
+    "{% searchindex query:params.q, logical_names:params.names, page_size:2 %}"
+    "[[{{ searchindex.approximate_total_hits }}"
+    "{% for r in searchindex.results %};{{ r.number }} {{ r.entity_logical_name }} {{ r.title }} {{ r.url }} "
+    "{{ r.fragment }}{% endfor %}]]{% endsearchindex %}"
+)
+
 SITE = SmallSite(
     permissions=(
         Permission("own things", "cts_thing", Scope.CONTACT, "rwcd", ("Members", "Managers"), "cts_thing_contact"),
@@ -151,7 +158,17 @@ SITE = SmallSite(
         Content("Things", shows="list"),
         Content("Thing", parent="Things", shows="form"),
         Content("Charts", copy=SHOWN),
+        Content("Terms", copy="<h2>Terms of <b>delivery</b></h2><p>We deliver bearings &amp; more.</p>{{ user.id }}"),
+        Content("Closed", copy="<p>Secret terms of delivery for managers</p>"),
+        Content("Found", copy=FOUND),
     ),
+    rules=(Rule("closed", "Closed", 2, ("Managers",)),),
+    settings={
+        "Search/EnableAdditionalEntities": "true",
+        "Search/IndexQueryName": "Things",
+        "Search/Filters": "Rows:cts_thing;Pages:adx_webpage",
+    },
+    markers={"cts_thing_SearchResultPage": "Thing"},
     listing={
         "adx_filter_enabled": True,
         "adx_filter_definition": json.dumps(FILTERS),

@@ -76,6 +76,7 @@ from forecourt.security.standing import USERS, Standings
 from forecourt.settings import Settings
 from forecourt.store.catalog import Catalog, Table, read_catalog
 from forecourt.store.form_sessions import FormSessions
+from forecourt.store.page_texts import PageTexts
 from forecourt.store.recovery import in_doubt
 from forecourt.store.seals import Seals
 from forecourt.store.security_log import SecurityLog
@@ -252,6 +253,7 @@ async def build(
             requests=PortalRequests(dataverse_gate),
             fetches=Fetches(dataverse_gate, PORTAL, Door.PORTAL, ""),
             form_sessions=FormSessions(store),
+            texts=PageTexts(databases.dataverse),
             entry=entry_of(entry, found.site, title, settings, doors),
             options=PortalOptions(title=header.title, secure=settings.secure_cookies),
             observer=observer,

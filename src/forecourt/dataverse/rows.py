@@ -64,6 +64,29 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """The rows of a table that fit a search, the best first. ``columns``: texts that are searched, the title first, and
+    shown; ``words``: PostgreSQL's text search queries, each of which some column has to fit; ``filter``: as of a page.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    words: tuple[str, ...]
+    filter: Predicate = TRUE
+    slots: tuple[object, ...] = ()
+    size: int = 10
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``rows``: with how well each fits; ``total``: all that fit."""
+
+    rows: tuple[tuple[Row, float], ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class GroupQuery:
     """A table's rows in groups. ``by``: columns, each with the part of its date that counts, or None; ``measure``: what
     is computed of each group, of ``column`` ('' where rows are counted). ``size``: groups at most."""
@@ -90,6 +113,10 @@ class Rows(Protocol):
 
     async def page(self, principal: Principal, query: Query, door: Door = Door.PORTAL) -> Page:
         """One page of rows that the person may read."""
+        ...
+
+    async def search(self, principal: Principal, query: SearchQuery, door: Door = Door.PORTAL) -> Found:
+        """Rows that the person may read and that fit a search. FC3004 for a column that is not open to them."""
         ...
 
     async def groups(self, principal: Principal, query: GroupQuery, door: Door = Door.PORTAL) -> Groups:

@@ -14,12 +14,13 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from forecourt.dataverse.rows import GroupQuery, Groups, Page, Query, Row
+from forecourt.dataverse.rows import Found, GroupQuery, Groups, Page, Query, Row, SearchQuery
+from forecourt.dataverse.shaped_rows import ShapedRows
 from forecourt.dataverse.tables import Table, Tables
 from forecourt.kernel.change import Write
 from forecourt.kernel.errors import Refusal, not_found
 from forecourt.kernel.model import Entity, EntityField
-from forecourt.kernel.plan import OrderBy, ReadPlan, SecuredPlan, Shape, ShapeColumn
+from forecourt.kernel.plan import OrderBy, ReadPlan, SecuredPlan
 from forecourt.kernel.predicate import TRUE, Compare, Field, Predicate, Slot, all_of
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.types import EMPTY_DATE, Kind, is_empty_date
@@ -28,7 +29,6 @@ from forecourt.odata.dialect import DATAVERSE
 from forecourt.odata.paging import Position, read_token, token_of, with_key
 from forecourt.odata.query import plan
 from forecourt.odata.request import analyse
-from forecourt.odata.shapes import completed
 from forecourt.odata.slots import position_slot, slot_kind
 from forecourt.security.columns import permitted
 from forecourt.security.gate import Gate, Window
@@ -59,6 +59,7 @@ class TableRows:
         self._submissions = submissions
         self._gate = gate
         self._rules = rules
+        self._shaped = ShapedRows(gate, self._shown)
 
     async def page(self, principal: Principal, query: Query, door: Door = Door.PORTAL) -> Page:
         """One page of rows that the person may read."""
@@ -126,53 +127,13 @@ class TableRows:
         shown = tuple(self._row(table, kept, row) for row in rows)
         return Page(shown, result.total if query.total else None, cursor)
 
+    async def search(self, principal: Principal, query: SearchQuery, door: Door = Door.PORTAL) -> Found:
+        """Rows that the person may read and that fit a search, the best first."""
+        return await self._shaped.search(principal, self._table(query.table), query, door)
+
     async def groups(self, principal: Principal, query: GroupQuery, door: Door = Door.PORTAL) -> Groups:
         """Rows that the person may read, in groups, ordered by these."""
-        table = self._table(query.table)
-        names = tuple(f"g{place}" for place in range(len(query.by)))
-
-        def make() -> ReadPlan:
-            columns = [ShapeColumn(name, "", by, part=part) for name, (by, part) in zip(names, query.by, strict=True)]
-            columns.append(ShapeColumn("value", "", query.column, query.measure))
-            shaped = ReadPlan(
-                table.name,
-                filter=_none_if_true(query.filter),
-                cross_company=True,
-                order=tuple(OrderBy((name,)) for name in names),
-                page_size=query.size,
-                shape=Shape(tuple(columns), grouped=True),
-            )
-            return completed(shaped, self._gate.model)
-
-        def finish(secured: SecuredPlan, statement: ReadStatement) -> tuple[int, ...]:
-            found = [output.name for output in secured.select.outputs]
-            return tuple(found.index(name) for name in (*names, "value"))
-
-        shape: Hashable = (
-            "groups",
-            door,
-            table.name,
-            query.by,
-            query.measure,
-            query.column,
-            query.filter,
-            query.size,
-        )
-        scope = await self._gate.scope(principal, door)
-        prepared, result = await self._gate.read(scope, shape, make, finish, query.slots)
-        *places, value = prepared.extra
-        fields = [table.entity.fields[name] if part is None else None for name, part in query.by]
-        rows = tuple(
-            (
-                tuple(
-                    row[at] if field is None else self._shown(field, row[at])
-                    for at, field in zip(places, fields, strict=True)
-                ),
-                row[value],
-            )
-            for row in result.rows[: query.size]
-        )
-        return Groups(rows, len(result.rows) > query.size)
+        return await self._shaped.groups(principal, self._table(query.table), query, door)
 
     async def row(
         self, principal: Principal, table: str, row_id: UUID, columns: tuple[str, ...], door: Door = Door.PORTAL

@@ -73,13 +73,15 @@ class ShapeColumn:
 class Shape:
     """Rows that are more, or less, than those of one entity: linked, grouped, each once.
 
-    ``grouped``: one row for each combination of the columns without a function.
+    ``grouped``: one row for each combination of the columns without a function. ``rank``: the entity's fields and the
+    text search query by which rows have a column ``@rank``, for their order; not with groups or links.
     """
 
     columns: tuple[ShapeColumn, ...]
     links: tuple[Link, ...] = ()
     grouped: bool = False
     distinct: bool = False
+    rank: tuple[tuple[str, ...], Slot] | None = None
 
 
 @dataclass(frozen=True, slots=True)

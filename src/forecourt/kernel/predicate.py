@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from forecourt.kernel.relation import Select
 
 CompareOp = Literal["eq", "ne", "lt", "le", "gt", "ge"]
-MatchOp = Literal["contains", "startswith", "endswith", "wildcard", "like"]
+MatchOp = Literal["contains", "startswith", "endswith", "wildcard", "like", "words"]
 ArithOp = Literal["add", "sub", "mul", "div", "mod"]
 
 
@@ -113,7 +113,8 @@ class InParam:
 @dataclass(frozen=True, slots=True)
 class Match:
     """Text match, ignoring case. ``wildcard`` takes ``*`` for any run of characters (operations-and-integration 5.3);
-    ``like`` takes ``%`` for any run and ``_`` for any one (pages-and-dataverse B1.8)."""
+    ``like`` takes ``%`` for any run and ``_`` for any one (pages-and-dataverse B1.8). ``words``: the text fits the
+    text search query on the right (PostgreSQL 12.1), in the configuration ``simple``."""
 
     op: MatchOp
     left: Operand

@@ -94,7 +94,16 @@ class Aggregate:
     operand: Operand | Plain | None = None
 
 
-Computed = Plain | DatePart | Aggregate
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """How well texts fit what a text search query asks for (PostgreSQL 12.3.3): the columns together,
+    the first of which counts most. Never null."""
+
+    columns: tuple[Column, ...]
+    query: Operand
+
+
+Computed = Plain | DatePart | Aggregate | Rank
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,19 @@ from forecourt.pages.form_pages import FormPages
 from forecourt.pages.lists import Lists
 from forecourt.pages.multistep import MultistepPages
 from forecourt.pages.options import PortalOptions
-from forecourt.pages.ports import Accounts, DataverseRequests, Entry, Fetching, FormSessions, Principals, Sessions
+from forecourt.pages.ports import (
+    Accounts,
+    DataverseRequests,
+    Entry,
+    Fetching,
+    FormSessions,
+    Principals,
+    Sessions,
+    TextRanking,
+)
 from forecourt.pages.redirects import Redirects
 from forecourt.pages.render import Renderer, finish
+from forecourt.pages.searching import Searching
 from forecourt.pages.sign_in import SignIn
 from forecourt.pages.site import Site
 from forecourt.pages.site_pages import SitePages
@@ -76,6 +86,7 @@ class Portal:
         requests: DataverseRequests,
         fetches: Fetching,
         form_sessions: FormSessions,
+        texts: TextRanking,
         entry: Entry | None = None,
         options: PortalOptions | None = None,
         observer: Observer = nobody,
@@ -88,13 +99,14 @@ class Portal:
         self._assets = Assets({"theme.css": theme.stylesheet(site.setting("Theme/Accent"))})
         filters = view_filters(tables)
         lists, forms = Lists(tables, rows, filters), Forms(tables, rows, filters)
-        renderer = Renderer(site, self._assets, self._options, lists, fetches)
+        searching = Searching(site, tables, rows, filters, texts)
+        renderer = Renderer(site, self._assets, self._options, lists, fetches, searching)
         deletes = Deleting(site, forms, rows, renderer, observer)
         filling = Filling(forms, rows, observer)
         self._writing = FormPages(site, forms, rows, renderer, deletes, filling)
         makes = self._writing.makes
         self._steps = MultistepPages(site, forms, rows, renderer, filling, form_sessions, makes)
-        pages = SitePages(site, lists, forms, self._writing, deletes, self._steps, rows, renderer, observer)
+        pages = SitePages(site, lists, forms, self._writing, deletes, self._steps, rows, renderer, searching, observer)
         self._pages = pages
         self._redirects = Redirects(site)
         self._errors = ErrorPages(site, renderer)

@@ -5,7 +5,7 @@ Rows come through :class:`forecourt.dataverse.rows.Rows`. The classes of ``ident
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
@@ -250,6 +250,16 @@ class Fetching(Protocol):
 
     async def page(self, principal: Principal, text: str) -> FetchedPage:
         """The rows of a fetch that the person may read. Raises Refusal FC1001-FC1005, FC1007, FC3001."""
+        ...
+
+
+class TextRanking(Protocol):
+    """Texts of pages by how well they fit a search. ``store.page_texts.PageTexts``."""
+
+    async def ranked(
+        self, titles: Sequence[str], bodies: Sequence[str], words: Sequence[str]
+    ) -> tuple[tuple[int, float], ...]:
+        """Places of the texts that fit all words, with their rank, the best first."""
         ...
 
 

@@ -23,6 +23,7 @@ from forecourt.pages.liquid.objects import PageScope
 from forecourt.pages.lists import Lists
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import Fetching
+from forecourt.pages.searching import Searching
 from forecourt.pages.site import Page, Site, WebsiteRight
 from forecourt.pages.site.definitions import PageTemplate, WebTemplate
 from forecourt.pages.visit import Visit
@@ -98,12 +99,15 @@ SHOW_ERRORS = "Liquid/ShowErrors"
 
 
 class Renderer:
-    """Makes answers from templates. ``lists``, ``fetches``: ways to rows, for the site's texts."""
+    """Makes answers from templates. ``lists``, ``fetches``, ``searching``: ways to rows, for the site's texts."""
 
-    def __init__(self, site: Site, assets: Assets, options: PortalOptions, lists: Lists, fetches: Fetching) -> None:
+    def __init__(
+        self, site: Site, assets: Assets, options: PortalOptions, lists: Lists, fetches: Fetching, searching: Searching
+    ) -> None:
         self._site = site
         self._lists = lists
         self._fetches = fetches
+        self._searching = searching
         self._liquid = liquid.Engine({item.name: item.source for item in site.web_templates.values()})
         self._options = options
         self.title = options.title or site.name
@@ -140,6 +144,7 @@ class Renderer:
                 person=person_of(visit),
                 footer=await self._footer(visit),
                 help=self.help(visit),
+                search_url=self._searching.page(visit),
                 token=visit.token,
                 **{"notice": notice_of(visit), **context},
             )
@@ -235,7 +240,7 @@ class Renderer:
             clock = Clock()
             lists = self._lists
             data = Data(lists.tables, lists.rows, self._fetches, lists.view_filter, visit.principal, clock)
-            visit.texts = PageScope(clock, data, self._site, visit, lists)
+            visit.texts = PageScope(clock, data, self._site, visit, lists, self._searching)
         objects = liquid.objects(visit.texts, page, title, self._lists.rows.hidden)
         found = await self._liquid.render(source, name, objects)
         return found if self.is_maker(visit) else found.for_visitors()

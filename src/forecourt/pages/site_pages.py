@@ -6,7 +6,9 @@ Forms that write are :mod:`~forecourt.pages.form_pages`'.
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from starlette.responses import FileResponse, Response
 
@@ -20,9 +22,11 @@ from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms
 from forecourt.pages.downloads import MEDIA, download
 from forecourt.pages.form_pages import FormPages
+from forecourt.pages.liquid import Fragment
 from forecourt.pages.lists import Lists
 from forecourt.pages.multistep import MultistepPages
 from forecourt.pages.render import Link, Renderer, finish
+from forecourt.pages.searching import Searching
 from forecourt.pages.site import FormDefinition, FormMode, ListDefinition, Page, Site, WebFile
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import read_form
@@ -51,6 +55,7 @@ class SitePages:
         steps: MultistepPages,
         rows: Rows,
         renderer: Renderer,
+        searching: Searching,
         observer: Observer = nobody,
     ) -> None:
         self._observer = observer
@@ -62,6 +67,7 @@ class SitePages:
         self._steps = steps
         self._rows = rows
         self._renderer = renderer
+        self._searching = searching
         self._acting = Acting(site, lists, rows, renderer, observer)
 
     def page_for(self, visit: Visit, path: str) -> Page:
@@ -81,6 +87,8 @@ class SitePages:
         file = self._site.file_at(visit.path)
         if file is not None and request.method in {"GET", "HEAD"}:
             return self._file(visit, file)
+        if self._searching.page(visit) == visit.path == "/search" and request.method != "POST":
+            return await self._search(visit, None)
         page = self.page_for(visit, visit.path)
         form = self._site.form_of(page)
         listing = self._site.list_of(page)
@@ -120,6 +128,8 @@ class SitePages:
         template = self._renderer.template_of(page)
         if template is not None:
             return await self._renderer.by_template(visit, page, *template)
+        if self._searching.page(visit) == page.path and page.path != "/":
+            return await self._search(visit, page)
         home = page.path == "/"
         cards = await self._cards(visit) if home and visit.trouble is None else ()
         return await self._renderer.page(
@@ -130,6 +140,37 @@ class SitePages:
             text=await self._renderer.text(visit, page),
             cards=cards,
             trouble=visit.trouble,
+        )
+
+    async def _search(self, visit: Visit, page: Page | None) -> Response:
+        """What somebody looks for, found: ``?q=<text>&filter=<label>&page=<number>``."""
+        asked = visit.query
+        chosen = dict(self._searching.filters)
+        label = asked.get("filter", "") if asked.get("filter", "") in chosen else ""
+        number = asked.get("page", "1")
+        found = await self._searching.search(
+            visit, asked.get("q", ""), chosen.get(label, ()), int(number) if re.fullmatch(r"\d{1,3}", number) else 1
+        )
+        path = page.path if page is not None else visit.path
+        title = self._site.content(page, visit.languages).title if page is not None else "Search"
+
+        def url(**changes: str) -> str:
+            kept = {"q": found.words.text, "filter": label, **changes}
+            return f"{path}?{urlencode({key: value for key, value in kept.items() if value})}"
+
+        return await self._renderer.page(
+            visit,
+            "search.html",
+            title=title,
+            page=page,
+            text=await self._renderer.text(visit, page) if page is not None else Fragment(),
+            found=found,
+            path=path,
+            label=label,
+            choices=[(name, url(filter=name)) for name in chosen],
+            everything=url(filter=""),
+            next=url(page=str(found.number + 1)) if found.more else "",
+            previous=url(page=str(found.number - 1)) if found.number > 1 else "",
         )
 
     async def _cards(self, visit: Visit) -> tuple[Card, ...]:

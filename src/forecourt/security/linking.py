@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from forecourt.kernel.model import Entity
 from forecourt.kernel.plan import Link
 from forecourt.kernel.predicate import TRUE, Column, Compare, all_of
-from forecourt.kernel.relation import Aggregate, DatePart, Output, Plain, Select, Source, aliases_of
+from forecourt.kernel.relation import Aggregate, DatePart, Output, Plain, Rank, Select, Source, aliases_of
 from forecourt.security.grants import Granted
 from forecourt.security.lowering import Lowering
 from forecourt.security.rules import Operation
@@ -130,5 +130,7 @@ def aliases(output: Output) -> set[str]:
         operand = operand.operand
     if isinstance(operand, Column):
         return {operand.alias}
+    if isinstance(operand, Rank):
+        return {column.alias for column in operand.columns}
     select = getattr(operand, "select", None)
     return aliases_of(select.where) if isinstance(select, Select) else set()

@@ -31,6 +31,7 @@ from forecourt.kernel.relation import (
     Digest,
     Output,
     Plain,
+    Rank,
     Select,
     Sort,
     Source,
@@ -47,6 +48,9 @@ from forecourt.security.rules import Operation
 
 #: Alias of the source that holds groups or distinct rows.
 ROWS = "@rows"
+
+#: The column that says how well a row fits a search.
+RANK = "@rank"
 
 _DATES = frozenset({Kind.DATE, Kind.DATETIME})
 
@@ -81,8 +85,12 @@ class Shaping:
         where = restriction
         if plan.filter is not None:
             where = all_of(where, lowering.predicate(plan.filter, entity, ""))
-        grouped = shape.grouped or shape.distinct
+        grouped = shape.grouped or shape.distinct or shape.rank is not None
         outputs = [self._output(column, raw=grouped) for column in shape.columns]
+        if shape.rank is not None:
+            fields, asked = shape.rank
+            ranked = tuple(self.linking.column("", name) for name in fields)
+            outputs.append(Output(RANK, Rank(ranked, asked), None))
         nullable = lowering.nullable(entity, "") | self.linking.nullable(shape.links)
         if not grouped:
             if plan.versions:
@@ -102,6 +110,8 @@ class Shaping:
         kinds = result_entity(plan, lowering.model).fields
         shown = [Output(name, Column(ROWS, name), found.kind) for name, found in kinds.items()]
         shown.extend(self._annotations(shape, lambda column: Column(ROWS, column.name)))
+        if shape.rank is not None:
+            shown.append(Output(RANK, Column(ROWS, RANK), None))
         empty = frozenset((ROWS, name) for name, found in kinds.items() if found.nullable)
         select = Select(around, TRUE, tuple(shown), limit=limit, offset=offset, nullable=empty)
         counting = Select(sources=around, count=True)
@@ -114,6 +124,8 @@ class Shaping:
         self.lowering.check_fields(where, entity, self.linking.grants[""])
         named = [(column.alias, column.field) for column in shape.columns if column.field]
         named += [(operand.alias, operand.name) for operand in operands(where) if isinstance(operand, Linked)]
+        if shape.rank is not None:
+            named += [("", name) for name in shape.rank[0]]
         for alias, name in named:
             self.linking.need(alias, name)
         for column in shape.columns:
@@ -168,7 +180,7 @@ class Shaping:
 
     def _annotations(self, shape: Shape, column_of: Callable[[ShapeColumn], Column]) -> list[Output]:
         found: list[Output] = []
-        whole = not (shape.grouped or shape.distinct)
+        whole = not (shape.grouped or shape.distinct or shape.rank)
         for column in shape.columns:
             if column.name.startswith("@") or column.function is not None or column.part is not None:
                 continue

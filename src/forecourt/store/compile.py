@@ -35,6 +35,7 @@ from forecourt.kernel.relation import (
     Looked,
     Output,
     Plain,
+    Rank,
     Select,
     TableName,
 )
@@ -275,7 +276,7 @@ class Statement:
         operand = output.operand
         if isinstance(operand, Looked):
             return self._looked(operand.select, scope)
-        if isinstance(operand, Plain | DatePart | Aggregate):
+        if isinstance(operand, Plain | DatePart | Aggregate | Rank):
             return Computations(self.expressions).column(operand, scope)[0]
         if isinstance(operand, Digest):
             return self._digest(operand, scope)

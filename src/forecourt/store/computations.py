@@ -6,12 +6,21 @@ a ``double`` becomes the decimal of its 15 digits. Sessions run in UTC, so that 
 
 from __future__ import annotations
 
+import functools
+
 import sqlalchemy as sa
 
 from forecourt.kernel.predicate import Operand
-from forecourt.kernel.relation import Aggregate, Computed, DatePart, Plain
+from forecourt.kernel.relation import Aggregate, Computed, DatePart, Plain, Rank
 from forecourt.store.expressions import Expressions, Scope
 from forecourt.store.storage import Expression, Family, cast
+
+
+def _joined(one: Expression, other: Expression) -> Expression:
+    return one.op("||")(other)
+
+
+_NO_WORDS: Expression = sa.literal_column("''::tsvector")
 
 
 class Computations:
@@ -31,6 +40,14 @@ class Computations:
                 return (_week(column) if unit == "week" else _part(unit, column)), Family.INTEGER
             case Aggregate():
                 return self._aggregate(operand, scope)
+            case Rank(columns, query):
+                words: list[Expression] = [
+                    sa.func.coalesce(self._expressions.words(one, scope), _NO_WORDS) for one in columns
+                ]
+                words[0] = sa.func.setweight(words[0], sa.literal_column("'A'"))
+                every = functools.reduce(_joined, words)
+                rank = sa.func.ts_rank(every, self._expressions.asked(query, scope))
+                return cast(rank, Family.FLOAT), Family.FLOAT
             case _:
                 return self._expressions.operand(operand, scope), self._expressions.family(operand, scope)
 

@@ -324,7 +324,20 @@ class Expressions:
         nullable = any(self.may_be_null(value, scope) for value in (operand, *values))
         return _turn(left.in_(listed), negated, nullable)
 
+    def words(self, operand: Operand, scope: Scope) -> Expression:
+        """The words of a text, as an index of the operator's may hold them."""
+        text = self.operand(operand, scope, Family.TEXT)
+        if self.family(operand, scope) not in (Family.TEXT, None):
+            text = cast(text, Family.TEXT)
+        return sa.func.to_tsvector(_SIMPLE, text)
+
+    def asked(self, operand: Operand, scope: Scope) -> Expression:
+        """A text search query."""
+        return sa.func.to_tsquery(_SIMPLE, self.operand(operand, scope, Family.TEXT))
+
     def _match(self, item: Match, scope: Scope) -> Expression:
+        if item.op == "words":
+            return self.words(item.left, scope).op("@@", is_comparison=True)(self.asked(item.right, scope))
         text, pattern = self._folded(item.left, scope), self._folded(item.right, scope)
         match item.op:
             case "contains":
@@ -405,3 +418,7 @@ def _turn(condition: Expression, negated: bool, nullable: bool) -> Expression:
 def _quoted(text: str) -> Expression:
     """A fixed text of our own, as a literal."""
     return sa.literal_column(f"'{text}'")
+
+
+#: The configuration of text search: words as they are written, in small letters, none left out.
+_SIMPLE: Expression = sa.literal_column("'simple'::regconfig")

@@ -47,6 +47,7 @@ from forecourt.kernel.relation import (
     Holds,
     Looked,
     Plain,
+    Rank,
     Select,
     Source,
     TableName,
@@ -151,6 +152,9 @@ class _Evaluation:
             case DatePart(unit, inner):
                 value = self.value(inner)
                 return None if value is None else _part(unit, value)
+            case Rank(columns, query):
+                asked = str(self.value(query))
+                return float(sum(_has_words(str(self.value(one) or ""), asked) for one in columns))
             case Digest(columns):
                 return hash(tuple(str(self.value(column)) for column in columns))
             case Looked(select):
@@ -266,6 +270,8 @@ class _Evaluation:
         text, pattern = self.value(item.left), self.value(item.right)
         if text is None or pattern is None:
             return False
+        if item.op == "words":
+            return _has_words(str(text), str(pattern))
         text, pattern = str(text).casefold(), str(pattern).casefold()
         match item.op:
             case "contains":
@@ -347,3 +353,14 @@ def _moment(value: Any) -> dt.datetime:
     if isinstance(value, dt.datetime):
         return value
     return dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
+
+
+def _has_words(text: str, query: str) -> bool:
+    """Whether a text has the words of a query ``'one':* & 'two'``; other operators are not evaluated here."""
+    words = re.findall(r"\w+", text.casefold())
+    for part in query.split("&"):
+        wanted, _, prefix = part.strip().rpartition("'")
+        plain = wanted.strip("'").casefold()
+        if not any(word.startswith(plain) if prefix == ":*" else word == plain for word in words):
+            return False
+    return bool(query.strip())

@@ -253,7 +253,7 @@ async def test_other_filters(use: str, shown: str) -> None:
         ("{% include 'Ring A' %}!", "!", "Ring A:1:4: it is not written right: circular extends"),
         ("{% fetchxml q %}<fetch/>{% endfetchxml %}!", "!", "Home:1:4: rows are not at hand here"),
         ("{% powerbi path:'a' %}!", "!", "Home:1:4: the tag 'powerbi' is not supported."),
-        ("{% searchindex query: x %}a{% endsearchindex %}!", "!", "Home:1:4: the tag 'searchindex' is not supported."),
+        ("{% rating a: x %}a{% endrating %}!", "!", "Home:1:4: the tag 'rating' is not supported."),
     ],
 )
 async def test_an_error_leaves_its_place_empty_and_is_told_by_template_line_and_column(

@@ -24,6 +24,8 @@ OBJECTS: Mapping[str, str] = {
     "now, today": "the moment of the request, in UTC",
     "page": "`title`, `url`, `breadcrumbs`, `children`, `parent`, `id`, and the page's own columns (`adx_copy`)",
     "params": "the query's parameters, as `request.params`",
+    "searchindex": "within the tag: `results` (`title`, `url`, `fragment`, `score`, `id`, `entity_logical_name`, …), "
+    "`approximate_total_hits`, `page`, `page_size`",
     "request": "`path`, `url`, `query`, `path_and_query`, `params`; no cookies and no posted fields",
     "settings": "site settings by name, those left out whose name speaks of a secret",
     "sitemap": "`root`, `current`, `['/path/']`: pages that the person may read",
@@ -66,6 +68,10 @@ TAGS: Mapping[str, tuple[str, str]] = {
     "increment": ("name", "counts up"),
     "liquid": ("lines of tags", "several tags in one"),
     "raw": ("… endraw", "is not read as Liquid"),
+    "searchindex": (
+        "query; page, page_size, logical_names, filter … endsearchindex",
+        "what a search of the site finds that the person may read: `results`, `approximate_total_hits`",
+    ),
     "render": ("'Name', argument: value", "a web template that does not see the variables around it"),
     "substitution": ("… endsubstitution", "its block: nothing is cached here"),
     "tablerow": ("item in items, cols, limit, offset … endtablerow", "the rows and cells of a table"),

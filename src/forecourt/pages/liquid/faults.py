@@ -51,7 +51,6 @@ MISSING_OBJECTS = {
     "log": "",
     "polls": "",
     "resx": "Write the words into content snippets.",
-    "searchindex": "Search with the tag 'fetchxml'.",
 }
 MISSING_FILTERS = {
     "metafilters": "",

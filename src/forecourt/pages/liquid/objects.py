@@ -23,6 +23,7 @@ from forecourt.pages.visit import Visit
 if TYPE_CHECKING:
     from forecourt.pages.liquid.data import Data
     from forecourt.pages.lists import Lists
+    from forecourt.pages.searching import Searching
 
 #: The columns of a table (contact, account) that the person may not read, by logical name.
 Hidden = Callable[[Principal, str], frozenset[str]]
@@ -37,6 +38,7 @@ class PageScope:
     site: Site
     visit: Visit
     lists: Lists
+    searching: Searching
 
 
 class Entities(Mapping[str, object]):

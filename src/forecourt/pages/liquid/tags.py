@@ -1,5 +1,5 @@
-"""The portal's own tags: ``fetchxml``, ``entityview``, ``entitylist``, ``chart``, ``editable``, ``substitution``; and
-those that are not there, each named where it is used (pages-and-dataverse A4.2).
+"""The portal's own tags: ``fetchxml``, ``entityview``, ``entitylist``, ``searchindex``, ``chart``, ``editable``,
+``substitution``; and those that are not there, each named where it is used (pages-and-dataverse A4.2).
 
 Arguments are ``name:value`` or ``name=value``, with commas or without.
 """
@@ -126,8 +126,10 @@ class ViewNode(DataNode):
         given = await arguments_of(context, self.arguments)
         around = context.resolve(LIST, default=None)
         try:
-            if self.token.value == "entitylist":
-                found: object = views.entity_list(scope, given)
+            if self.token.value == "searchindex":
+                found: object = await views.search_index(scope, given)
+            elif self.token.value == "entitylist":
+                found = views.entity_list(scope, given)
             else:
                 found = await views.entity_view(scope, given, around if isinstance(around, views.EntityList) else None)
         except Refusal as refusal:
@@ -157,6 +159,13 @@ class ViewTag(Tag):
         block = get_parser(self.env).parse_block(stream, (self.end,))
         stream.expect(TOKEN_TAG, value=self.end)
         return ViewNode(token, name, arguments, block)
+
+
+class SearchTag(ViewTag):
+    """``{% searchindex query:'text', page:1, logical_names:'a,b', filter:'Label' %} … {% endsearchindex %}``"""
+
+    name = "searchindex"
+    end = "endsearchindex"
 
 
 class ListTag(ViewTag):
@@ -320,7 +329,6 @@ UNSUPPORTED: Mapping[str, tuple[str, str]] = {
     "log": ("", ""),
     "powerbi": ("", "Reports are not embedded."),
     "rating": ("endrating", ""),
-    "searchindex": ("endsearchindex", "Search with 'fetchxml'."),
     "webform": ("", "Name the form in the page (adx_webform)."),
 }
 
@@ -334,6 +342,7 @@ TAGS: tuple[type[Tag], ...] = (
     FetchTag,
     ViewTag,
     ListTag,
+    SearchTag,
     ChartTag,
     EditableTag,
     SubstitutionTag,

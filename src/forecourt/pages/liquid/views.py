@@ -24,6 +24,8 @@ from forecourt.pages.liquid.objects import PageScope
 from forecourt.pages.liquid.records import logical
 from forecourt.pages.liquid.values import Lookup
 from forecourt.pages.lists import view_columns, view_order
+from forecourt.pages.searching.reader import MAX_SIZE as SEARCH_MOST
+from forecourt.pages.searching.reader import PAGE_SIZE as SEARCH_SIZE
 from forecourt.pages.site import ListDefinition
 
 PAGE_SIZE = 10
@@ -128,6 +130,43 @@ async def entity_view(scope: PageScope, given: Mapping[str, Any], around: Entity
             "entity_permission_denied": read is None,
         },
         view.name,
+    )
+
+
+async def search_index(scope: PageScope, given: Mapping[str, Any]) -> Lookup:
+    """What a search finds: ``results``, ``approximate_total_hits``, ``page``, ``page_size``."""
+    scope.data.spend()
+    label = str(given.get("filter") or "").lower()
+    names = next((names for name, names in scope.searching.filters if name.lower() == label), ())
+    listed = [name.strip() for name in str(given.get("logical_names") or "").split(",") if name.strip()]
+    size = _number(given.get("page_size"), SEARCH_SIZE, SEARCH_MOST)
+    number = _number(given.get("page"), 1, MAX_ROWS)
+    found = await scope.searching.search(scope.visit, str(given.get("query") or ""), (*listed, *names), number, size)
+    first = (found.number - 1) * found.size
+    return Lookup(
+        {
+            "approximate_total_hits": found.total,
+            "page": found.number,
+            "page_number": found.number,
+            "page_size": found.size,
+            "results": [
+                Lookup(
+                    {
+                        "entity_id": hit.id,
+                        "id": hit.id,
+                        "entity_logical_name": hit.table,
+                        "logical_name": hit.table,
+                        "fragment": hit.fragment,
+                        "number": first + place,
+                        "score": hit.score,
+                        "title": hit.title,
+                        "url": hit.url,
+                    },
+                    hit.title,
+                )
+                for place, hit in enumerate(found.hits, 1)
+            ],
+        }
     )
 
 
