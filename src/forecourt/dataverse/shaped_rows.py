@@ -86,7 +86,7 @@ class ShapedRows:
                 cross_company=True,
                 skip=Slot(0, Kind.INT32) if query.skip else None,
                 want="rows+count",
-                order=(OrderBy((RANK,), True),),
+                order=(OrderBy((RANK,), True), OrderBy((query.columns[0],))),
                 page_size=query.size,
                 shape=Shape(tuple(ShapeColumn(name, "", name) for name in names), rank=(query.columns, every)),
             )

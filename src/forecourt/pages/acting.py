@@ -30,10 +30,11 @@ from forecourt.pages import page_rules, site_map
 from forecourt.pages.details import heading_of
 from forecourt.pages.editing import VERSION
 from forecourt.pages.lists import Action, Lists, Offers
-from forecourt.pages.render import NOTICES, Renderer, finish
+from forecourt.pages.render import Renderer, finish, notice_of
 from forecourt.pages.site import ListDefinition, Page, Site
 from forecourt.pages.site.list_actions import ActionKind, RowAction
 from forecourt.pages.visit import Visit
+from forecourt.web.translation import N_
 
 DO, ROW = "do", "row"
 
@@ -41,10 +42,10 @@ _STATE = "statecode"
 
 #: What an action is called, what it asks, which right it takes, which notice tells of it.
 _USUAL: Mapping[ActionKind, tuple[str, str, WriteOperation, str]] = {
-    ActionKind.EDIT: ("Edit", "", "update", ""),
-    ActionKind.DELETE: ("Delete", "This cannot be undone.", "delete", "deleted"),
-    ActionKind.ACTIVATE: ("Activate", "It becomes active again.", "update", "activated"),
-    ActionKind.DEACTIVATE: ("Deactivate", "It stays, and is no longer active.", "update", "deactivated"),
+    ActionKind.EDIT: (N_("Edit"), "", "update", ""),
+    ActionKind.DELETE: (N_("Delete"), N_("This cannot be undone."), "delete", "deleted"),
+    ActionKind.ACTIVATE: (N_("Activate"), N_("It becomes active again."), "update", "activated"),
+    ActionKind.DEACTIVATE: (N_("Deactivate"), N_("It stays, and is no longer active."), "update", "deactivated"),
 }
 
 #: The state that an action brings about.
@@ -90,7 +91,7 @@ class Acting:
 
         def of(row: Row) -> tuple[Action, ...]:
             return tuple(
-                Action(_label(action), way(row), action.tooltip)
+                Action(_label(action, visit), way(row), action.tooltip)
                 for action, way in ways
                 if _USUAL[action.kind][2] in row.rights and _fits(action, row)
             )
@@ -129,7 +130,7 @@ class Acting:
         """What is said after an action: its own words, where it has any."""
         key = visit.query.get("notice", "")
         own = (item.success for item in definition.actions if item.kind in _USUAL and _USUAL[item.kind][3] == key)
-        return next((text for text in own if text), None) or NOTICES.get(key)
+        return next((text for text in own if text), None) or notice_of(visit)
 
     async def get(
         self, visit: Visit, page: Page, definition: ListDefinition, problem: str = "", status: int = 200
@@ -143,7 +144,7 @@ class Acting:
         try:
             visit.require_token(posted.get(csrf.FIELD))
         except Refusal as refusal:
-            text = "For your safety nothing was done: the page was opened too long ago."
+            text = visit.locales.gettext("For your safety nothing was done: the page was opened too long ago.")
             return await self._ask(visit, page, wanted, text, refusal.status)
         version = posted.get(VERSION)
         if not version:
@@ -155,9 +156,11 @@ class Acting:
                 raise
             if refusal.status == 403:
                 self._observer(Denied(Door.PORTAL, visit.principal.label, refusal.code, visit.path))
-            text = refusal.text
+            text = visit.locales.said(refusal)
             if refusal.code == "FC4121":
-                text = "Somebody else has changed it meanwhile. Look at it again before you go on."
+                text = visit.locales.gettext(
+                    "Somebody else has changed it meanwhile. Look at it again before you go on."
+                )
             return await self._ask(visit, page, wanted, text, refusal.status)
         notice = urlencode({"notice": _USUAL[wanted.action.kind][3]})
         address = f"{wanted.back}{'&' if '?' in wanted.back else '?'}{notice}"
@@ -209,7 +212,7 @@ class Acting:
         return page.rows[0]
 
     async def _ask(self, visit: Visit, page: Page, wanted: _Asked, problem: str = "", status: int = 200) -> Response:
-        label = _label(wanted.action)
+        label = _label(wanted.action, visit)
         return await self._renderer.page(
             visit,
             "delete.html",
@@ -217,7 +220,7 @@ class Acting:
             page=page,
             status=status,
             kind=wanted.table.label,
-            question=wanted.action.question or _USUAL[wanted.action.kind][1],
+            question=wanted.action.question or visit.locales.gettext(_USUAL[wanted.action.kind][1]),
             problem=problem,
             version=wanted.row.version,
             action=wanted.here,
@@ -227,8 +230,8 @@ class Acting:
         )
 
 
-def _label(action: RowAction) -> str:
-    return action.label or _USUAL[action.kind][0]
+def _label(action: RowAction, visit: Visit) -> str:
+    return action.label or visit.locales.gettext(_USUAL[action.kind][0])
 
 
 def _fits(action: RowAction, row: Row) -> bool:

@@ -152,7 +152,7 @@ class SitePages:
             visit, asked.get("q", ""), chosen.get(label, ()), int(number) if re.fullmatch(r"\d{1,3}", number) else 1
         )
         path = page.path if page is not None else visit.path
-        title = self._site.content(page, visit.languages).title if page is not None else "Search"
+        title = self._site.content(page, visit.languages).title if page is not None else visit.locales.gettext("Search")
 
         def url(**changes: str) -> str:
             kept = {"q": found.words.text, "filter": label, **changes}

@@ -30,6 +30,7 @@ from forecourt.pages import formatting
 from forecourt.pages.formatting import Locales
 from forecourt.pages.lookups import HIDDEN, Lookups
 from forecourt.pages.ports import ViewFilter
+from forecourt.web.translation import N_
 
 #: Groups of a figure, and of a question to the database, at most.
 MOST = 24
@@ -43,7 +44,13 @@ _PARTS: dict[str, tuple[DateUnit, ...]] = {
     "day": ("year", "month", "day"),
 }
 
-_MEASURES = {"count": "Number", "sum": "Sum", "avg": "Average", "min": "Least", "max": "Greatest"}
+_MEASURES = {
+    "count": N_("Number"),
+    "sum": N_("Sum"),
+    "avg": N_("Average"),
+    "min": N_("Least"),
+    "max": N_("Greatest"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +171,9 @@ class Charts:
             if dated or wanted.measure not in ("count", "sum"):
                 more = True
             else:
-                kept = [*kept, ("Others", rest)]
+                kept = [*kept, (locales.gettext("Others"), rest)]
             labelled = kept
-        measure = _MEASURES[wanted.measure]
+        measure = locales.gettext(_MEASURES[wanted.measure])
         if column is not None:
             measure = f"{measure}: {column.label or column.name}"
 
@@ -186,9 +193,9 @@ class Charts:
 
     def _label(self, category: EntityField, value: object, names: dict[str, str], locales: Locales) -> str:
         if value is None or value == "":
-            return "None"
+            return locales.gettext("None")
         if category.targets:
-            return names.get(str(value).lower(), HIDDEN)
+            return names.get(str(value).lower()) or locales.gettext(HIDDEN)
         cell = formatting.cell(category, {category.name: value}, self.tables.enums, locales)
         return cell.text[:80]
 
@@ -196,7 +203,7 @@ class Charts:
 def _day(values: Sequence[Any], grouping: str, locales: Locales) -> str:
     """A group of dates, by its parts: year, then quarter or month, then day."""
     if any(value is None for value in values):
-        return "None"
+        return locales.gettext("None")
     year, *rest = (int(value) for value in values)
     match grouping, rest:
         case "year", _:

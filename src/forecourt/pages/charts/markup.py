@@ -7,31 +7,25 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
 from forecourt.pages.charts import drawing
 from forecourt.pages.charts.figures import Figure
+from forecourt.web.templates import environment
 
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        auto_reload=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("_figures.html")
+@lru_cache(maxsize=8)
+def _template(language: str) -> Template:
+    return environment(_TEMPLATES, language, {}).get_template("_figures.html")
 
 
-def markup(figures: Sequence[Figure]) -> Markup:
+def markup(figures: Sequence[Figure], language: str = "en") -> Markup:
     """The figures, side by side where there is room; '' without one."""
     if not figures:
         return Markup()
     key = f"chart-{secrets.token_hex(4)}"
-    return Markup(_template().render(figures=figures, key=key, drawing=drawing))  # noqa: S704 - the template escapes
+    text = _template(language).render(figures=figures, key=key, drawing=drawing)
+    return Markup(text)  # noqa: S704 - the template escapes

@@ -132,7 +132,7 @@ class Searching:
         ):
             total += found.total
             hits += [self._hit(target, asked, row.id, row.values, rank) for row, rank in found.rows]
-        hits.sort(key=lambda hit: (-hit.score, hit.title, hit.id))
+        hits.sort(key=lambda hit: -hit.score)  # stable: each source keeps its own order, page after page
         shown = tuple(hits[most - size : most])
         return Results(asked, shown, total, number, size, total > most and most < MAX_RESULTS)
 
@@ -145,7 +145,15 @@ class Searching:
         texts = list(page_texts(self.site, visit.languages, readable))
         ranked = await self.texts.ranked([item.title for item in texts], [item.body for item in texts], asked.queries)
         return tuple(
-            Hit(item.title, item.page.path, asked.marked(item.body), rank, "Page", PAGES, str(item.page.id))
+            Hit(
+                item.title,
+                item.page.path,
+                asked.marked(item.body),
+                rank,
+                visit.locales.gettext("Page"),
+                PAGES,
+                str(item.page.id),
+            )
             for item, rank in ((texts[place], rank) for place, rank in ranked)
         )
 
