@@ -19,7 +19,7 @@ from forecourt.app import Databases, Forecourt, build, load_definitions
 from forecourt.cli.auditing.people import identities
 from forecourt.cli.auditing.surroundings import surroundings
 from forecourt.kernel.errors import DefinitionErrors
-from forecourt.security.audit import Auditor, Differ, Finding, Identity, Planes, Report
+from forecourt.security.audit import Auditor, Differ, Finding, Identity, Memory, Planes, Report
 from forecourt.store.database import Database
 from support.server import SETTINGS
 
@@ -262,7 +262,8 @@ def accounts(people: list[tuple[str, str, str]]) -> Iterator[Mutant]:
 
 @dataclass
 class Range:
-    """A solution over its databases, against which mutants are held."""
+    """A solution over its databases, against which mutants are held. ``memory``: answers over the data as they are, so
+    that of a mutant of rules only what it changes is asked."""
 
     root: Path
     databases: Databases
@@ -270,13 +271,15 @@ class Range:
     forecourt: Forecourt
     people: list[Identity]
     report: Report
+    memory: Memory
 
     @classmethod
     async def open(cls, root: Path, databases: Databases, folder: Path) -> Range:
         forecourt = await build(root, databases, SETTINGS)
         people = await identities(forecourt)
-        report = await _audited(forecourt, root, people, None)
-        return cls(root, databases, folder, forecourt, people, report)
+        memory: Memory = {}
+        report = await _audited(forecourt, root, people, None, memory)
+        return cls(root, databases, folder, forecourt, people, report, memory)
 
     async def fate(self, mutant: Mutant) -> Fate:
         """Runs audit against the baseline of the solution, and the comparison of both."""
@@ -296,8 +299,8 @@ class Range:
         except DefinitionErrors as errors:
             return Fate(mutant, None, None, str(errors.errors[0]))
         people = await identities(forecourt)
-        report = await _audited(forecourt, root, people, self.report)
-        differ = Differ(_planes(self.forecourt), _planes(forecourt))
+        report = await _audited(forecourt, root, people, self.report, self.memory)
+        differ = Differ(_planes(self.forecourt), _planes(forecourt), memory=self.memory)
         changes = await differ.run(self.people, people)
         new = self._new(report)
         opens = any(finding.code == "FC7016" for finding in changes.findings)
@@ -332,10 +335,12 @@ def _most(findings: tuple[Finding, ...]) -> Finding | None:
     return max(findings, key=lambda f: (bool(f.rows), bool(f.identity), f.severity), default=None)
 
 
-async def _audited(forecourt: Forecourt, root: Path, people: list[Identity], before: Report | None) -> Report:
+async def _audited(
+    forecourt: Forecourt, root: Path, people: list[Identity], before: Report | None, memory: Memory | None = None
+) -> Report:
     known = None if before is None else frozenset(right.fingerprint for right in before.rights)
     around = await surroundings(forecourt, root)
-    auditor = Auditor(forecourt.operations_gate, forecourt.dataverse_gate, around=around, known=known)
+    auditor = Auditor(forecourt.operations_gate, forecourt.dataverse_gate, around=around, known=known, memory=memory)
     return await auditor.run(people, forecourt.definitions.findings)
 
 

@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from forecourt.app import build
 from forecourt.cli.auditing import document, page, sarif, text
-from forecourt.cli.auditing.people import identities
+from forecourt.cli.auditing.people import identities, readers
 from forecourt.cli.auditing.surroundings import surroundings
 from forecourt.cli.fuzzing.run import fuzz
 from forecourt.cli.workspace import console, opened, solution_argument
@@ -133,13 +133,15 @@ async def _audit(solution: Path, data: Path | None, known: document.Baseline | N
         with _progress() as progress:
             task = progress.add_task("Looking people up", total=None)
             people = await identities(forecourt)
+            around = await surroundings(forecourt, solution)
+            people += await readers(forecourt, around.sql.logins if around.sql is not None else (), people)
             progress.update(task, description="Comparing doors", total=len(people))
             auditor = Auditor(
                 forecourt.operations_gate,
                 forecourt.dataverse_gate,
                 lambda done: progress.advance(task, done),
                 limits,
-                await surroundings(forecourt, solution),
+                around,
                 None if known is None else known.rights,
             )
             report = await auditor.run(people, forecourt.definitions.findings)

@@ -84,6 +84,10 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "FC7015": (0, "People have a right that the baseline does not know."),
     "FC7016": (0, "The later of two solutions lets an identity reach what the earlier one did not."),
     "FC7017": (0, "The later of two solutions keeps an identity from what the earlier one let it reach."),
+    "FC7018": (0, "A column can be set at one door that another does not take."),
+    "FC7019": (0, "A column shows at /_api that nothing of the site shows, and no other door."),
+    "FC7020": (0, "A direct door reaches rows that /data hides from the same identity."),
+    "FC7021": (0, "The database does not enforce the rules as they are: plain SQL may reach more."),
     "FC7101": (0, "Proofs need a package that is not installed."),
     "FC7102": (0, "No scratch copy of a database, or scratch login, can be made."),
 }

@@ -20,7 +20,10 @@ from forecourt.store.native.steps import Step
 
 
 class NativeAccess:
-    """Native access of one solution. ``database``: the operations database, as somebody who owns its tables."""
+    """Native access of one solution. ``database``: the operations database, as somebody who owns its tables.
+
+    ``protection``: what the database is to enforce.
+    """
 
     def __init__(self, solution: OperationsSolution, users: Users, database: Database, catalog: Catalog) -> None:
         self._solution = solution
@@ -32,8 +35,8 @@ class NativeAccess:
             declared=tuple(solution.users[name] for name in sorted(solution.users)),
             off=tuple(sorted(value for value in OFF if value is not None)),
         )
-        decided = protection(solution.rules, solution.model, directory, self._key_of)
-        self._native = Native(database, catalog, decided, tables_of(decided))
+        self.protection = protection(solution.rules, solution.model, directory, self._key_of)
+        self._native = Native(database, catalog, self.protection, tables_of(self.protection))
 
     @classmethod
     async def open(cls, solution: OperationsSolution, users: Users, database: Database) -> NativeAccess:

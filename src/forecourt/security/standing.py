@@ -188,18 +188,20 @@ class Standings:
         return Standing(found, frozenset(name for name, _ in held), values)
 
     async def everybody(self) -> Mapping[str, Standing]:
-        """The standing of every enabled user of Dataverse by operations user id, without witnesses. In five statements,
-        however many users there are: for tools of administrators."""
+        """The standing of every user of Dataverse by operations user id, without witnesses: of a disabled one, none. In
+        five statements, however many users there are: for tools of administrators."""
         rows: dict[str, dict[str, list[tuple[str | None, ...]]]] = {}
         for name, statement in self._all.items():
             for *row, user_id in (tuple(row) for row in (await self._database.read(statement, (), {})).rows):
                 rows.setdefault(str(user_id), {}).setdefault(name, []).append(tuple(row))
         tree = (await self._database.read(self._statements["tree"], (), {})).rows
         beneath = descendants([tuple(row) for row in tree])
-        found = {}
+        found: dict[str, Standing] = {}
         for user_id, parts in rows.items():
             person = parts.get("person", [])
-            if person and person[0][1] is not None and person[0][2] != "true":
+            if not person or person[0][1] is None or person[0][2] == "true":
+                found[user_id] = Standing()
+            else:
                 teams = [*parts.get("teams", []), *parts.get("default", [])]
                 found[user_id] = self._standing(user_id, person, teams, beneath)
         return found

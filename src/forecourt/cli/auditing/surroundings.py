@@ -2,37 +2,68 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from forecourt.app import Forecourt
 from forecourt.dataverse.tables import Table
 from forecourt.integration.dual_write.maps import TableMap
+from forecourt.kernel.errors import Refusal
 from forecourt.kernel.sync import Leg, Side
 from forecourt.operations.definitions import RolesFile
+from forecourt.operations.native import NativeAccess
+from forecourt.pages.site.definitions import FormMode
 from forecourt.pages.site.site import Site
+from forecourt.security.audit.plain_sql import Enforced
 from forecourt.security.audit.surroundings import Copy, CopyKey, Surroundings, Unused
 from forecourt.security.rules import Right
 from forecourt.store.folder import Faults, read_file
+from forecourt.store.native.pieces import HELPERS
+
+#: Media types of web files that may ask ``/_api`` for columns.
+SCRIPTS = ("text/javascript", "application/javascript", "text/html")
+
+#: What the portal shows of a signed-in contact on pages of its own and in templates (``user``).
+OF_PEOPLE = ("firstname", "lastname", "fullname", "emailaddress1")
 
 
 async def surroundings(forecourt: Forecourt, root: Path) -> Surroundings:
     """The surroundings of a solution whose folder is ``root``."""
     found = forecourt.definitions
     site = found.site
-    held = None
+    held, asked, text = None, None, ""
     if site is not None:
+        text = "\n".join(_texts(site))
+        asked = {name: _asked(found.tables.by_name[name], text, root) for name in site.web_api_columns}
         names = (site.web_roles.name_of(role) for role in await forecourt.contacts.web_roles())
         given = frozenset(name for name in names if name is not None)
         held = given | site.web_roles.authenticated | site.web_roles.anonymous
     return Surroundings(
         copies=tuple(copy(item) for item in found.maps.by_name.values()),
         shown={name: shown for name, table in found.tables.by_name.items() if (shown := _shown(table))},
-        used=None if site is None else _used(site, found.tables.by_name),
+        taken={} if site is None else _taken(site, found.tables.by_name),
+        asked=asked,
+        used=None if site is None else _used(site, found.tables.by_name, text),
         held=held,
         public={table: frozenset(Right(right) for right in rights) for table, rights in found.header.public.items()},
         unused=tuple(_unused(root)),
+        sql=await _enforced(forecourt),
     )
+
+
+async def _enforced(forecourt: Forecourt) -> Enforced | None:
+    """What the operations database enforces by itself; None where it was never told."""
+    if not any(table.schema == HELPERS for table in forecourt.operations_gate.operations.catalog.tables):
+        return None
+    access = await NativeAccess.open(forecourt.definitions.operations, forecourt.users, forecourt.databases.operations)
+    try:
+        plan = await access.plan()
+    except Refusal as refusal:
+        return Enforced(access.protection, unknown=refusal.message)
+    if not plan.applied:
+        return None
+    return Enforced(access.protection, plan.logins, tuple(step.what for step in plan.steps), plan.wider)
 
 
 def copy(item: TableMap) -> Copy:
@@ -55,6 +86,7 @@ def copy(item: TableMap) -> Copy:
         filter=leg.target_filter if outward else leg.filter,
         exact=not any(column.values for column in leg.key),
         where=item.where,
+        back=outward,
     )
 
 
@@ -67,10 +99,39 @@ def _shown(table: Table) -> frozenset[str]:
         for section in form.sections
         for c in section.columns
     )
-    return frozenset((*views, *cells))
+    fields = ((name, table.column(name)) for name in (*views, *cells))
+    return frozenset(name if field is None else field.name for name, field in fields)
 
 
-def _used(site: Site, tables: Mapping[str, Table]) -> frozenset[str]:
+def _asked(table: Table, text: str, root: Path) -> frozenset[str]:
+    """Columns that something shows or names: views and forms, the site's texts and scripts, plug-ins of the solution,
+    which look at what is sent; the name of a row, its state, and what the portal itself shows of a person."""
+    code = "\n".join(path.read_text("utf-8") for path in sorted(root.glob("dataverse/**/*.py")))
+    words = frozenset(re.findall(r"\w+", f"{text}\n{code}"))
+    always = {table.primary_name, "statecode", "statuscode", *(OF_PEOPLE if table.name == "contact" else ())}
+    named = (name for name, field in table.entity.fields.items() if {name, field.column} & (words | always))
+    return frozenset(named) | _shown(table)
+
+
+def _taken(site: Site, tables: Mapping[str, Table]) -> Mapping[str, frozenset[str]]:
+    """Columns by table that forms of the site let be filled in, or fill in themselves."""
+    steps = (step for form in site.multistep_forms.values() for step in form.steps.values())
+    forms = [(f.table, f.form, f.mode, (f.person_column, f.parent_column)) for f in site.forms.values()]
+    forms += [(step.table, step.form, step.mode, ("", "")) for step in steps if step.mode is not None]
+    found: dict[str, set[str]] = {}
+    for name, form_name, mode, columns in forms:
+        table = tables.get(name)
+        form = table.form(form_name) if table is not None else None
+        if table is None or form is None or mode is FormMode.READ_ONLY:
+            continue
+        cells = (c for section in form.sections for c in section.columns)
+        named = [c if isinstance(c, str) else c.column for c in cells if isinstance(c, str) or not c.read_only]
+        fields = (table.column(column) for column in (*named, *columns) if column)
+        found.setdefault(name, set()).update(field.name for field in fields if field is not None)
+    return {name: frozenset(columns) for name, columns in found.items()}
+
+
+def _used(site: Site, tables: Mapping[str, Table], text: str) -> frozenset[str]:
     """Tables that something of the site names: lists, forms and what their subgrids show, settings, templates."""
     found = {item.table for item in site.lists.values()} | {item.table for item in site.forms.values()}
     found |= set(site.web_api_columns)
@@ -78,7 +139,6 @@ def _used(site: Site, tables: Mapping[str, Table]) -> frozenset[str]:
         table = tables.get(name)
         grids = (grid for form in table.forms for grid in form.subgrids) if table is not None else ()
         found |= {table.entity.relations[grid.relation].target for grid in grids if table is not None}
-    text = "\n".join(_texts(site))
     return frozenset(found | {name for name in tables if name in text})
 
 
@@ -88,6 +148,11 @@ def _texts(site: Site) -> Iterator[str]:
             yield content.copy
     for languages in site.snippets.values():
         yield from languages.values()
+    for template in site.web_templates.values():
+        yield template.source
+    for file in site.files.values():
+        if file.media_type in SCRIPTS:
+            yield file.file.read_text("utf-8", errors="replace")
 
 
 def _unused(root: Path) -> Iterator[Unused]:

@@ -6,7 +6,7 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from forecourt.kernel.errors import Refusal
@@ -47,12 +47,18 @@ CHUNK = 10_000
 LIMITS = Limits()
 
 
-class Asking:
-    """Asks, within limits. ``comparisons``: how many there have been, those among them that needed no question."""
+#: Answers by what was asked, and of whom: for who asks again while the data stay as they are.
+Memory = dict[Hashable, Mapping[int, Count]]
 
-    def __init__(self, limits: Limits) -> None:
+
+class Asking:
+    """Asks, within limits. ``comparisons``: how many there have been, those among them that needed no question.
+    ``memory``: answers that hold already; None to ask anew."""
+
+    def __init__(self, limits: Limits, memory: Memory | None = None) -> None:
         self.limits = limits
         self.comparisons = 0
+        self._memory = memory
 
     async def differences(self, group: Class, checks: Sequence[Check]) -> AsyncIterator[Finding]:
         """What the questions about one class bring to light."""
@@ -73,14 +79,22 @@ class Asking:
         for check in asking:
             plane = check.gate.plane_of(check.asked.entity)
             by_plane.setdefault(id(plane.database), (plane, []))[1].append(check)
+        people = "" if self._memory is None else repr([sorted(member.values.items()) for member in group.members])
         for plane, waiting in by_plane.values():
             attributes = Attributes(plane.catalog)
             ready: list[tuple[Check, Question]] = []
             for check in waiting:
+                known = None if self._memory is None else self._memory.get(_key(plane, check.asked, people))
+                if known is not None:
+                    for finding in self._told(check, group, known):
+                        yield finding
+                    continue
                 try:
                     ready.append((check, lifted(check.asked, attributes)))
                 except Refusal as refusal:
                     yield _unknown(check, group, refusal.message)
+            if not ready:
+                continue
             async with cohort(plane.database, self.limits.patience) as session:
                 await session.fill(attributes, [member.values for member in group.members])
                 for check, asked in ready:
@@ -89,6 +103,8 @@ class Asking:
                     except Unanswered as reason:
                         yield _unknown(check, group, reason.reason)
                         continue
+                    if self._memory is not None:
+                        self._memory[_key(plane, check.asked, people)] = answer
                     for finding in self._told(check, group, answer):
                         yield finding
 
@@ -114,7 +130,7 @@ class Asking:
     def _told(self, check: Check, group: Class, answer: Mapping[int, Count]) -> list[Finding]:
         """A finding for each identity, up to a limit; the last one says how many more there are."""
         worst = sorted(answer.values(), key=lambda count: (-count.rows, count.person))
-        shown = worst[: self.limits.listed]
+        shown = worst[: self.limits.listed if check.listed is None else check.listed]
         key = check.asked.entity.key
         found = [
             check.told(
@@ -127,6 +143,10 @@ class Asking:
         if len(worst) > len(shown):
             found[-1] = replace(found[-1], others=len(worst) - len(shown))
         return found
+
+
+def _key(plane: Plane, asked: Question, people: str) -> Hashable:
+    return (id(plane.database), asked.entity.name, asked.way, asked.selects, asked.missing, people)
 
 
 def _unknown(check: Check, group: Class, reason: str) -> Finding:

@@ -12,19 +12,22 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from forecourt.kernel.errors import DefinitionError
-from forecourt.security.audit.asking import LIMITS, Asking, Limits
+from forecourt.security.audit.asking import LIMITS, Asking, Limits, Memory
 from forecourt.security.audit.columns import columns
 from forecourt.security.audit.copies import Copies
+from forecourt.security.audit.direct import Direct
 from forecourt.security.audit.doors import Check, Doors
 from forecourt.security.audit.findings import Finding, Report, RightHeld, in_order
 from forecourt.security.audit.grants import unconstrained
 from forecourt.security.audit.identities import Class, Identity, classes
 from forecourt.security.audit.idle import idle
+from forecourt.security.audit.plain_sql import unenforced
 from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.reach import public, standing
 from forecourt.security.audit.rights import Reached, new, rights, unknown_right
 from forecourt.security.audit.roles import deciding, unrestrained
 from forecourt.security.audit.surroundings import ALONE, Surroundings
+from forecourt.security.audit.web_api import unasked
 from forecourt.security.gate import Gate
 from forecourt.security.rules import Operation
 
@@ -32,7 +35,8 @@ from forecourt.security.rules import Operation
 class Auditor:
     """Compares doors over the gates that serve them. ``progress`` hears of identities that are done.
 
-    ``known``: the rights that a baseline has, by fingerprint; None without a baseline.
+    ``known``: the rights that a baseline has, by fingerprint; None without a baseline. ``memory``: answers of
+    earlier audits of the same data.
     """
 
     def __init__(
@@ -43,13 +47,15 @@ class Auditor:
         limits: Limits = LIMITS,
         around: Surroundings = ALONE,
         known: frozenset[str] | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self._planes = Planes(operations, dataverse)
         self._around = around
         self._doors = Doors(self._planes)
-        self._copies = Copies(self._planes, around.copies)
+        self._direct = Direct(self._planes, around)
+        self._copies = Copies(self._planes, around)
         self._progress = progress
-        self._asking = Asking(limits)
+        self._asking = Asking(limits, memory)
         self._known = known
 
     async def run(self, identities: Sequence[Identity], checks: Iterable[DefinitionError] = ()) -> Report:
@@ -85,12 +91,12 @@ class Auditor:
     def _checks(self, group: Class, reached: Iterable[Reached]) -> Iterator[Check]:
         """Every question about the rows of a class."""
         yield from self._doors.checks(group)
+        yield from self._direct.checks(group)
         yield from self._copies.checks(group)
         yield from public(self._planes, group, self._around)
+        yield from unasked(self._planes, group, self._around)
         for item in self._unknown_to_baseline(reached):
-            check = new(group, item)
-            if check is not None:
-                yield check
+            yield new(group, item)
 
     def _unknown_to_baseline(self, reached: Iterable[Reached]) -> Iterator[Reached]:
         if self._known is not None:
@@ -109,6 +115,7 @@ class Auditor:
         yield from deciding(self._planes, groups, self._around)
         yield from columns(self._planes, groups, self._around)
         yield from idle(self._planes, groups, self._around)
+        yield from unenforced(self._around.sql)
         for group in groups:
             yield from standing(self._planes, group, self._around)
             yield from self._copies.columns(group)

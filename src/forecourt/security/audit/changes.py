@@ -15,18 +15,18 @@ from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE, Exists, InParam, Operand, Param, Predicate, map_operands
 from forecourt.kernel.principal import Door
 from forecourt.security.audit.algebra import rebuilt
-from forecourt.security.audit.asking import LIMITS, Asking, Limits
-from forecourt.security.audit.columns import readable
-from forecourt.security.audit.doors import DONE, Check
+from forecourt.security.audit.asking import LIMITS, Asking, Limits, Memory
+from forecourt.security.audit.binding import ACTS, reached
+from forecourt.security.audit.columns import opened
+from forecourt.security.audit.doors import Check, counted
 from forecourt.security.audit.findings import Finding, Report, in_order
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.questions import question
 from forecourt.security.audit.rights import DOORS
-from forecourt.security.enforce import admitted
 from forecourt.security.gate import Gate
 from forecourt.security.lowering import Lowering
-from forecourt.security.rules import Operation
+from forecourt.security.rules import Operation, Right
 
 Way = Literal["gains", "loses"]
 
@@ -34,6 +34,9 @@ Way = Literal["gains", "loses"]
 EARLIER = "earlier."
 
 _COLUMN_DOORS = {**DOORS, "/_api": Door.PORTAL_API}
+
+#: How columns are called that an operation shows or takes.
+_COLUMNS = {Operation.READ: "", Operation.UPDATE: "writable ", Operation.CREATE: "in new rows the "}
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,12 @@ class Differ:
         later: Planes,
         progress: Callable[[int], None] = lambda done: None,
         limits: Limits = LIMITS,
+        memory: Memory | None = None,
     ) -> None:
         self._earlier = earlier
         self._later = later
         self._progress = progress
-        self._asking = Asking(limits)
+        self._asking = Asking(limits, memory)
 
     async def run(self, earlier: Iterable[Identity], later: Iterable[Identity]) -> Report:
         """Every gain and loss, worst first. People are the same who have the same label."""
@@ -103,8 +107,8 @@ class Differ:
     def _checks(self, pair: Pair, alike: bool) -> Iterator[Check]:
         for name, door in DOORS.items():
             for table in self._tables(door):
-                for operation in Operation:
-                    yield from self._rows(pair, alike, name, door, table, operation)
+                for act in ACTS:
+                    yield from self._rows(pair, alike, name, door, table, act)
 
     def _tables(self, door: Door) -> list[str]:
         names = [*self._gate(self._later, door).model.entities, *self._gate(self._earlier, door).model.entities]
@@ -115,12 +119,12 @@ class Differ:
         return planes.operations if door in (Door.OPERATIONS, Door.PACKAGES) else planes.dataverse
 
     def _rows(
-        self, pair: Pair, alike: bool, name: str, door: Door, table: str, operation: Operation
+        self, pair: Pair, alike: bool, name: str, door: Door, table: str, act: Operation | Right
     ) -> Iterator[Check]:
         before, after = self._gate(self._earlier, door), self._gate(self._later, door)
         then, now = (
-            _admitted(before, pair.earlier, door, table, operation),
-            _admitted(after, pair.later, door, table, operation),
+            _reached(before, pair.earlier, door, table, act),
+            _reached(after, pair.later, door, table, act),
         )
         if not alike:
             then = _marked(then)
@@ -141,9 +145,7 @@ class Differ:
             scope = identity.scope(door) if identity is not None else None
             if scope is None or entity is None or wide == FALSE:
                 continue
-            told = _Changed(way, name, entity, operation)
-            if operation is Operation.CREATE:
-                continue
+            told = _Changed(way, name, entity, act)
             enforcer = gate.enforcer
             lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
             yield Check(gate, question(lowering, entity, wide, narrow), told, obstacles)
@@ -153,30 +155,33 @@ class Differ:
     def _columns(self, pair: Pair, people: int) -> Iterator[Finding]:
         for name, door in _COLUMN_DOORS.items():
             for table in self._tables(door):
-                then = self._readable(self._earlier, pair.earlier, door, table)
-                now = self._readable(self._later, pair.later, door, table)
-                for way, names in (("gains", now - then), ("loses", then - now)):
-                    if names and then and now:
-                        what = f"columns {', '.join(sorted(names))} of {table} at {name}"
-                        yield self._told(pair, people, way, what, table)
+                for operation, kind in _COLUMNS.items():
+                    then = self._opened(self._earlier, pair.earlier, door, table, operation)
+                    now = self._opened(self._later, pair.later, door, table, operation)
+                    for way, names in (("gains", now - then), ("loses", then - now)):
+                        if names and then and now:
+                            what = f"{kind}columns {', '.join(sorted(names))} of {table} at {name}"
+                            yield self._told(pair, people, way, what, table)
                 if door is Door.PORTAL_API:
                     continue
                 creates = [
-                    _admitted(self._gate(planes, door), identity, door, table, Operation.CREATE) != FALSE
+                    _reached(self._gate(planes, door), identity, door, table, Operation.CREATE) != FALSE
                     for planes, identity in ((self._earlier, pair.earlier), (self._later, pair.later))
                 ]
                 if creates[0] != creates[1]:
                     way = "gains" if creates[1] else "loses"
                     yield self._told(pair, people, way, f"the right to create rows of {table} at {name}", table)
 
-    def _readable(self, planes: Planes, identity: Identity | None, door: Door, table: str) -> frozenset[str]:
+    def _opened(
+        self, planes: Planes, identity: Identity | None, door: Door, table: str, operation: Operation
+    ) -> frozenset[str]:
         gate = self._gate(planes, door)
         entity = gate.model.entities.get(table)
         if identity is None or identity.fault is not None or entity is None:
             return frozenset()
-        if _admitted(gate, identity, door, table, Operation.READ) == FALSE:
+        if _reached(gate, identity, door, table, operation) == FALSE:
             return frozenset()
-        return readable(gate, identity, door, entity) or frozenset()
+        return opened(gate, identity, door, entity, operation) or frozenset()
 
     def _told(self, pair: Pair, people: int, way: str, what: str, table: str) -> Finding:
         verb = "becomes" if way == "gains" else "is no longer"
@@ -203,12 +208,12 @@ def _groups(earlier: Iterable[Identity], later: Iterable[Identity], at_once: int
             yield pairs[start : start + at_once]
 
 
-def _admitted(gate: Gate, identity: Identity | None, door: Door, table: str, operation: Operation) -> Predicate:
+def _reached(gate: Gate, identity: Identity | None, door: Door, table: str, act: Operation | Right) -> Predicate:
     entity = gate.model.entities.get(table)
     if identity is None or identity.fault is not None or entity is None:
         return FALSE
     scope = identity.scope(door)
-    return FALSE if scope is None else admitted(gate.enforcer, scope, entity, "", operation)
+    return FALSE if scope is None else reached(gate.enforcer, scope, entity, act)
 
 
 def _marked(item: Predicate) -> Predicate:
@@ -242,19 +247,19 @@ class _Changed:
     way: Way
     door: str
     entity: Entity
-    operation: Operation
+    act: Operation | Right
 
     def __call__(self, identity: Identity, rows: int, example: str) -> Finding:
         gains = self.way == "gains"
         can = "can now be" if gains else "can no longer be"
         return Finding(
             "FC7016" if gains else "FC7017",
-            f"{rows} rows of {self.entity.collection} {can} {DONE[self.operation]} at {self.door}",
+            counted(rows, self.entity, self.act).replace("can be", can) + f" at {self.door}",
             "the later solution admits them" if gains else "the later solution hides them",
             self.entity.name,
             identity.label,
             rows,
             example,
             str(self.entity.where),
-            subject=f"{self.way} {self.operation.value} at {self.door}",
+            subject=f"{self.way} {self.act.value} at {self.door}",
         )

@@ -1,8 +1,11 @@
-"""Columns compared: what may be read of an entity at one door has to be what may be read of it at another.
+"""Columns compared: what may be read or set of an entity at one door has to be what may be at another.
 
 Whoever reads a column may filter, sort, group and expand by it, and a column that is not readable is none of these at
 any door: the same set decides them all. So the sets are compared. Of the portal it is what its Web API opens, and what
-views and forms show, as far as column permissions go.
+views and forms show, as far as column permissions go; to set, what its Web API opens and what forms take.
+
+The portal asks the source for each column of a virtual table, so that it never shows or takes more than the source
+does. A copy has no source to ask (:mod:`~forecourt.security.audit.copies`).
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.model import Entity
+from forecourt.kernel.model import Entity, EntityField
 from forecourt.kernel.principal import Door
 from forecourt.security.audit.doors import DIRECT
 from forecourt.security.audit.findings import Finding
@@ -19,76 +22,113 @@ from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.surroundings import Surroundings
 from forecourt.security.columns import permitted
 from forecourt.security.gate import Gate
-from forecourt.security.lowering import Lowering
+from forecourt.security.lowering import RIGHTS, Lowering
 from forecourt.security.permissions import nodes
-from forecourt.security.rules import Operation, Right
+from forecourt.security.rules import Operation
+
+#: What is done to a column, by the operation that does it.
+SET = {Operation.READ: "read", Operation.CREATE: "set in new rows", Operation.UPDATE: "changed"}
 
 
 def columns(planes: Planes, groups: Iterable[Class], around: Surroundings) -> list[Finding]:
-    """Columns that a direct door shows and the portal hides, a finding for each set of them."""
-    found: dict[tuple[str, str, tuple[str, ...]], list[Identity]] = {}
+    """Columns that a direct door shows, or lets be set, and the portal does not: a finding for each set of them."""
+    found: dict[tuple[str, Operation, str, tuple[str, ...]], list[Identity]] = {}
     for group in groups:
         for entity in planes.operations.model.entities.values():
-            doors: dict[tuple[str, ...], list[str]] = {}
-            for door, names in _differences(planes, group.first, entity, around):
-                doors.setdefault(names, []).append(door)
-            for names, where in doors.items():
-                found.setdefault((entity.name, ", ".join(where), names), []).extend(group.members)
+            for operation in SET:
+                doors: dict[tuple[str, ...], list[str]] = {}
+                for door, names in _differences(planes, group.first, entity, operation, around):
+                    doors.setdefault(names, []).append(door)
+                for names, where in doors.items():
+                    found.setdefault((entity.name, operation, ", ".join(where), names), []).extend(group.members)
     return [_finding(planes, *key, people) for key, people in found.items()]
 
 
-def readable(gate: Gate, identity: Identity, door: Door, entity: Entity) -> frozenset[str] | None:
-    """The fields that the identity reads of an entity, by the data entity's names; None where it reads no row."""
+def opened(
+    gate: Gate, identity: Identity, door: Door, entity: Entity, operation: Operation = Operation.READ
+) -> frozenset[str] | None:
+    """The fields that the identity reads of an entity, or may set, by the data entity's names; None where it may not do
+    that with any row."""
     scope = identity.scope(door)
     if scope is None:
         return None
     lowering = Lowering(gate.enforcer.rules, gate.model, scope, gate.enforcer.key_of)
     try:
-        grant = lowering.require(entity, Operation.READ)
+        grant = lowering.require(entity, operation)
     except Refusal:
         return None
-    names = lowering.readable(entity, grant)
-    return frozenset(entity.fields[name].base or name for name in names if entity.fields[name].record_of is None)
+    if operation is Operation.READ:
+        names = lowering.readable(entity, grant)
+        return frozenset(entity.fields[name].base or name for name in names if entity.fields[name].record_of is None)
+    names = gate.enforcer.writing.settable(lowering, entity, grant, operation)
+    return frozenset(
+        entity.fields[name].base or name for name in names if taken(entity, entity.fields[name], operation)
+    )
+
+
+def taken(entity: Entity, field: EntityField, operation: Operation) -> bool:
+    """Whether a create or an update may bring a value for a field at all, whoever asks."""
+    if entity.read_only or field.record_of is not None:
+        return False
+    return field.creatable if operation is Operation.CREATE else field.editable and field.name not in entity.key
+
+
+def offered(
+    planes: Planes, first: Identity, table: Entity, operation: Operation, around: Surroundings
+) -> frozenset[str] | None:
+    """The columns of a table that the portal shows to the identity, or takes from it: those of ``/_api``, of views and
+    of forms. None where it has no permission, or nothing of the site has the table."""
+    rules = planes.rules.portal
+    if first.portal is None or not nodes(rules, table.name, RIGHTS[operation], first.portal.web_roles):
+        return None
+    asked = around.shown if operation is Operation.READ else around.taken
+    listed, on_pages = rules.columns.get(table.name), asked.get(table.name, frozenset())
+    if listed is None and not on_pages:
+        return None
+    found = (listed or frozenset()) | on_pages
+    left = permitted(rules, table, operation, first.portal.web_roles)
+    return found if left is None else found & left
 
 
 def _differences(
-    planes: Planes, first: Identity, entity: Entity, around: Surroundings
+    planes: Planes, first: Identity, entity: Entity, operation: Operation, around: Surroundings
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     virtual = planes.virtual(entity)
-    if virtual is None or first.portal is None:
+    if virtual is None:
         return
-    opened = planes.rules.portal.columns.get(virtual.name)
-    shown = around.shown.get(virtual.name, frozenset())
-    if (opened is None and not shown) or not nodes(
-        planes.rules.portal, virtual.name, Right.READ, first.portal.web_roles
-    ):
+    listed = offered(planes, first, virtual, operation, around)
+    if listed is None:
         return
-    left = permitted(planes.rules.portal, virtual, Operation.READ, first.portal.web_roles)
-    listed = (opened or frozenset()) | shown
-    listed = listed if left is None else listed & left
-    portal = frozenset(
-        virtual.fields[name].base or name for name in listed | frozenset(virtual.key) if name in virtual.fields
-    ) | frozenset(entity.key)
+    if operation is Operation.READ:
+        listed |= frozenset(virtual.key)
+    portal = frozenset(virtual.fields[name].base or name for name in listed if name in virtual.fields)
+    if operation is not Operation.UPDATE:
+        portal |= frozenset(entity.key)
     for name, door in DIRECT.items():
         gate, asked = (planes.dataverse, virtual) if door is Door.DATAVERSE else (planes.operations, entity)
-        direct = readable(gate, first, door, asked)
+        direct = opened(gate, first, door, asked, operation)
         if direct is not None and (more := direct - portal):
             yield name, tuple(sorted(more))
 
 
-def _finding(planes: Planes, entity: str, door: str, names: tuple[str, ...], people: list[Identity]) -> Finding:
+def _finding(
+    planes: Planes, entity: str, operation: Operation, door: str, names: tuple[str, ...], people: list[Identity]
+) -> Finding:
     known = planes.operations.model.entities[entity]
     virtual = planes.virtual(known)
     listed = ", ".join(names)
+    reading = operation is Operation.READ
+    portal = "no page or Web API setting of the portal shows them"
+    if not reading:
+        portal = "no form or Web API setting of the portal takes them"
     return Finding(
-        "FC7008",
-        f"{len(names)} columns of {known.collection} can be read at {door}, and no page or Web API setting of the "
-        f"portal shows them: {listed}",
-        "list the columns that people outside may read under 'fields:' of the privilege, or open these in "
-        f"Webapi/{virtual.name if virtual else entity}/fields",
+        "FC7008" if reading else "FC7018",
+        f"{len(names)} columns of {known.collection} can be {SET[operation]} at {door}, and {portal}: {listed}",
+        f"list the columns that people outside may {'read' if reading else 'set'} under 'fields:' of the privilege, or "
+        f"open these in Webapi/{virtual.name if virtual else entity}/fields",
         entity,
         people[0].label,
         where=str(known.where),
-        subject=f"{door}: {listed}",
+        subject=f"{door}: {listed}" if reading else f"{operation.value} at {door}: {listed}",
         others=len(people) - 1,
     )

@@ -10,22 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE, TRUE, Column, Compare, Exists, Predicate, all_of, negate
 from forecourt.kernel.principal import Door
 from forecourt.kernel.relation import Output, Select, Source, aliases_of
 from forecourt.security.audit.algebra import Flat, canonical
-from forecourt.security.audit.doors import DONE, Check
+from forecourt.security.audit.columns import SET, offered, opened, taken
+from forecourt.security.audit.doors import Check, counted
 from forecourt.security.audit.findings import Finding
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.questions import Apart, Question, Shape, question
-from forecourt.security.audit.surroundings import Copy
+from forecourt.security.audit.surroundings import Copy, Surroundings
 from forecourt.security.enforce import admitted
-from forecourt.security.lowering import Lowering
+from forecourt.security.lowering import RIGHTS, Lowering
+from forecourt.security.ownership import field_of
 from forecourt.security.permissions import nodes
-from forecourt.security.rules import Operation, PortalRules, Right, Rules, Scope
+from forecourt.security.rules import Operation, PortalRules, Rules, Scope
 from forecourt.security.scope import Scope as AskerScope
 from forecourt.store.cohort.attributes import COHORT, NUMBER, PERSON, ROW, ROWS
 
@@ -36,9 +37,10 @@ _SOURCE, _LOOKUP = "s_", "k_"
 class Copies:
     """The comparisons of copies with their sources for classes of identities."""
 
-    def __init__(self, planes: Planes, copies: tuple[Copy, ...]) -> None:
+    def __init__(self, planes: Planes, around: Surroundings) -> None:
         self._planes = planes
-        self._copies = copies
+        self._around = around
+        self._copies = around.copies
 
     def checks(self, found: Class) -> Iterator[Check]:
         """A question for each copy that the class reaches through the portal, to read and to change."""
@@ -46,7 +48,7 @@ class Copies:
         if first.portal is None:
             return
         for copy in self._copies:
-            for operation in (Operation.READ, Operation.UPDATE, Operation.DELETE):
+            for operation in Operation:
                 yield from self._check(first, copy, operation)
 
     def _check(self, first: Identity, copy: Copy, operation: Operation) -> Iterator[Check]:
@@ -163,34 +165,42 @@ class Copies:
     # -- columns -------------------------------------------------------------------------------------------------
 
     def columns(self, found: Class) -> Iterator[Finding]:
-        """Columns of copies that the Web API of the portal opens and whose source hides them from the same people."""
-        first, rules = found.first, self._planes.rules.portal
+        """Columns of copies that the portal shows, or takes, and whose source keeps them from the same people. What is
+        written to a copy goes on to its source, as an administrator's change."""
+        first = found.first
         direct = first.scope(Door.OPERATIONS)
         if first.portal is None or direct is None:
             return
         for copy in self._copies:
-            opened = rules.columns.get(copy.table.name, frozenset())
-            if not opened or not nodes(rules, copy.table.name, Right.READ, first.portal.web_roles):
-                continue
-            enforcer = self._planes.operations.enforcer
-            lowering = Lowering(enforcer.rules, enforcer.model, direct, enforcer.key_of)
-            try:
-                readable = lowering.readable(copy.entity, lowering.require(copy.entity, Operation.READ))
-            except Refusal:
-                continue  # the rows are what is wider
-            for column, name in copy.columns:
-                if column in opened and name not in readable:
-                    yield Finding(
-                        "FC7009",
-                        f"column {column} of {copy.table.collection} is open to /_api, and {name} of "
-                        f"{copy.entity.collection}, which it is a copy of, is hidden",
-                        f"Webapi/{copy.table.name}/fields lists {column}; take it out, or open {name} at the source",
-                        copy.table.name,
-                        first.label,
-                        where=str(copy.where),
-                        subject=column,
-                        others=len(found.members) - 1,
-                    )
+            for operation in (Operation.READ, Operation.CREATE, Operation.UPDATE):
+                yield from self._columns(found, copy, operation)
+
+    def _columns(self, found: Class, copy: Copy, operation: Operation) -> Iterator[Finding]:
+        first, reading = found.first, operation is Operation.READ
+        if not reading and not copy.back:
+            return
+        listed = offered(self._planes, first, copy.table, operation, replace(self._around, shown={}))
+        source = opened(self._planes.operations, first, Door.OPERATIONS, copy.entity, operation)
+        if listed is None or source is None:
+            return  # the rows are what is wider
+        for column, name in copy.columns:
+            field = copy.table.fields.get(column) or field_of(copy.table, column)
+            wider = field is not None and field.name in listed and name not in source
+            if wider and (reading or (field is not None and taken(copy.table, field, operation))):
+                done = "is open to /_api" if reading else f"can be {SET[operation]} in the portal"
+                kept = "is hidden" if reading else "is not to be set by the same people"
+                yield Finding(
+                    "FC7009",
+                    f"column {column} of {copy.table.collection} {done}, and {name} of {copy.entity.collection}, "
+                    f"which it is a copy of, {kept}",
+                    f"take {column} out of Webapi/{copy.table.name}/fields{'' if reading else ' and forms'}, or open "
+                    f"{name} at the source",
+                    copy.table.name,
+                    first.label,
+                    where=str(copy.where),
+                    subject=column if reading else f"{operation.value} {column}",
+                    others=len(found.members) - 1,
+                )
 
 
 _UNCLEAR = ("the integration key goes through a value map",)
@@ -204,7 +214,7 @@ def _without_self(rules: Rules) -> Rules:
 
 
 def _names(planes: Planes, first: Identity, table: Entity, operation: Operation) -> str:
-    right = {Operation.READ: Right.READ, Operation.UPDATE: Right.WRITE}.get(operation, Right.DELETE)
+    right = RIGHTS[operation]
     roles = first.portal.web_roles if first.portal is not None else frozenset()
     return ", ".join(f"'{p.name}' ({p.where})" for p in nodes(planes.rules.portal, table.name, right, roles))
 
@@ -220,8 +230,8 @@ class _Wider:
     def __call__(self, identity: Identity, rows: int, example: str) -> Finding:
         return Finding(
             "FC7010",
-            f"{rows} rows of {self.copy.table.collection} can be {DONE[self.operation]} in the portal that are copies "
-            f"of rows of {self.copy.entity.collection} which the source hides",
+            f"{counted(rows, self.copy.table, self.operation)} in the portal that are copies of rows "
+            f"of {self.copy.entity.collection} which the source hides",
             f"table permissions {self.named} admit more than the source of map {self.copy.name}",
             self.copy.table.name,
             identity.label,

@@ -1,13 +1,15 @@
 """Doors compared: rows that an identity reaches at one of them and not at another, to read or to change.
 
 The direct doors are ``/data``, data packages and the Dataverse Web API; the other side is the portal, whose lists,
-forms, search, export and ``/_api`` show the same rows. Beside the doors themselves stands the portal's own layer: what
-table permissions reach by themselves, which the source still narrows, but only as long as it is asked.
+forms, search, export and ``/_api`` show the same rows. What may be created is asked of the rows that are there: where
+one door admits a row and the other does not, the like of it can be created at one of them alone. Beside the doors
+themselves stands the portal's own layer: what table permissions reach by themselves, which the source still narrows,
+but only as long as it is asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,13 +32,22 @@ from forecourt.security.xds import active, constrained
 #: The doors past the portal, by the name that a report gives them.
 DIRECT = {"/data": Door.OPERATIONS, "data packages": Door.PACKAGES, "the Dataverse Web API": Door.DATAVERSE}
 
-CHANGES = (Operation.UPDATE, Operation.DELETE)
-DONE = {
+CHANGES = (Operation.CREATE, Operation.UPDATE, Operation.DELETE)
+DONE: Mapping[Operation | Right, str] = {
     Operation.READ: "read",
     Operation.CREATE: "created",
     Operation.UPDATE: "changed",
     Operation.DELETE: "deleted",
+    Right.APPEND: "bound to other rows",
+    Right.APPEND_TO: "named in lookups",
 }
+
+
+def counted(rows: int, entity: Entity, operation: Operation | Right) -> str:
+    """Rows and what is done to them. Of a create: rows that are there, the like of which can be created, for a rule
+    looks at a new row as it looks at one that is there."""
+    like = "the like of " if operation is Operation.CREATE else ""
+    return f"{like}{rows} rows of {entity.collection} can be {DONE[operation]}"
 
 
 class Told(Protocol):
@@ -49,13 +60,15 @@ class Told(Protocol):
 class Check:
     """One comparison for a class: the question, the database that answers it, and what an answer means.
 
-    ``obstacles``: why it cannot be asked, where it cannot. ``apart``: how two databases are asked."""
+    ``obstacles``: why it cannot be asked, where it cannot. ``apart``: how two databases are asked. ``listed``: how many
+    identities have a finding of their own, None for as many as an audit lists."""
 
     gate: Gate
     asked: Question
     told: Told
     obstacles: tuple[str, ...] = ()
     apart: Apart | None = None
+    listed: int | None = None
 
 
 class Doors:
@@ -260,8 +273,7 @@ class _Changed:
     def __call__(self, identity: Identity, rows: int, example: str) -> Finding:
         return Finding(
             "FC7007",
-            f"{rows} rows of {self.entity.collection} can be {DONE[self.operation]} at {self.door} and not through "
-            "the portal",
+            f"{counted(rows, self.entity, self.operation)} at {self.door} and not through the portal",
             self.rule,
             self.entity.name,
             identity.label,

@@ -48,6 +48,10 @@ SEVERITIES: Mapping[str, Severity] = {
     "FC7015": Severity.WARNING,
     "FC7016": Severity.WARNING,
     "FC7017": Severity.NOTE,
+    "FC7018": Severity.WARNING,
+    "FC7019": Severity.WARNING,
+    "FC7020": Severity.ERROR,
+    "FC7021": Severity.ERROR,
 }
 
 

@@ -17,7 +17,7 @@ from forecourt.security.constructs import is_moment
 from forecourt.security.scope import Scope
 from forecourt.security.scopes import utc_now, values_of
 
-Sort = Literal["mapped", "external", "anonymous", "registered"]
+Sort = Literal["mapped", "external", "anonymous", "registered", "sql"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,9 @@ class Identity:
     """Somebody from outside. ``direct``: as a caller of ``/data``; ``portal``: as a visitor of the site; ``fault``: why
     the portal refuses the person. ``standing``: further values at the Dataverse door, whose roles are in ``direct``.
 
-    ``sort``: a contact mapped to a user, an external user without a contact, a visitor, or somebody who has just
-    registered: a contact without account, mapping or web roles of its own.
+    ``sort``: a contact mapped to a user, an external user without a contact, a visitor, somebody who has just
+    registered (a contact without account, mapping or web roles of its own), or a user of our own as whom a database
+    role reads, of whom plain SQL alone is asked.
     """
 
     label: str

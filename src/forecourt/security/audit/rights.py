@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE, Predicate
 from forecourt.kernel.principal import Door
-from forecourt.security.audit.doors import DONE, Check
+from forecourt.security.audit.binding import ACTS, reached
+from forecourt.security.audit.doors import DONE, Check, counted
 from forecourt.security.audit.findings import Finding, RightHeld
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.questions import question
-from forecourt.security.enforce import admitted
 from forecourt.security.gate import Gate
 from forecourt.security.lowering import Lowering
-from forecourt.security.rules import Operation
+from forecourt.security.rules import Operation, Right
 
 #: The doors, by the name that a report gives them, with the plane whose tables they show.
 DOORS = {
@@ -36,6 +36,7 @@ class Reached:
     """A right of a class, and the rows that it reaches."""
 
     right: RightHeld
+    act: Operation | Right
     entity: Entity
     gate: Gate
     door: Door
@@ -45,16 +46,18 @@ class Reached:
 def rights(planes: Planes, group: Class) -> Iterator[Reached]:
     """What the people of a class may do at each door."""
     people = people_of(group.first)
+    if group.first.sort == "sql":
+        return
     for name, door in DOORS.items():
         scope = group.first.scope(door)
         if scope is None:
             continue
         gate = planes.operations if scope.operations_door else planes.dataverse
         for entity in gate.model.entities.values():
-            for operation in Operation:
-                rows = admitted(gate.enforcer, scope, entity, "", operation)
+            for act in ACTS:
+                rows = reached(gate.enforcer, scope, entity, act)
                 if rows != FALSE:
-                    yield Reached(RightHeld(people, name, entity.name, operation.value), entity, gate, door, rows)
+                    yield Reached(RightHeld(people, name, entity.name, act.value), act, entity, gate, door, rows)
 
 
 def people_of(identity: Identity) -> str:
@@ -65,12 +68,10 @@ def people_of(identity: Identity) -> str:
     return f"{identity.sort}; web roles {', '.join(web) or 'none'}; roles {', '.join(held) or 'none'}"
 
 
-def new(group: Class, found: Reached) -> Check | None:
-    """The question about a right that a baseline does not have; None for a right to create."""
+def new(group: Class, found: Reached) -> Check:
+    """The question about a right that a baseline does not have."""
     scope = group.first.scope(found.door)
     assert scope is not None
-    if found.right.operation == Operation.CREATE.value:
-        return None
     enforcer = found.gate.enforcer
     lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
     return Check(found.gate, question(lowering, found.entity, found.rows, FALSE), _New(found))
@@ -89,11 +90,12 @@ class _New:
 
     def __call__(self, identity: Identity, rows: int, example: str) -> Finding:
         right = self.found.right
-        verb = DONE[Operation(right.operation)]
-        what = f"{rows} rows of {self.found.entity.collection}" if rows else f"rows of {self.found.entity.collection}"
+        what = counted(rows, self.found.entity, self.found.act)
+        if not rows:
+            what = f"rows of {self.found.entity.collection} can be {DONE[self.found.act]}"
         return Finding(
             "FC7015",
-            f"{what} can be {verb} at {right.door}, to which the baseline knows no right",
+            f"{what} at {right.door}, to which the baseline knows no right",
             f"the right is new for {right.people}",
             right.table,
             identity.label,

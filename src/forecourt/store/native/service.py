@@ -73,12 +73,14 @@ order by 1, 2
 
 @dataclass(frozen=True)
 class Plan:
-    """``steps``: what lies between. ``logins``: pairs (role, user). ``notices``: what an administrator should know."""
+    """``steps``: what lies between. ``logins``: pairs (role, user). ``notices``: what an administrator should know.
+    ``wider``: those of them by which a mapped role reads more than the rules say."""
 
     steps: tuple[Step, ...]
     logins: tuple[tuple[str, str], ...] = ()
     notices: tuple[str, ...] = ()
     applied: bool = False
+    wider: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,9 @@ class Native:
 
     async def _planned(self, tx: Transaction, state: State, wanted: Sequence[Piece]) -> Plan:
         steps = tuple(between(wanted, state))
-        return Plan(steps, state.logins, tuple(await self._notices(tx, state)), state.applied)
+        wider = await self._wider(tx, state)
+        notices = await self._notices(tx, state)
+        return Plan(steps, state.logins, (*wider, *notices), state.applied, tuple(wider))
 
     def _wanted(self, state: State, logins: Sequence[Login]) -> list[Piece]:
         ours = {item.name for item in state.recorded if item.kind == "row security"}
@@ -198,23 +202,26 @@ class Native:
         if rows[0][0] is not None:
             raise Refusal("FC6006", f"The role {role} cannot be mapped: {rows[0][0]}.", source=role)
 
-    async def _notices(self, tx: Transaction, state: State) -> list[str]:
+    async def _wider(self, tx: Transaction, state: State) -> list[str]:
+        """By which rights mapped roles read more than the rules say."""
         tables = list(self.beneath)
         schemas, names = [table.schema for table in tables], [table.name for table in tables]
+        beside = await tx.fetch(_BESIDE, [role for role, _ in state.logins], schemas, names)
+        found = [f"Role {role} has rights on {table} by other grants." for role, table in beside]
+        for role, _ in state.logins if state.applied else ():
+            rows = await tx.fetch(_UNFIT, role, state.names.views, schemas, names)
+            if rows and rows[0][0] is not None:
+                found.append(f"Role {role} should not be mapped: {rows[0][0]}.")
+        return found
+
+    async def _notices(self, tx: Transaction, state: State) -> list[str]:
         found = [
             f"{item.what}: {item.why}; the table is closed ({item.where})." for item in self.protection.unexpressed
         ]
-        beside = await tx.fetch(_BESIDE, [role for role, _ in state.logins], schemas, names)
-        found += [f"Role {role} has rights on {table} by other grants." for role, table in beside]
         ruled = [table for table in self.protection.ruled if table in self.beneath]
         loaders = await tx.fetch(_LOADERS, [table.schema for table in ruled], [table.name for table in ruled])
         found += [f"Role {role} cannot load {table} with COPY while it has row security." for table, role in loaders]
         found += [f"The role of user {user} does not exist any more; 'native apply' forgets it." for user in state.gone]
-        if state.applied:
-            for role, _ in state.logins:
-                rows = await tx.fetch(_UNFIT, role, state.names.views, schemas, names)
-                if rows and rows[0][0] is not None:
-                    found.append(f"Role {role} should not be mapped: {rows[0][0]}.")
         ours = {item.key for item in state.recorded}
         names_of_tables = tuple(f"policy {table}." for table in ruled)
         found += [
