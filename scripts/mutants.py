@@ -1,9 +1,10 @@
 """Removes or weakens every rule of the examples in turn and looks whether ``audit`` names what opened.
 
-    python scripts/mutants.py [contoso] [adventureworks] [--only TEXT] [--every N]
+    python scripts/mutants.py [contoso] [adventureworks] [--only TEXT] [--every N] [--part K/N]
 
 Prints what became of each mutant, then how many were caught of how many, and why each survivor is one. Ends with 1
-where a mutant survives that is not equivalent, which is to say: somebody gains or loses something, and audit is silent.
+where a mutant survives that is not equivalent, which is to say: ``audit --diff`` finds somebody who gains something,
+and audit is silent. The databases are made once; of rules, only what a mutant changes is asked anew.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from support.postgres import VARIABLE, start_server
 RANGES = {"contoso": contoso_range, "adventureworks": adventureworks_range}
 
 
-async def run(server: EmbeddedServer, folder: Path, name: str, only: str, every: int) -> list[Fate]:
+async def run(server: EmbeddedServer, folder: Path, name: str, only: str, steps: slice) -> list[Fate]:
     """The fates of a solution's mutants, told as they come."""
     async with RANGES[name](server, folder) as (found, mutants):
         clean = len(found.report.findings)
@@ -38,7 +39,7 @@ async def run(server: EmbeddedServer, folder: Path, name: str, only: str, every:
         for finding in found.report.findings:
             print(f"  {finding.code} {finding.message} [{finding.identity}]")
         fates = []
-        for mutant in [mutant for mutant in mutants if only.lower() in str(mutant).lower()][::every]:
+        for mutant in [mutant for mutant in mutants if only.lower() in str(mutant).lower()][steps]:
             fates.append(await found.fate(mutant))
             print(as_line(fates[-1]), flush=True)
         return fates
@@ -71,7 +72,10 @@ def main() -> int:
     parser.add_argument("solutions", nargs="*", choices=[[], *RANGES], default=[])
     parser.add_argument("--only", default="", help="only mutants whose description has this text")
     parser.add_argument("--every", type=int, default=1, help="only every n-th of them")
+    parser.add_argument("--part", default="1/1", help="of N processes, what the K-th of them does")
     given = parser.parse_args()
+    part, parts = (int(number) for number in given.part.split("/"))
+    steps = slice((part - 1) * given.every, None, parts * given.every)
     names = given.solutions or [name for name in RANGES if name != "adventureworks" or adventureworks.DUMP.is_file()]
     fine = True
     for name in names:
@@ -80,7 +84,7 @@ def main() -> int:
             os.environ[VARIABLE] = folder
             server = start_server()
             try:
-                fates = asyncio.run(run(server, Path(folder), name, given.only, given.every))
+                fates = asyncio.run(run(server, Path(folder), name, given.only, steps))
             finally:
                 server.stop()
         fine = summary(name, fates) and fine

@@ -1,9 +1,9 @@
 """For any rules over any rows, plain SQL under a mapped role shows what the gate shows, and what the rules mean.
 
-Three readings have to agree for everybody: what the database gives by itself, what the gate gives, and the gate's
-decision evaluated in memory. Several people are declared at once, and the role is mapped to one after the other, so
-that roles and legal entities are found at the time of the query. Writes are tried under the owner of the views, on whom
-row security acts: it lets through what the gate's decision lets through.
+Four readings have to agree for everybody: what the database gives by itself, what audit takes it to give, what the gate
+gives, and the gate's decision evaluated in memory. Several people are declared at once, and the role is mapped to one
+after the other, so that roles and legal entities are found at the time of the query. Writes are tried under the owner
+of the views, on whom row security acts: it lets through what the gate's decision lets through.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.model import Model
+from forecourt.kernel.model import Entity, Model
 from forecourt.kernel.plan import ReadPlan, WriteOperation, WritePlan
 from forecourt.kernel.predicate import Slot
 from forecourt.kernel.principal import Door, OperationsUser, Principal
-from forecourt.kernel.relation import TableName
+from forecourt.kernel.relation import Output, Select, TableName, aliases_of
 from forecourt.kernel.types import Kind
 from forecourt.operations.native import NativeAccess
 from forecourt.operations.solution import OperationsSolution
 from forecourt.operations.users import Users
+from forecourt.security.audit.plain_sql import shown
 from forecourt.security.enforce import LIMIT, OFFSET
 from forecourt.security.gate import Gate, Plane
+from forecourt.security.lowering import Lowering
 from forecourt.security.rules import (
     BYPASS,
     EXTERNAL_USER,
@@ -44,8 +46,9 @@ from forecourt.security.rules import (
     Rules,
 )
 from forecourt.security.scope import Scope
-from forecourt.security.scopes import Scopes
+from forecourt.security.scopes import Scopes, values_of
 from forecourt.store.catalog import read_catalog
+from forecourt.store.compile import compile_select
 from forecourt.store.database import Database
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.memory import evaluate
@@ -194,6 +197,7 @@ async def test_plain_sql_under_a_mapped_role_shows_what_the_gate_shows(ground: G
         for entity in ENTITIES.values():
             expected = await at_the_gate(gate, user, entity.name, tables)
             assert await by_sql(ground.login, entity.collection, ("Id",)) == expected, (user, entity.name)
+            assert await as_audited(ground, access, user, entity) == expected, (user, entity.name)
             for name in entity.fields:
                 assert await same_field(ground, gate, user, entity.name, name), (user, entity.name, name)
 
@@ -214,6 +218,19 @@ async def at_the_gate(
     meant = evaluate(secured.select, versioned(tables), (), values)
     assert sorted(row[at] for row in meant) == sorted(row["Id"] for row in result.rows)
     return sorted((row["Id"],) for row in result.rows)
+
+
+async def as_audited(ground: Ground, access: NativeAccess, user: OperationsUser, entity: Entity) -> list[Any]:
+    """The ids that audit takes a mapped role to get, from what the database was told."""
+    where = shown(access.protection, entity, user)
+    person = Principal(operations_user=user)
+    lowering = Lowering(Rules(), MODEL, Scope(person, Door.OPERATIONS), lambda table: ())
+    key = lowering.column(entity, "", "Id")
+    sources = lowering.sources(entity, "", Operation.READ, aliases_of(where) | {key.alias})
+    nullable = frozenset((field.source, field.column) for field in entity.fields.values())
+    select = Select(sources, where, (Output("Id", key, entity.fields["Id"].kind),), nullable=nullable)
+    result = await ground.database.read(compile_select(select, ground.catalog), (), values_of(person))
+    return sorted(tuple(row) for row in result.rows)
 
 
 async def by_sql(login: asyncpg.Connection, collection: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
+import yaml
 
 from forecourt.cli.auditing.surroundings import surroundings
-from forecourt.security.audit import Planes
+from forecourt.kernel.row_security import Directory, Protection
+from forecourt.operations.native import NativeAccess
+from forecourt.security.audit import Auditor, Finding, Planes
 from forecourt.security.audit.copies import Copies
+from forecourt.security.audit.direct import Direct
 from forecourt.security.audit.doors import Doors
 from forecourt.security.audit.identities import classes
+from forecourt.security.audit.plain_sql import Enforced
+from forecourt.security.audit.surroundings import Surroundings
+from forecourt.security.native import protection
+from forecourt.security.standing import id_of
 from forecourt.store.embedded import EmbeddedServer
 from support.mutant_ranges import contoso_range
 from support.mutants import Mutant, Range
@@ -29,6 +38,10 @@ OPENED = (
     ("mapped to another user: v-us-101", "FC7001"),
     ("account of the contact changed: v-us-101", "FC7001"),
     ("legal entities widened: v-fr-101", "FC7001"),
+    ("Webapi fields widened: Webapi/contact/fields", "FC7019"),
+    ("right added: Customer: own account, to order for: create", "FC7015"),
+    ("right added: Everybody: own contact: appendto", "FC7015"),
+    ("security role widened: contact", "FC7001"),
 )
 
 #: Mutants that open no row by themselves, and the code.
@@ -36,6 +49,7 @@ SAID = (
     ("mapped to an administrator: v-us-101", "FC7004"),
     ("context misspelt: HcmWorkerSelf", "FC7005"),
     ("columns widened: VendVendorExternalView", "FC7008"),
+    ("columns widened: VendPurchaseOrderConfirm, PurchPurchaseOrderHeaderV2Entity: update", "FC7018"),
     ("Webapi fields widened: Webapi/account/fields", "FC7009"),
 )
 
@@ -79,6 +93,88 @@ async def test_what_is_wrong_is_said_though_no_row_is_open(
     assert code in {finding.code for finding in fate.new}
 
 
+async def test_what_a_data_package_alone_shows_is_named(field: tuple[Range, list[Mutant]]) -> None:
+    file = "operations/roles.yaml"
+    roles = yaml.safe_load((field[0].root / file).read_text("utf-8"))
+    vendor = roles["privileges"]["VendVendorExternalView"]["entities"]["VendVendorV2Entity"]
+    vendor["modes"] = "DataManagement"
+    fate = await field[0].fate(Mutant("packages alone", "vendors", file, roles))
+    wider = [finding for finding in fate.new if finding.code == "FC7020"]
+    assert {finding.subject for finding in wider} == {"read at data packages"}
+    assert all(finding.identity and finding.rows and finding.example for finding in wider)
+
+
+#: Gives the operations user the security role of salespersons, by rows of Dataverse.
+SELLS = """
+insert into dataverse.systemuser (systemuserid, domainname, fullname, businessunitid)
+select gen_random_uuid(), '{0}', '{0}', businessunitid from dataverse.businessunit
+where parentbusinessunitid is null and not exists (select from dataverse.systemuser where domainname = '{0}');
+insert into dataverse.systemuserroles (systemuserid, roleid)
+select systemuserid, '{1}' from dataverse.systemuser where domainname = '{0}'
+"""
+UNSOLD = """
+delete from dataverse.systemuserroles where systemuserid in
+    (select systemuserid from dataverse.systemuser where domainname = '{0}')
+"""
+
+
+@pytest.mark.parametrize("mapped", [True, False], ids=["mapped", "without a contact"])
+async def test_security_roles_given_by_rows_are_looked_at(field: tuple[Range, list[Mutant]], mapped: bool) -> None:
+    user, role = "v-us-102", id_of("role", "Salesperson")
+    away = "update dataverse.msdyn_externalportalusermapping set statecode = {} where msdyn_userid = '{}'"
+    do, undo = [("dataverse", SELLS.format(user, role))], [("dataverse", UNSOLD.format(user))]
+    if not mapped:
+        do.append(("dataverse", away.format(1, user)))
+        undo.append(("dataverse", away.format(0, user)))
+    fate = await field[0].fate(Mutant("security role given", user, do=tuple(do), undo=tuple(undo)))
+    (accounts,) = [f for f in fate.new if f.code == "FC7001" and f.entity == "account"]
+    assert user in accounts.identity
+    assert (accounts.subject, "Salesperson" in accounts.rule) == ("the Dataverse Web API", True)
+    assert accounts.rows > 10
+    assert accounts.example.startswith("accountid=")
+
+
+async def test_plain_sql_is_compared_under_the_rules_that_the_database_was_given(
+    field: tuple[Range, list[Mutant]],
+) -> None:
+    found = field[0].forecourt
+    access = await NativeAccess.open(found.definitions.operations, found.users, found.databases.operations)
+    around = await surroundings(found, field[0].root)
+    same = Enforced(access.protection)
+    assert not await told(field[0], replace(around, sql=same))
+    kept = tuple(rule for rule in access.protection.rows if rule.policy != "VendProfileAccount")
+    wider = replace(access.protection, rows=kept)
+    new = await told(field[0], replace(around, sql=replace(same, protection=wider)))
+    vendors = [finding for finding in new if finding.identity.endswith("(v-us-101)")]
+    assert {finding.code for finding in new} == {"FC7020"}
+    assert {finding.subject for finding in vendors} == {"read at plain SQL"}
+    assert all(finding.rows and finding.example for finding in vendors)
+
+
+async def test_a_database_with_other_rules_or_a_role_with_other_rights_is_named(
+    field: tuple[Range, list[Mutant]],
+) -> None:
+    stale = Enforced(access_of(field[0]), (("anna", "v-us-101"),), ("alter view forecourt_data.x",), ("Role anna …",))
+    around = await surroundings(field[0].forecourt, field[0].root)
+    new = await told(field[0], replace(around, sql=stale))
+    assert {(finding.code, finding.subject) for finding in new} == {("FC7021", "steps"), ("FC7021", "Role anna …")}
+    unknown = await told(field[0], replace(around, sql=replace(stale, missing=(), beside=(), unknown="no right")))
+    assert [finding.code for finding in unknown] == ["FC7000"]
+
+
+def access_of(found: Range) -> Protection:
+    """The solution's own protection, without a database to give it to."""
+    gate = found.forecourt.operations_gate
+    return protection(gate.enforcer.rules.operations, gate.model, Directory(None), gate.key_of)
+
+
+async def told(found: Range, around: Surroundings) -> list[Finding]:
+    """The findings with other surroundings."""
+    forecourt = found.forecourt
+    auditor = Auditor(forecourt.operations_gate, forecourt.dataverse_gate, around=around, memory=found.memory)
+    return list((await auditor.run(found.people)).findings)
+
+
 async def test_no_comparison_of_the_sample_goes_through_rows_person_by_person(
     field: tuple[Range, list[Mutant]],
 ) -> None:
@@ -86,10 +182,8 @@ async def test_no_comparison_of_the_sample_goes_through_rows_person_by_person(
     found = field[0].forecourt
     planes = Planes(found.operations_gate, found.dataverse_gate)
     around = await surroundings(found, field[0].root)
-    asked = [
-        check.asked
-        for group in classes(field[0].people, 1000)
-        for check in (*Doors(planes).checks(group), *Copies(planes, around.copies).checks(group))
-    ]
+    kinds = (Doors(planes), Direct(planes, around), Copies(planes, around))
+    groups = list(classes(field[0].people, 1000))
+    asked = [check.asked for kind in kinds for group in groups for check in kind.checks(group)]
     assert len(asked) > 40
     assert {question.way for question in asked} == {"joined", "contained"}

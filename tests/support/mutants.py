@@ -20,6 +20,7 @@ from forecourt.cli.auditing.people import identities
 from forecourt.cli.auditing.surroundings import surroundings
 from forecourt.kernel.errors import DefinitionErrors
 from forecourt.security.audit import Auditor, Differ, Finding, Identity, Memory, Planes, Report
+from forecourt.security.rules import BASIC_USER
 from forecourt.store.database import Database
 from support.server import SETTINGS
 
@@ -47,7 +48,7 @@ class Mutant:
 class Fate:
     """What became of a mutant. ``audit`` and ``diff``: the finding that says most, None for none; ``refused``: what the
     loader said of the changed files; ``new``: everything that the baseline does not have;
-    ``opens``: somebody gains something."""
+    ``opens``: somebody gains something, or that is not known."""
 
     mutant: Mutant
     audit: Finding | None
@@ -62,7 +63,7 @@ class Fate:
 
     @property
     def equivalent(self) -> bool:
-        """Nobody gains anything."""
+        """Nobody gains anything: rows, columns or rights, at any door that ``--diff`` compares."""
         return not self.mutant.do and not self.opens
 
 
@@ -77,6 +78,7 @@ def rules(root: Path) -> Iterator[Mutant]:
         yield from _permission(root, path)
     yield from _privileges(root)
     yield from _settings(root)
+    yield from _security_roles(root)
 
 
 class _Loader(yaml.SafeLoader):
@@ -216,6 +218,17 @@ def _settings(root: Path) -> Iterator[Mutant]:
             yield Mutant("Webapi fields widened", setting["adx_name"], file, copy)
 
 
+def _security_roles(root: Path) -> Iterator[Mutant]:
+    """What everybody may do in Dataverse, with one table more: each that some role speaks of."""
+    file = "dataverse/roles.yaml"
+    roles = _read(root / file)
+    tables = {table for role in roles["roles"].values() for table in role.get("tables", {}) if table != "*"}
+    for table in sorted(tables):
+        copy = deepcopy(roles)
+        copy["roles"][BASIC_USER]["tables"][table] = ["read"]
+        yield Mutant("security role widened", table, file, copy)
+
+
 # -------------------------------------------------------------------------------------------------------- data
 
 
@@ -303,7 +316,7 @@ class Range:
         differ = Differ(_planes(self.forecourt), _planes(forecourt), memory=self.memory)
         changes = await differ.run(self.people, people)
         new = self._new(report)
-        opens = any(finding.code == "FC7016" for finding in changes.findings)
+        opens = any(finding.code in ("FC7016", "FC7000") for finding in changes.findings)
         return Fate(mutant, _most(new), _most(changes.findings), new=new, opens=opens)
 
     async def _of_data(self, mutant: Mutant) -> Fate:

@@ -24,8 +24,11 @@ from forecourt.store.native.pieces import HELPERS
 #: Media types of web files that may ask ``/_api`` for columns.
 SCRIPTS = ("text/javascript", "application/javascript", "text/html")
 
-#: What the portal shows of a signed-in contact on pages of its own and in templates (``user``).
-OF_PEOPLE = ("firstname", "lastname", "fullname", "emailaddress1")
+#: By what the portal knows a person and its account, and tells them on pages of its own and in templates (``user``).
+KNOWN_BY: Mapping[str, tuple[str, ...]] = {
+    "contact": ("firstname", "lastname", "fullname", "emailaddress1"),
+    "account": ("name", "accountnumber", "emailaddress1"),
+}
 
 
 async def surroundings(forecourt: Forecourt, root: Path) -> Surroundings:
@@ -33,16 +36,19 @@ async def surroundings(forecourt: Forecourt, root: Path) -> Surroundings:
     found = forecourt.definitions
     site = found.site
     held, asked, text = None, None, ""
+    named: dict[str, frozenset[str]] = {}
     if site is not None:
         text = "\n".join(_texts(site))
-        asked = {name: _asked(found.tables.by_name[name], text, root) for name in site.web_api_columns}
+        opened = {name: table for name, table in found.tables.by_name.items() if name in site.web_api_columns}
+        named = {name: _named(table, text, root) for name, table in opened.items()}
+        asked = {name: named[name] | _always(table) for name, table in opened.items()}
         names = (site.web_roles.name_of(role) for role in await forecourt.contacts.web_roles())
         given = frozenset(name for name in names if name is not None)
         held = given | site.web_roles.authenticated | site.web_roles.anonymous
     return Surroundings(
         copies=tuple(copy(item) for item in found.maps.by_name.values()),
         shown={name: shown for name, table in found.tables.by_name.items() if (shown := _shown(table))},
-        taken={} if site is None else _taken(site, found.tables.by_name),
+        taken={} if site is None else _taken(site, found.tables.by_name, named),
         asked=asked,
         used=None if site is None else _used(site, found.tables.by_name, text),
         held=held,
@@ -103,30 +109,36 @@ def _shown(table: Table) -> frozenset[str]:
     return frozenset(name if field is None else field.name for name, field in fields)
 
 
-def _asked(table: Table, text: str, root: Path) -> frozenset[str]:
-    """Columns that something shows or names: views and forms, the site's texts and scripts, plug-ins of the solution,
-    which look at what is sent; the name of a row, its state, and what the portal itself shows of a person."""
+def _named(table: Table, text: str, root: Path) -> frozenset[str]:
+    """Columns that the site's texts and scripts name, or plug-ins of the solution, which look at what is sent."""
     code = "\n".join(path.read_text("utf-8") for path in sorted(root.glob("dataverse/**/*.py")))
     words = frozenset(re.findall(r"\w+", f"{text}\n{code}"))
-    always = {table.primary_name, "statecode", "statuscode", *(OF_PEOPLE if table.name == "contact" else ())}
-    named = (name for name, field in table.entity.fields.items() if {name, field.column} & (words | always))
-    return frozenset(named) | _shown(table)
+    return frozenset(name for name, field in table.entity.fields.items() if {name, field.column} & words)
 
 
-def _taken(site: Site, tables: Mapping[str, Table]) -> Mapping[str, frozenset[str]]:
-    """Columns by table that forms of the site let be filled in, or fill in themselves."""
+def _always(table: Table) -> frozenset[str]:
+    """Columns that nobody has to ask for: in views and forms, the name of a row and its state, and by what the portal
+    knows a person and its account."""
+    found = {table.primary_name, "statecode", "statuscode", *KNOWN_BY.get(table.name, ())}
+    return frozenset(found & table.entity.fields.keys()) | _shown(table)
+
+
+def _taken(
+    site: Site, tables: Mapping[str, Table], named: Mapping[str, frozenset[str]]
+) -> Mapping[str, frozenset[str]]:
+    """Columns by table that forms of the site let be filled in, or fill in themselves, and that scripts may send."""
     steps = (step for form in site.multistep_forms.values() for step in form.steps.values())
     forms = [(f.table, f.form, f.mode, (f.person_column, f.parent_column)) for f in site.forms.values()]
     forms += [(step.table, step.form, step.mode, ("", "")) for step in steps if step.mode is not None]
-    found: dict[str, set[str]] = {}
+    found = {name: set(columns) for name, columns in named.items()}
     for name, form_name, mode, columns in forms:
         table = tables.get(name)
         form = table.form(form_name) if table is not None else None
         if table is None or form is None or mode is FormMode.READ_ONLY:
             continue
         cells = (c for section in form.sections for c in section.columns)
-        named = [c if isinstance(c, str) else c.column for c in cells if isinstance(c, str) or not c.read_only]
-        fields = (table.column(column) for column in (*named, *columns) if column)
+        asked = [c if isinstance(c, str) else c.column for c in cells if isinstance(c, str) or not c.read_only]
+        fields = (table.column(column) for column in (*asked, *columns) if column)
         found.setdefault(name, set()).update(field.name for field in fields if field is not None)
     return {name: frozenset(columns) for name, columns in found.items()}
 

@@ -2,7 +2,8 @@
 
 Whoever reads a column may filter, sort, group and expand by it, and a column that is not readable is none of these at
 any door: the same set decides them all. So the sets are compared. Of the portal it is what its Web API opens, and what
-views and forms show, as far as column permissions go; to set, what its Web API opens and what forms take.
+views and forms show, as far as column permissions go; to set, what forms take and scripts of the site name, or, where
+there are none, what its Web API opens.
 
 The portal asks the source for each column of a virtual table, so that it never shows or takes more than the source
 does. A copy has no source to ask (:mod:`~forecourt.security.audit.copies`).
@@ -76,16 +77,18 @@ def taken(entity: Entity, field: EntityField, operation: Operation) -> bool:
 def offered(
     planes: Planes, first: Identity, table: Entity, operation: Operation, around: Surroundings
 ) -> frozenset[str] | None:
-    """The columns of a table that the portal shows to the identity, or takes from it: those of ``/_api``, of views and
-    of forms. None where it has no permission, or nothing of the site has the table."""
+    """The columns of a table that the portal shows to the identity: those of ``/_api``, of views and forms; or that it
+    takes: those of forms and scripts where there are some, for what ``/_api`` opens it opens to be read as well. None
+    where the identity has no permission, or nothing of the site has the table."""
     rules = planes.rules.portal
     if first.portal is None or not nodes(rules, table.name, RIGHTS[operation], first.portal.web_roles):
         return None
-    asked = around.shown if operation is Operation.READ else around.taken
-    listed, on_pages = rules.columns.get(table.name), asked.get(table.name, frozenset())
+    reading = operation is Operation.READ
+    listed, on_pages = rules.columns.get(table.name), (around.shown if reading else around.taken).get(table.name)
     if listed is None and not on_pages:
         return None
-    found = (listed or frozenset()) | on_pages
+    on_pages, listed = on_pages or frozenset(), listed or frozenset()
+    found = on_pages | listed if reading or not on_pages else on_pages
     left = permitted(rules, table, operation, first.portal.web_roles)
     return found if left is None else found & left
 
@@ -120,12 +123,12 @@ def _finding(
     reading = operation is Operation.READ
     portal = "no page or Web API setting of the portal shows them"
     if not reading:
-        portal = "no form or Web API setting of the portal takes them"
+        portal = "no form or script of the portal takes them"
     return Finding(
         "FC7008" if reading else "FC7018",
         f"{len(names)} columns of {known.collection} can be {SET[operation]} at {door}, and {portal}: {listed}",
         f"list the columns that people outside may {'read' if reading else 'set'} under 'fields:' of the privilege, or "
-        f"open these in Webapi/{virtual.name if virtual else entity}/fields",
+        + (f"open these in Webapi/{virtual.name if virtual else entity}/fields" if reading else "put them on a form"),
         entity,
         people[0].label,
         where=str(known.where),

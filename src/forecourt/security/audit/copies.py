@@ -15,13 +15,14 @@ from forecourt.kernel.predicate import FALSE, TRUE, Column, Compare, Exists, Pre
 from forecourt.kernel.principal import Door
 from forecourt.kernel.relation import Output, Select, Source, aliases_of
 from forecourt.security.audit.algebra import Flat, canonical
-from forecourt.security.audit.columns import SET, offered, opened, taken
+from forecourt.security.audit.columns import SET, opened, taken
 from forecourt.security.audit.doors import Check, counted
 from forecourt.security.audit.findings import Finding
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.questions import Apart, Question, Shape, question
 from forecourt.security.audit.surroundings import Copy, Surroundings
+from forecourt.security.columns import permitted
 from forecourt.security.enforce import admitted
 from forecourt.security.lowering import RIGHTS, Lowering
 from forecourt.security.ownership import field_of
@@ -179,7 +180,7 @@ class Copies:
         first, reading = found.first, operation is Operation.READ
         if not reading and not copy.back:
             return
-        listed = offered(self._planes, first, copy.table, operation, replace(self._around, shown={}))
+        listed = self._listed(first, copy.table, operation)
         source = opened(self._planes.operations, first, Door.OPERATIONS, copy.entity, operation)
         if listed is None or source is None:
             return  # the rows are what is wider
@@ -201,6 +202,16 @@ class Copies:
                     subject=column if reading else f"{operation.value} {column}",
                     others=len(found.members) - 1,
                 )
+
+    def _listed(self, first: Identity, table: Entity, operation: Operation) -> frozenset[str] | None:
+        """The columns that the portal opens: those of ``/_api``, and to be set those of forms, too."""
+        rules = self._planes.rules.portal
+        if first.portal is None or not nodes(rules, table.name, RIGHTS[operation], first.portal.web_roles):
+            return None
+        forms = frozenset() if operation is Operation.READ else self._around.taken.get(table.name, frozenset())
+        found = rules.columns.get(table.name, frozenset()) | forms
+        left = permitted(rules, table, operation, first.portal.web_roles)
+        return found if left is None else found & left
 
 
 _UNCLEAR = ("the integration key goes through a value map",)
