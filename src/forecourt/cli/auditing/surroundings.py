@@ -126,11 +126,12 @@ def _always(table: Table) -> frozenset[str]:
 def _taken(
     site: Site, tables: Mapping[str, Table], named: Mapping[str, frozenset[str]]
 ) -> Mapping[str, frozenset[str]]:
-    """Columns by table that forms of the site let be filled in, or fill in themselves, and that scripts may send."""
+    """Columns by table that forms of the site let be filled in, or fill in themselves; beside forms, what scripts may
+    send."""
     steps = (step for form in site.multistep_forms.values() for step in form.steps.values())
     forms = [(f.table, f.form, f.mode, (f.person_column, f.parent_column)) for f in site.forms.values()]
     forms += [(step.table, step.form, step.mode, ("", "")) for step in steps if step.mode is not None]
-    found = {name: set(columns) for name, columns in named.items()}
+    found: dict[str, set[str]] = {}
     for name, form_name, mode, columns in forms:
         table = tables.get(name)
         form = table.form(form_name) if table is not None else None
@@ -140,7 +141,7 @@ def _taken(
         asked = [c if isinstance(c, str) else c.column for c in cells if isinstance(c, str) or not c.read_only]
         fields = (table.column(column) for column in (*asked, *columns) if column)
         found.setdefault(name, set()).update(field.name for field in fields if field is not None)
-    return {name: frozenset(columns) for name, columns in found.items()}
+    return {name: frozenset(columns) | named.get(name, frozenset()) for name, columns in found.items()}
 
 
 def _used(site: Site, tables: Mapping[str, Table], text: str) -> frozenset[str]:
