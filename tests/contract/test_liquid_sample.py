@@ -35,8 +35,8 @@ TEXT = (
 async def site(postgres: EmbeddedServer, tmp_path: Path) -> AsyncIterator[Installation]:
     root = tmp_path / "contoso"
     shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".forecourt"))
-    copy = next((root / "site" / "web-pages" / "home").rglob("*.en-US.webpage.copy.html"))
-    copy.write_text(TEXT, "utf-8")
+    for copy in (root / "site" / "web-pages" / "home").rglob("*.webpage.copy.html"):
+        copy.write_text(TEXT, "utf-8")
     async with contoso_site(postgres, root) as opened:
         yield opened
 

@@ -139,6 +139,7 @@ def locales_for(languages: tuple[str, ...], zone: str = "UTC") -> Locales:
     return Locales(DEFAULT.locale, place)
 
 
+@lru_cache(maxsize=4096)
 def tone_of(member: EnumMember) -> Tone:
     """The colour of a choice: by the words of its label, then of its symbol; a negated word is for attention.
 
@@ -219,7 +220,11 @@ def count(number: int, locales: Locales) -> str:
 
 def is_yes_no(enum: Enum | None) -> bool:
     """Whether the enum says yes or no and nothing else (NoYes)."""
-    return enum is not None and {member.symbol.lower() for member in enum.members} == {"no", "yes"}
+    return (
+        enum is not None
+        and len(enum.members) == 2
+        and {member.symbol.lower() for member in enum.members} == {"no", "yes"}
+    )
 
 
 def is_numeric(column: EntityField) -> bool:

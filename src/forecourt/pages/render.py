@@ -27,6 +27,7 @@ from forecourt.pages.searching import Searching
 from forecourt.pages.site import Page, Site, WebsiteRight
 from forecourt.pages.site.definitions import PageTemplate, WebTemplate
 from forecourt.pages.visit import Visit
+from forecourt.web import packing
 from forecourt.web.assets import Assets
 from forecourt.web.requests import local_url
 from forecourt.web.templates import environment
@@ -292,9 +293,15 @@ def person_of(visit: Visit) -> Person | None:
 
 
 def finish(visit: Visit, response: Response) -> Response:
-    """Cookies, and no copy of a signed-in person's page in any cache."""
+    """Cookies, no copy of a signed-in person's page in any cache, and pages packed."""
     for cookie in visit.cookies:
         response.headers.append("set-cookie", cookie)
     response.headers.setdefault("cache-control", "no-store" if visit.signed_in else "private, no-cache")
     response.headers.setdefault("vary", "cookie, accept-language")
+    if isinstance(response, HTMLResponse) and len(response.body) >= packing.LEAST:
+        response.headers["vary"] += ", accept-encoding"
+        if packing.accepts(visit.request.headers.get("accept-encoding", "")):
+            response.body = packing.pack(bytes(response.body))
+            response.headers["content-encoding"] = "gzip"
+            response.headers["content-length"] = str(len(response.body))
     return response

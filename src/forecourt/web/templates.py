@@ -6,15 +6,21 @@ A template is compiled once a language, so that its messages need nothing of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from forecourt.web.translation import translations
 
 #: Parts of pages that every HTML door has: icons, badges, notices.
 SHARED = Path(__file__).parent / "templates"
+
+#: Cells of tables whose markup is kept, for each language.
+REMEMBERED = 8_192
 
 
 def environment(
@@ -39,4 +45,25 @@ def environment(
     found.install_gettext_translations(texts, newstyle=True)  # type: ignore[attr-defined]
     found.globals.update(functions)
     found.filters.update(filters or {})
+    found.globals["table_cells"] = _table_cells(found)
     return found
+
+
+class _Column(Protocol):
+    label: str
+    numeric: bool
+
+
+def _table_cells(around: Environment) -> Callable[[Sequence[Hashable], Sequence[_Column]], Markup]:
+    """The cells of a row by the macro ``table_cell``. It depends on nothing but its arguments, and pages repeat them
+    (states, days, currencies): what it has made is kept, and a page of rows calls few macros."""
+
+    @lru_cache(maxsize=REMEMBERED)
+    def cell(value: Hashable, label: str, numeric: bool) -> str:
+        macro = around.get_template("_macros.html").module.table_cell  # type: ignore[attr-defined]
+        return str(macro(value, label, numeric))
+
+    def cells(values: Sequence[Hashable], columns: Sequence[_Column]) -> Markup:
+        return Markup("\n".join(cell(value, at.label, at.numeric) for value, at in zip(values, columns, strict=True)))  # noqa: S704
+
+    return cells

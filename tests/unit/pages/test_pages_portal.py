@@ -462,3 +462,30 @@ async def test_a_page_that_is_not_there_and_one_that_is_not_for_them(browser: Br
     await browser.sign_in("customer")
     answer = await browser.get(LIST)
     assert answer.status_code == 403 and "You have no access to this" in answer.text
+
+
+# -- how it is sent --------------------------------------------------------------------------------------------------
+
+
+async def test_a_page_is_packed_for_who_unpacks_it(browser: Browser) -> None:
+    await browser.sign_in()
+    plain = await browser.get(LIST, headers={"accept-encoding": "identity, gzip;q=0"})
+    packed = await browser.get(LIST, headers={"accept-encoding": "br, gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(plain.text) // 3
+    assert "accept-encoding" in plain.headers["vary"] and "accept-encoding" in packed.headers["vary"]
+    assert first_cells(packed.text) == first_cells(plain.text) != []
+
+
+async def test_cells_that_are_kept_are_those_of_the_row(browser: Browser, shown: Preview) -> None:
+    """Markup is kept by what it shows: another value is other markup, in the same request or in the next."""
+    await browser.sign_in()
+    before = await browser.get(LIST)
+    row = next(row for row in shown.rows.rows[ORDERS] if row.values["mserp_purchaseordernumber"] in before.text)
+    number = str(row.values["mserp_purchaseordernumber"])
+    line = next(part for part in before.text.split("<tr ") if number in part)
+    shown.rows.put(ORDERS, row.id, {REFERENCE: "<i>new</i>"})
+    after = await browser.get(LIST)
+    other = next(part for part in after.text.split("<tr ") if number in part)
+    assert "&lt;i&gt;new&lt;/i&gt;" in other and "&lt;i&gt;new&lt;/i&gt;" not in line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from forecourt.dataverse.definitions import View, ViewColumn
 from forecourt.dataverse.rows import Row
@@ -114,7 +114,7 @@ def cells_of(
 
 
 def row_url(path: str | None, parameter: str, row: Row) -> str:
-    return f"{path}?{urlencode({parameter: str(row.id)})}" if path else ""
+    return f"{path}?{quote_plus(parameter)}={row.id}" if path else ""
 
 
 def key_of(label: str) -> str:
