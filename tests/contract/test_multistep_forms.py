@@ -15,7 +15,7 @@ from forecourt.security.rules import Scope
 from forecourt.store.embedded import EmbeddedServer
 from support.forms import fields_of, opened, post
 from support.server import Answer, Person
-from support.small_portal import Content, Permission, SmallPortal, SmallSite, small_portal, step_id, steps
+from support.small_portal import Content, Permission, SmallPortal, SmallSite, id_of, small_portal, step_id, steps
 
 START = "/apply/"
 INSERT, EDIT, READ_ONLY = 100000000, 100000001, 100000002
@@ -105,6 +105,19 @@ LEAVING = {
     "adx_redirecturlquerystringattributeparamname": "name",
     "adx_redirecturlcustomquerystring": "from=portal",
 }
+RULES: tuple[dict[str, object], ...] = (
+    {"adx_attributelogicalname": "cts_name", "adx_label": "Subject", "adx_prepopulatetype": 100000002,
+     "adx_prepopulatefromattribute": "fullname", "adx_adddescription": True, "adx_description": "<i>In short</i>",
+     "adx_useattributedescriptionproperty": False, "adx_requiredfieldvalidationerrormessage": "Say what it is about."},
+    {"adx_attributelogicalname": "cts_code", "adx_fieldisrequired": True,
+     "adx_validationregularexpression": "^([A-Z]+)+$",
+     "adx_validationregularexpressionerrormessage": '[{"LCID": 1033, "Value": "Write capitals."}]'},
+    {"adx_attributelogicalname": "cts_whole", "adx_prepopulatetype": 100000000, "adx_prepopulatevalue": "7",
+     "adx_rangevalidationerrormessage": "That is too many."},
+    {"adx_attributelogicalname": "cts_memo", "adx_setvalueonsave": True, "adx_onsavetype": 100000000,
+     "adx_onsavevalue": "from the form"},
+    {"adx_attributelogicalname": "cts_date", "adx_setvalueonsave": True, "adx_onsavetype": 100000001},
+)  # fmt: skip
 SITE = SmallSite(
     permissions=PERMISSIONS,
     pages=(
@@ -114,12 +127,33 @@ SITE = SmallSite(
         Content("Leave", shows="steps leave"),
         Content("Members", shows="steps members"),
         Content("Things", shows="list"),
+        Content("New", shows="new"),
+        Content("Ruled", shows="steps ruled"),
     ),
     more={
         **steps("apply", SHOWN, HEADER, LARGE, REASON, LINE, REVIEW),
         **steps("once", ONCE_ONLY, ALONE),
         **steps("editable", EDITABLE, ALONE),
         **steps("leave", {}, {**HEADER, "adx_nextstep": "Leave"}, LEAVING),
+        **steps("ruled", {}, ALONE),
+        "advanced-forms/ruled/advanced-form-steps/Header/Header.advancedformstep.advancedformstepmetadata.yml": [
+            {
+                "adx_webformmetadataid": str(uuid.uuid4()),
+                "adx_webformstep": step_id("ruled", "Header"),
+                "adx_type": 100000000,
+                **rule,
+            }
+            for rule in RULES
+        ],
+        "basic-forms/new/New.basicform.basicformmetadata.yml": [
+            {
+                "adx_entityformmetadataid": str(uuid.uuid4()),
+                "adx_entityform": id_of("form", "new"),
+                "adx_type": 100000000,
+                **rule,
+            }
+            for rule in RULES
+        ],
         **steps("members", {"adx_authenticationrequired": True}, ALONE),
     },
 )
@@ -366,3 +400,26 @@ async def test_a_redirect_leads_away_with_what_it_is_to_bring(portal: SmallPorta
 async def test_a_form_for_people_who_are_signed_in_leads_others_to_sign_in(portal: SmallPortal) -> None:
     answer = await portal.site.ask("GET", "/members/")
     assert answer.status == 303 and answer.headers["location"] == "/SignIn?returnUrl=%2Fmembers%2F"
+
+
+@pytest.mark.parametrize("page", ["/new/", "/ruled/"])
+async def test_a_form_has_rules_of_its_own_for_its_fields(portal: SmallPortal, ann: Person, page: str) -> None:
+    address = page if page == "/new/" else await begin(ann, page)
+    shown = await ann.get(address)
+    assert ">Subject " in shown.text and "&lt;i&gt;In short" in shown.text and "<i>" not in shown.text
+    fields = fields_of(shown.text)
+    assert (fields["cts_name"], fields["cts_whole"]) == ("ann", "7")
+    for wrong, said in (
+        ({"cts_name": ""}, "Say what it is about."),
+        ({"cts_code": ""}, "Enter cts_code."),
+        ({"cts_code": "A1"}, "Write capitals."),
+        ({"cts_whole": "9999"}, "That is too many."),
+        ({"cts_code": "A" * 9 + "!"}, "Write capitals."),
+    ):
+        answer = await post(ann, address, {**fields, "cts_code": "ABC", **wrong})
+        assert answer.status == 422 and said in answer.text, (wrong, answer.text[:3000])
+    assert await things(portal) == []
+    assert (await post(ann, address, {**fields, "cts_code": "ABC", "cts_memo": "typed"})).status == 303
+    [thing] = await things(portal)
+    assert (thing["cts_name"], thing["cts_whole"], thing["cts_memo"]) == ("ann", 7, "from the form")
+    assert thing["cts_date"] is not None

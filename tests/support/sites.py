@@ -357,10 +357,10 @@ adx_mode: 100000001
 adx_name: Order
 """,
     "basic-forms/order/Order.basicform.basicformmetadata.yml": """
-- adx_attributelogicalname: name
-  adx_entityform: <order form>
+- adx_entityform: <order form>
   adx_entityformmetadataid: <metadata>
-  adx_type: 100000000
+  adx_sectionname: general
+  adx_type: 100000001
 """,
     "advanced-forms/wizard/Wizard.advancedform.yml": """
 adx_name: Wizard
@@ -702,10 +702,10 @@ mode: 100000001
 name: Order
 """,
     "basic-forms/order/name.basicformmetadata.yml": """
-attributelogicalname: name
 entityform: <order form>
 id: <metadata>
-type: 100000000
+sectionname: general
+type: 100000001
 """,
     "advanced-forms/wizard/Wizard.advancedform.yml": "id: <wizard>\nname: Wizard\nstartstep: <first step>\n",
     "advanced-forms/wizard/advanced-form-steps/header/Header.advancedformstep.yml": """

@@ -8,7 +8,7 @@ where it leads, which are the pages' (:mod:`~forecourt.pages.form_pages`, :mod:`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -21,7 +21,10 @@ from forecourt.kernel.principal import Door
 from forecourt.pages import lookups
 from forecourt.pages.details import Forms
 from forecourt.pages.editing import BLANK, ONCE, VERSION, Editor, Filled
+from forecourt.pages.inputs import ruled, text_of
+from forecourt.pages.presets import value_of as preset_value
 from forecourt.pages.site import FormDefinition, FormMode, Page
+from forecourt.pages.site.field_rules import FieldRule, Preset
 from forecourt.pages.visit import Visit
 from forecourt.web.translation import N_
 
@@ -31,7 +34,8 @@ TOO_OLD = N_("For your safety the form was not sent: it was opened too long ago.
 @dataclass(frozen=True)
 class Opened:
     """A form for one visitor. ``row``: as it is stored, a blank one for a form that makes it. ``given``: what a new row
-    brings without being typed, as texts by column; ``query``: of the form's address."""
+    brings without being typed, as texts by column; ``query``: of the form's address; ``forced``: what is stored
+    whatever was typed, by column."""
 
     visit: Visit
     page: Page
@@ -41,6 +45,7 @@ class Opened:
     row: Row
     given: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    forced: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def new(self) -> bool:
@@ -91,11 +96,37 @@ class Filling:
             row = BLANK
             given = self._given(visit, definition, table, query, parent)
         else:
-            found = row_id if row_id is not None else self._forms.row_id(definition, visit.principal, query)
+            wanted = row_id if row_id is not None else self._forms.row_id(definition, visit.principal, query)
             sections = await self._forms.sections(visit.principal, table, form)
-            row = await self._forms.row(visit.principal, table, found, sections)
+            row = await self._forms.row(visit.principal, table, wanted, sections)
+        sections = tuple(ruled(section, definition.fields) for section in sections)
         editor = Editor(table, sections, enums, visit.locales, new)
-        return Opened(visit, page, definition, table, editor, row, given, query)
+        forced = self._presets(visit, definition, table, lambda rule: rule.on_save)
+        shown = {item.name: item for section in sections for item in section.fields}
+        if new:
+            found = self._presets(visit, definition, table, lambda rule: rule.prefill)
+            filled = {
+                name: text_of(shown[name], value, enums, visit.locales)
+                for name, value in found.items()
+                if name in shown
+            }
+            given = {**filled, **given}
+        return Opened(visit, page, definition, table, editor, row, given, query, forced)
+
+    def _presets(
+        self, visit: Visit, definition: FormDefinition, table: Table, of: Callable[[FieldRule], Preset | None]
+    ) -> dict[str, object]:
+        """What the form itself gives to columns."""
+        found: dict[str, object] = {}
+        hidden = self._rows.hidden(visit.principal, "contact")
+        for name, rule in definition.fields.items():
+            column, preset = table.column(name), of(rule)
+            if column is not None and preset is not None and column.name != table.primary_id:
+                contact, enums = visit.principal.contact, self._forms.tables.enums
+                value = preset_value(preset, column, enums, visit.locales, contact, hidden)
+                if value is not None:
+                    found[column.name] = value
+        return found
 
     def _given(
         self, visit: Visit, definition: FormDefinition, table: Table, query: Mapping[str, str], parent: UUID | None
@@ -169,7 +200,11 @@ class Filling:
         self, opened: Opened, changes: dict[str, object], posted: Mapping[str, str], mark: bytes | None
     ) -> Written:
         shown = {item.name for section in opened.editor.sections for item in section.fields}
-        values = {**{name: value for name, value in opened.given.items() if name not in shown}, **changes}
+        values = {
+            **{name: value for name, value in opened.given.items() if name not in shown},
+            **changes,
+            **opened.forced,
+        }
         if not values:
             raise Refusal("FC1003", "Nothing is filled in yet.")
         visit, definition = opened.visit, opened.definition
@@ -180,6 +215,7 @@ class Filling:
 
     async def _change(self, opened: Opened, changes: dict[str, object], posted: Mapping[str, str]) -> Written:
         visit, row = opened.visit, opened.row
+        changes = {**changes, **opened.forced}
         if changes:
             version = posted.get(VERSION) or row.version
             await self._rows.update(visit.principal, opened.table.name, row.id, changes, version)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
+import regex
 from babel.numbers import NumberFormatError, format_decimal, parse_decimal
 
 from forecourt.dataverse.definitions import Form, FormColumn
@@ -23,21 +24,36 @@ from forecourt.kernel.model import EntityField, Enum
 from forecourt.kernel.types import INTEGERS, NUMBERS, Kind
 from forecourt.pages import formatting
 from forecourt.pages.formatting import Locales
+from forecourt.pages.site.field_rules import FieldRule, FieldRules
 
-InputKind = Literal["text", "memo", "date", "datetime", "number", "choice", "yesno", "email", "tel", "lookup"]
+InputKind = Literal["text", "memo", "date", "datetime", "number", "choice", "yesno", "email", "tel", "url", "lookup"]
 
 MAX_TEXT = 4000
+
+#: Seconds for which a form's pattern is tried on what was typed.
+PATTERN_SECONDS = 0.1
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+)
+#: Of numbers; what else stands between digits is the language's to say.
+_NO_NUMBER = re.compile(r"[^\W0-9]|_", re.UNICODE)
 MAX_MEMO = 100_000
 _LIMITS = {Kind.INT32: 2**31, Kind.INT64: 2**63}
 
 
 class Unreadable(Exception):
-    """What was typed is no value of the field; the text says what to write."""
+    """What was typed is no value of the field; the text says what to write. ``about``: what of it is wrong."""
+
+    def __init__(self, text: str, about: Literal["value", "required", "range"] = "value") -> None:
+        super().__init__(text)
+        self.about = about
 
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """A column on a form. ``options``: (value, label) of a choice."""
+    """A column on a form. ``options``: (value, label) of a choice. ``rule``: what the form says of it."""
 
     column: EntityField
     label: str
@@ -45,6 +61,7 @@ class FormField:
     required: bool
     read_only: bool
     options: tuple[tuple[str, str], ...] = ()
+    rule: FieldRule | None = None
 
     @property
     def name(self) -> str:
@@ -63,6 +80,17 @@ class FormField:
 class Section:
     label: str
     fields: tuple[FormField, ...]
+
+
+def ruled(section: Section, rules: FieldRules) -> Section:
+    """The section as the form has it: other labels, fields that need a value."""
+    fields = []
+    for item in section.fields:
+        rule = rules.get(item.name) or rules.get(item.name.removeprefix("_").removesuffix("_value"))
+        if rule is not None:
+            item = replace(item, rule=rule, label=rule.label or item.label, required=item.required or rule.required)
+        fields.append(item)
+    return replace(section, fields=tuple(fields))
 
 
 def sections_of(table: Table, form: Form, enums: Mapping[str, Enum], new: bool = False) -> tuple[Section, ...]:
@@ -103,6 +131,8 @@ def _field(table: Table, column: EntityField, placed: FormColumn, enums: Mapping
         kind = "email"
     elif re.search(r"phone", column.name):
         kind = "tel"
+    elif re.search(r"(url|website)$", column.name):
+        kind = "url"
     if new:
         fixed = placed.read_only or not column.creatable or column.name == table.primary_id
     else:
@@ -128,7 +158,7 @@ def text_of(field: FormField, value: Any, enums: Mapping[str, Enum], locales: Lo
             return day.isoformat() if day else ""
         case "datetime":
             moment = formatting.as_moment(value)
-            return moment.astimezone(locales.zone).strftime("%Y-%m-%dT%H:%M") if moment else ""
+            return moment.astimezone(zone_of(field.column, locales)).strftime("%Y-%m-%dT%H:%M") if moment else ""
         case "number":
             number = formatting.as_number(value)
             return "" if number is None else format_decimal(number, "0.##########", locale=locales.locale)
@@ -137,13 +167,39 @@ def text_of(field: FormField, value: Any, enums: Mapping[str, Enum], locales: Lo
 
 
 def value_of(field: FormField, text: str, enums: Mapping[str, Enum], locales: Locales) -> object:
-    """The Dataverse value of what was typed. Raises Unreadable."""
+    """The Dataverse value of what was typed. Raises Unreadable, in the form's own words where it has them."""
+    rule = field.rule
+    try:
+        value = _value_of(field, text, enums, locales)
+        if rule is not None and rule.pattern and text.strip() and not _matches(rule.pattern, text.strip()):
+            raise Unreadable(
+                rule.pattern_text or locales.gettext("%(label)s is not written as it should be.", label=field.label)
+            )
+    except Unreadable as error:
+        if rule is None:
+            raise
+        own = {"required": rule.required_text, "range": rule.range_text, "value": ""}[error.about]
+        raise Unreadable(own or rule.error_text or str(error), error.about) from None
+    return value
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Whether a text matches as a whole. One that takes too long to try does not."""
+    try:
+        return regex.fullmatch(pattern, text, timeout=PATTERN_SECONDS) is not None
+    except TimeoutError:
+        return False
+
+
+def _value_of(field: FormField, text: str, enums: Mapping[str, Enum], locales: Locales) -> object:
     _, within = locales.gettext, _within(field.label, locales)
     if field.kind == "yesno":
+        if text not in ("0", "1"):
+            raise Unreadable(_("Choose %(label)s from the list.", label=within))
         return _yes_no(field, text == "1", enums)
     if not text.strip():
         if field.required:
-            raise Unreadable(_needed(field, locales))
+            raise Unreadable(_needed(field, locales), "required")
         return None if field.column.nullable or field.column.kind is not Kind.STRING else ""
     match field.kind:
         case "choice":
@@ -158,6 +214,8 @@ def value_of(field: FormField, text: str, enums: Mapping[str, Enum], locales: Lo
             return _number(field, text, locales)
         case "email" if not re.fullmatch(r"[^@\s]+@[^@\s]+", text.strip()):
             raise Unreadable(_("Write %(label)s in the form name@company.com.", label=within))
+        case "url" if not re.fullmatch(r"https?://[^\s<>\"']+", text.strip(), re.IGNORECASE):
+            raise Unreadable(_("Write %(label)s in the form https://www.company.com.", label=within))
     if field.column.kind is Kind.GUID:
         try:
             return str(UUID(text.strip()))
@@ -208,6 +266,8 @@ def _yes_no(field: FormField, yes: bool, enums: Mapping[str, Enum]) -> object:
 def _date(field: FormField, text: str, locales: Locales) -> dt.date:
     _ = locales.gettext
     try:
+        if not _DAY.fullmatch(text.strip()):
+            raise ValueError
         day = dt.date.fromisoformat(text.strip())
     except ValueError:
         raise Unreadable(_("%(label)s is not a date. Write it as 2026-12-31.", label=field.label)) from None
@@ -218,17 +278,29 @@ def _date(field: FormField, text: str, locales: Locales) -> dt.date:
 
 def _moment(field: FormField, text: str, locales: Locales) -> dt.datetime:
     try:
+        if not _MOMENT.fullmatch(text.strip()):
+            raise ValueError
         moment = dt.datetime.fromisoformat(text.strip())
     except ValueError:
         text = locales.gettext("%(label)s is not a date and time. Write it as 2026-12-31T17:00.", label=field.label)
         raise Unreadable(text) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=locales.zone)).astimezone(dt.UTC)
+    if not 1900 < moment.year < 2155:
+        text = locales.gettext("%(label)s must be a date between 1901 and 2154.", label=field.label)
+        raise Unreadable(text, "range")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone_of(field.column, locales))).astimezone(dt.UTC)
+
+
+def zone_of(column: EntityField, locales: Locales) -> dt.tzinfo:
+    """The time zone that a moment of the column is typed and shown in: of a native column without one, as it stands."""
+    return dt.UTC if column.storage == "timestamp" and not column.base else locales.zone
 
 
 def _number(field: FormField, text: str, locales: Locales) -> Decimal | int | float:
     _ = locales.gettext
     example = format_decimal(12 if field.whole else Decimal("1234.5"), "0.##", locale=locales.locale)
     try:
+        if _NO_NUMBER.search(text):
+            raise NumberFormatError(text)
         number = parse_decimal(text.strip(), locale=locales.locale, strict=True)
     except NumberFormatError:
         number = Decimal("NaN")
@@ -245,7 +317,7 @@ def _number(field: FormField, text: str, locales: Locales) -> Decimal | int | fl
             raise Unreadable(_("%(label)s is too large.", label=field.label))
     least, most = field.column.least, field.column.most
     if (least is not None and number < Decimal(str(least))) or (most is not None and number > Decimal(str(most))):
-        raise Unreadable(_range(field.label, least, most, locales))
+        raise Unreadable(_range(field.label, least, most, locales), "range")
     if field.whole:
         return int(number)
     return float(number) if field.column.kind is Kind.DOUBLE else number

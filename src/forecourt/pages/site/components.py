@@ -6,9 +6,7 @@ because what it decides here (labels of views, the page behind a row, the label 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from forecourt.pages.site.definitions import (
@@ -18,21 +16,14 @@ from forecourt.pages.site.definitions import (
     ListDefinition,
     ListView,
 )
-from forecourt.pages.site.kinds import FORM, LIST
+from forecourt.pages.site.field_rules import FieldRules, read_field_rules
+from forecourt.pages.site.kinds import FORM, FORM_METADATA, LIST
 from forecourt.pages.site.list_actions import RowAction, find, label_of, page_of, read_actions
 from forecourt.pages.site.list_filters import FilterGroup, Orientation, read_filters
 from forecourt.pages.site.record import Folder, Record
 
 #: The largest page of a list: more rows cost the reader more than they give.
 MAX_PAGE_SIZE = 250
-
-
-def _json(record: Record, key: str) -> Any:
-    """The JSON of a column; None where there is none that can be read."""
-    try:
-        return json.loads(record.text(key) or "null")
-    except ValueError:
-        return None
 
 
 #: The switch by which the real product once left table permissions out.
@@ -54,7 +45,7 @@ def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefiniti
             record.fault(f"the id {list_id} is taken by the list '{found[list_id].name}'.", "adx_entitylistid")
         _switched_off(record, "list", notices)
         table = record.need("adx_entityname")
-        metadata = _json(record, "adx_views")
+        metadata = record.json("adx_views")
         labels = {}
         if isinstance(metadata, dict):
             for view in metadata.get("Views") or ():
@@ -69,7 +60,7 @@ def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefiniti
                 "adx_view",
                 "Write adx_view: and the ids of the table's views, separated by commas.",
             )
-        settings = _json(record, "adx_settings")
+        settings = record.json("adx_settings")
         size = record.number("adx_pagesize", 10)
         if not 1 <= size <= MAX_PAGE_SIZE:
             record.fault(f"'adx_pagesize' is {size}.", "adx_pagesize", f"Write a number from 1 to {MAX_PAGE_SIZE}.")
@@ -93,7 +84,7 @@ def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefiniti
             actions=_actions(record, settings, notices),
             orientation=record.choice("adx_filter_orientation", Orientation, Orientation.HORIZONTAL)
             or Orientation.HORIZONTAL,
-            apply_label=label_of(_json(record, "adx_filter_applybuttonlabel")),
+            apply_label=label_of(record.json("adx_filter_applybuttonlabel")),
             person_column=record.text("adx_filterportaluser"),
             account_column=record.text("adx_filteraccount"),
         )
@@ -126,6 +117,7 @@ def _downloads(settings: object) -> str:
 
 def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefinition]:
     """``basic-forms/``."""
+    rules = read_field_rules(folder, FORM_METADATA)
     found: dict[UUID, FormDefinition] = {}
     for record in folder.records(FORM):
         form_id = record.id("adx_entityformid")
@@ -139,14 +131,21 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
         if mode is None or source is None:
             continue
         found[form_id] = basic_form(
-            record, form_id, mode, source, record.text("adx_recordidquerystringparametername") or "id"
+            record,
+            form_id,
+            mode,
+            source,
+            record.text("adx_recordidquerystringparametername") or "id",
+            rules.get(form_id, {}),
         )
     return found
 
 
-def basic_form(record: Record, form_id: UUID, mode: FormMode, source: FormSource, id_parameter: str) -> FormDefinition:
+def basic_form(
+    record: Record, form_id: UUID, mode: FormMode, source: FormSource, id_parameter: str, rules: FieldRules
+) -> FormDefinition:
     """The form that a row describes: a basic form, or a step of a multistep form, which have most columns in common."""
-    settings = _json(record, "adx_settings")
+    settings = record.json("adx_settings")
     deletes = find(settings, "Actions", "Delete")
     table = record.text("adx_entityname") or record.text("adx_targetentitylogicalname")
     form = record.text("adx_formname")
@@ -175,12 +174,13 @@ def basic_form(record: Record, form_id: UUID, mode: FormMode, source: FormSource
         delete_label=(label_of(deletes.get("ButtonLabel")) or "Delete") if deletes else "",
         delete_question=label_of(deletes.get("Confirmation")),
         tab=record.text("adx_tabname"),
+        fields=rules,
     )
 
 
 def text_of(record: Record, key: str) -> str:
     """A text for people: as it stands, or the first of those that are localized."""
-    value = _json(record, key)
+    value = record.json(key)
     return label_of(value) if isinstance(value, list) else record.text(key)
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from forecourt.kernel.model import NOWHERE, Where
 from forecourt.pages.site.conditions import Condition
+from forecourt.pages.site.field_rules import FieldRules
 from forecourt.pages.site.list_actions import RowAction
 from forecourt.pages.site.list_filters import FilterGroup, Orientation
 
@@ -276,8 +277,9 @@ class FormDefinition:
     A row that is made leads to ``redirect`` (a page) or ``redirect_url``, with ``append_id`` by the row's id.
     ``person_column``: lookup of a new row that is set to who makes it. ``parent_column``: one that is set to the row
     which the query names by ``parent_parameter``, or the lookup of the relationship ``parent_relation``. ``tab``: only
-    the sections of this tab. ``all_required``: every field needs a value. ``delete_label``: what
-    deleting a row is called, '' where the form does not offer it; ``delete_question``: what it asks.
+    the sections of this tab. ``all_required``: every field needs a value. ``delete_label``: what deleting a row is
+    called, '' where the form does not offer it; ``delete_question``: what it asks. ``fields``: rules of single columns,
+    by logical name.
     """
 
     id: UUID
@@ -302,6 +304,7 @@ class FormDefinition:
     delete_question: str = ""
     tab: str = ""
     parent_relation: str = ""
+    fields: FieldRules = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

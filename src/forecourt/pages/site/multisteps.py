@@ -24,7 +24,8 @@ from forecourt.pages.site.definitions import (
     StepKind,
     StepSource,
 )
-from forecourt.pages.site.kinds import MULTISTEP, STEP
+from forecourt.pages.site.field_rules import FieldRules, read_field_rules
+from forecourt.pages.site.kinds import MULTISTEP, STEP, STEP_METADATA
 from forecourt.pages.site.record import Folder, Record
 
 #: How a form on a page would find the row of a step; one of an earlier step is found by the session.
@@ -50,10 +51,11 @@ def read_multistep(folder: Folder, notices: list[str]) -> Mapping[UUID, Multiste
     known = {record.id(MULTISTEP.id) for record in forms}
     records = list(folder.records(STEP))
     every = {record.id(STEP.id) for record in records}
+    rules = read_field_rules(folder, STEP_METADATA)
     steps: dict[UUID, dict[UUID, FormStep]] = {}
     for record in records:
         owner = record.refer("adx_webform", known, "multistep form")
-        step = _step(record, every, notices)
+        step = _step(record, every, rules, notices)
         if owner is not None and step is not None:
             steps.setdefault(owner, {})[step.id] = step
     found = {}
@@ -98,7 +100,9 @@ def _code(record: Record, key: str) -> int | None:
     return record.number(key) if record.text(key) else None
 
 
-def _step(record: Record, every: Collection[UUID], notices: list[str]) -> FormStep | None:
+def _step(
+    record: Record, every: Collection[UUID], rules: Mapping[UUID, FieldRules], notices: list[str]
+) -> FormStep | None:
     kind = record.choice("adx_type", StepKind)
     leads = [record.refer(key, every, "step") for key in ("adx_nextstep", "adx_conditiondefaultnextstep")]
     shows = kind in (StepKind.LOAD_FORM, StepKind.LOAD_TAB)
@@ -120,7 +124,14 @@ def _step(record: Record, every: Collection[UUID], notices: list[str]) -> FormSt
         record.need("adx_targetentitylogicalname")
         record.need("adx_formname")
         parameter = record.text("adx_primarykeyquerystringparametername") or "id"
-        basic = basic_form(record, record.id(STEP.id), mode or FormMode.READ_ONLY, _SOURCES[source], parameter)
+        basic = basic_form(
+            record,
+            record.id(STEP.id),
+            mode or FormMode.READ_ONLY,
+            _SOURCES[source],
+            parameter,
+            rules.get(record.id(STEP.id), {}),
+        )
     return FormStep(
         id=record.id(STEP.id),
         name=name,

@@ -8,6 +8,7 @@ alone; an unknown value of a known key is a fault.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -91,6 +92,13 @@ class Record:
         if not value:
             self.fault(f"'{self.shown(key)}' is missing.", hint=f"Write {self.shown(key)}: and its value.")
         return value
+
+    def json(self, key: str) -> Any:
+        """The JSON of a column; None where there is none that can be read."""
+        try:
+            return json.loads(self.text(key) or "null")
+        except ValueError:
+            return None
 
     def flag(self, key: str, default: bool = False) -> bool:
         if key not in self.data:

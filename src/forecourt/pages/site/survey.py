@@ -16,6 +16,7 @@ from pathlib import Path
 from forecourt.kernel.document import compose
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors
 from forecourt.kernel.model import Where
+from forecourt.pages.site.field_rules import without_effect
 from forecourt.pages.site.kinds import (
     CONFIG_FOLDER,
     FORM_METADATA,
@@ -35,7 +36,7 @@ from forecourt.pages.site.secrets import holds_secret
 from forecourt.pages.site.site import Site
 from forecourt.pages.site.tree import MAX_ROWS, Entry
 
-#: Kinds of rows that are kept and written back, and that no page shows yet.
+#: Kinds of rows of which some are kept and written back, and no page acts upon them.
 WITHOUT_EFFECT = (STEP_METADATA, FORM_METADATA)
 
 
@@ -117,9 +118,10 @@ class Survey:
     def without_effect(self) -> tuple[Remark, ...]:
         """Rows that are taken over, and that nothing here acts upon yet."""
         found = [
-            Remark(record.where(), f"'{record.label}': {kind.words} are kept; nothing acts upon them yet.")
+            Remark(record.where(), f"'{record.label}': {kind.words} of this kind are kept; nothing acts upon them yet.")
             for kind in WITHOUT_EFFECT
             for record in self.folder.records(kind)
+            if without_effect(record)
         ]
         for entry in self.taken:
             if entry.lower.endswith((".custom_javascript.js", ".custom_css.css")) and entry.size:
