@@ -270,7 +270,7 @@ async def test_in_a_form_tab_goes_from_field_to_field_and_on_to_its_buttons(new_
 async def test_somebody_else_is_told_that_the_page_is_not_theirs(new_page: NewPage, customer: SignIn) -> None:
     page = await new_page()
     await sign_in(page, customer.username, customer.password, LIST)
-    await expect(page.get_by_role("heading", level=1)).to_have_text("You have no access to this")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("This page is not for you")
     assert await violations(page) == []
 
 

@@ -39,6 +39,7 @@ from forecourt.pages.filling import Filling
 from forecourt.pages.form_pages import FormPages
 from forecourt.pages.lists import Lists
 from forecourt.pages.multistep import MultistepPages
+from forecourt.pages.navigation import robots, sitemap
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import (
     Accounts,
@@ -51,22 +52,25 @@ from forecourt.pages.ports import (
     TextRanking,
 )
 from forecourt.pages.redirects import Redirects
-from forecourt.pages.render import Renderer, finish
+from forecourt.pages.render import Renderer, finish, origin_of
 from forecourt.pages.searching import Searching
 from forecourt.pages.sign_in import SignIn
 from forecourt.pages.site import Site
 from forecourt.pages.site_pages import SitePages
 from forecourt.pages.view_filters import view_filters
-from forecourt.pages.visit import Visit, begin
+from forecourt.pages.visit import THEME, Visit, begin
 from forecourt.pages.web_api import PortalApi
 from forecourt.pages.web_api.errors import from_refusal
 from forecourt.web import theme
 from forecourt.web.assets import Assets
 from forecourt.web.headers import SECURITY_HEADERS
-from forecourt.web.requests import new_correlation, read_form
+from forecourt.web.requests import local_url, new_correlation, own_origins, read_form
 
 #: What a query may hold as it is.
 _PRINTED = "".join(map(chr, range(0x21, 0x7F)))
+
+#: Addresses of the picture beside a page's title.
+ICONS = ("/favicon.svg", "/favicon.ico")
 
 Handler = Callable[[Visit], Awaitable[Response]]
 
@@ -96,7 +100,8 @@ class Portal:
         self._sessions = sessions
         self._principals = principals
         self._observer = observer
-        self._assets = Assets({"theme.css": theme.stylesheet(site.setting("Theme/Accent"))})
+        sheets = tuple(file.file.read_text("utf-8", "replace") for file in site.style_sheets)
+        self._assets = Assets({"theme.css": theme.stylesheet(theme.from_settings(site.settings, sheets))})
         filters = view_filters(tables)
         lists, forms = Lists(tables, rows, filters), Forms(tables, rows, filters)
         searching = Searching(site, tables, rows, filters, texts)
@@ -126,11 +131,14 @@ class Portal:
         both, every = ["GET", "POST"], ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
         routes = [
             Route("/assets/{digest}/{name}", self._asset),
-            Route("/favicon.svg", self._favicon),
-            Route("/favicon.ico", self._favicon),
+            *(Route(path, self._favicon) for path in ICONS if self._site.file_at(path) is None),
             Route("/_layout/tokenhtml", self._handle(self._token)),
+            Route("/_layout/theme", self._handle(self._theme), methods=["POST"]),
             Route("/_api/{path:path}", self._handle(self._api.answer), methods=every),
         ]
+        for path, maker in {"/sitemap.xml": self._sitemap, "/robots.txt": self._robots}.items():
+            if self._site.file_at(path) is None:
+                routes.append(Route(path, self._handle(maker)))
         for path, handler in self._built_in().items():
             for spelling in (path, path.lower()):
                 routes.append(Route(spelling, self._handle(handler), methods=both))
@@ -259,6 +267,25 @@ class Portal:
         response = HTMLResponse(f'<input name="{csrf.FIELD}" type="hidden" value="{escape(visit.token())}" />')
         response.headers["cache-control"] = "no-store"
         return finish(visit, response)
+
+    async def _theme(self, visit: Visit) -> Response:
+        """Keeps the palette that a person chose, and leads back."""
+        posted = await read_form(visit.request)
+        headers = visit.request.headers
+        own = visit.options.origins or own_origins(visit.request)
+        if not csrf.is_same_site(headers.get("sec-fetch-site"), headers.get("origin"), own):
+            raise Refusal("FC2005", "The request comes from another site.")
+        chosen = posted.get("theme", "")
+        kept = f"{chosen}; Max-Age=31536000" if chosen in {"light", "dark"} else "; Max-Age=0"
+        secure = "; Secure" if visit.options.secure else ""
+        visit.cookies.append(f"{THEME}={kept}; Path=/; HttpOnly; SameSite=Lax{secure}")
+        return finish(visit, RedirectResponse(local_url(posted.get("returnUrl")), 303))
+
+    async def _sitemap(self, visit: Visit) -> Response:
+        return finish(visit, Response(sitemap(self._site, origin_of(visit)), media_type="application/xml"))
+
+    async def _robots(self, visit: Visit) -> Response:
+        return finish(visit, Response(robots(origin_of(visit)), media_type="text/plain"))
 
     async def _asset(self, request: Request) -> Response:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
+from markupsafe import Markup
 from starlette.responses import Response
 
 from forecourt.kernel.errors import Refusal
@@ -56,10 +57,12 @@ class ErrorPages:
         """The page for the unexpected: a correlation id, never what happened."""
         _ = visit.locales.gettext
         text = (
-            _("Our order system cannot be reached at the moment. Please try again in a minute.")
+            _("We cannot be reached at the moment. Please try again in a minute.")
             if status == 503
             else _("Something went wrong on our side. Try again; if it happens again, tell us the reference below.")
         )
+        own = self._site.snippet("Portal Generic Error", visit.languages) if status == 500 else ""
+        text = Markup(own).striptags() or text  # noqa: S704 - becomes plain text
         again = Link(_("Try again"), visit.return_url if visit.request.method == "GET" else "/")
         problem = Problem(_("We could not show this page"), text, "bad", (again, self._start(visit)), visit.correlation)
         return await self._page(visit, problem, status, None, tuple((headers or {}).items()))
@@ -123,7 +126,11 @@ class ErrorPages:
         page: Page | None,
         headers: tuple[tuple[str, str], ...],
     ) -> Response:
+        if page is not None and (template := self._renderer.template_of(page)) is not None:
+            return await self._renderer.by_template(visit, page, *template, status=status, headers=dict(headers))
         text = await self._renderer.text(visit, page) if page is not None else None
+        if page is not None:
+            problem = replace(problem, heading=self._site.content(page, visit.languages).title)
         if text is not None and 'href="/"' in text.markup:
             problem = replace(problem, actions=tuple(link for link in problem.actions if link.url != "/"))
         return await self._renderer.page(

@@ -11,30 +11,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from forecourt.kernel.errors import Unavailable
-from forecourt.pages import formatting, languages, liquid, page_rules
+from forecourt.pages import formatting, languages, liquid, navigation, page_rules
+from forecourt.pages.caching import finish
 from forecourt.pages.liquid.data import Data
 from forecourt.pages.liquid.dialect import Clock
 from forecourt.pages.liquid.objects import PageScope
 from forecourt.pages.lists import Lists
+from forecourt.pages.navigation import Link
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import Fetching
 from forecourt.pages.searching import Searching
 from forecourt.pages.site import Page, Site, WebsiteRight
 from forecourt.pages.site.definitions import PageTemplate, WebTemplate
 from forecourt.pages.visit import Visit
-from forecourt.web import packing
 from forecourt.web.assets import Assets
 from forecourt.web.requests import local_url
 from forecourt.web.templates import environment
 from forecourt.web.translation import LANGUAGES, N_
 
-#: Names of the link set that makes the navigation; the first that the site has.
-NAVIGATION = ("Primary Navigation", "Default")
+__all__ = ["NOTICES", "Link", "Renderer", "finish", "notice_of", "person_of"]
 
 #: What a redirect may tell the page it leads to: the query carries the key, never text.
 NOTICES = {
@@ -74,14 +75,6 @@ class Language:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    label: str
-    url: str
-    current: bool = False
-    new_window: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Person:
     """Who is signed in. ``acting_for``: the account, '' where there is none."""
 
@@ -112,7 +105,8 @@ class Renderer:
         self._liquid = liquid.Engine({item.name: item.source for item in site.web_templates.values()})
         self._options = options
         self.title = options.title or site.name
-        shared = {"asset": assets.url, "site_title": self.title}
+        icons = (path for path in ("/favicon.ico", "/favicon.svg") if site.file_at(path) is not None)
+        shared = {"asset": assets.url, "site_title": self.title, "icon": next(icons, "/favicon.svg")}
         self._templates = {
             language: environment(Path(__file__).parent / "templates", language, shared, {"count": formatting.count})
             for language in LANGUAGES
@@ -130,20 +124,26 @@ class Renderer:
         **context: Any,
     ) -> Response:
         """An HTML answer. ``page``: the site's page that it belongs to, for navigation and breadcrumbs."""
+        header = await self._around(visit, page, self._site.header, "")
         text = (
             self._templates[visit.locales.language]
             .get_template(template)
             .render(
                 language=visit.languages[0],
                 offered=self._offered(visit),
+                here=here_of(visit),
                 title=title,
                 visit=visit,
                 page=page,
                 locales=visit.locales,
-                navigation=self.navigation(visit, page),
-                crumbs=self.breadcrumbs(visit, page),
+                navigation=navigation.navigation(self._site, visit, page),
+                crumbs=navigation.breadcrumbs(self._site, visit, page),
                 person=person_of(visit),
-                footer=await self._footer(visit),
+                header=header if header.markup.strip() and not header.incomplete else None,
+                footer=await self._around(visit, page, self._site.footer, "Footer"),
+                style_sheets=self._style_sheets(visit, page),
+                public=status == 200 and page is not None and navigation.is_public(self._site, page),
+                origin=origin_of(visit),
                 help=self.help(visit),
                 search_url=self._searching.page(visit),
                 token=visit.token,
@@ -160,11 +160,7 @@ class Renderer:
 
     def _offered(self, visit: Visit) -> tuple[Language, ...]:
         """The languages to choose from, the way to this page in each; () where there is one."""
-        codes = self._site.codes
-        kept = {name: local_url(value) if name.lower() == "returnurl" else value for name, value in visit.query.items()}
-        for name in (languages.QUERY, "notice"):
-            kept.pop(name, None)
-        here = f"{visit.path}?{urlencode(kept)}" if kept else visit.path
+        codes, here = self._site.codes, here_of(visit)
         return tuple(
             Language(code, languages.own_name(code), f"/{code}{here}", code == visit.languages[0])
             for code in codes
@@ -177,39 +173,20 @@ class Renderer:
         return page.path if page is not None and self.readable(visit, page) else ""
 
     def readable(self, visit: Visit, page: Page) -> bool:
-        return page_rules.may_read(self._site, page, visit.principal.web_roles)
+        return navigation.readable(self._site, visit, page)
 
-    def navigation(self, visit: Visit, page: Page | None) -> tuple[Link, ...]:
-        """Links of the navigation that the person may follow; without a link set, the pages under Home."""
-        site = self._site
-        here = {item.id for item in site.chain(page)} if page else set()
-        found: list[Link] = []
-        for name in NAVIGATION:
-            links = site.link_set(name, visit.languages)
-            for link in links:
-                target = site.pages.get(link.page) if link.page else None
-                if target is None:
-                    if link.url.startswith(("/", "https://", "http://")):
-                        found.append(Link(link.name, link.url, False, link.new_window))
-                elif not link.validate or self.readable(visit, target):
-                    found.append(Link(link.name, target.path, _is_current(target, page, here), link.new_window))
-            if links:
-                return tuple(found)
-        home = site.home
-        if home is None:
-            return ()
+    def _style_sheets(self, visit: Visit, page: Page | None) -> tuple[str, ...]:
+        """Addresses of the site's own style sheets for a page: web files of the pages above it, Home's first."""
+        places = {item.id: place for place, item in enumerate(reversed(self._site.chain(page)))} if page else {}
+        if not places and self._site.home is not None:
+            places = {self._site.home.id: 0}
+        roles = visit.principal.web_roles
+        found = (file for file in self._site.style_sheets if file.parent in places)
         return tuple(
-            Link(site.content(child, visit.languages).title, child.path, _is_current(child, page, here))
-            for child in site.children(home)
-            if child.in_sitemap and child.form is None and not _is_system(site, child) and self.readable(visit, child)
+            file.path
+            for file in sorted(found, key=lambda file: (places[file.parent], file.order))
+            if page_rules.may_read_file(self._site, file, roles)
         )
-
-    def breadcrumbs(self, visit: Visit, page: Page | None) -> tuple[Link, ...]:
-        """The ancestors of a page, Home first; () on Home itself."""
-        if page is None:
-            return ()
-        chain = self._site.chain(page)[1:]
-        return tuple(Link(self._site.content(item, visit.languages).title, item.path) for item in reversed(chain))
 
     async def text(self, visit: Visit, page: Page) -> liquid.Fragment:
         """The page's copy, with what is wrong with it where the person is to know."""
@@ -222,17 +199,28 @@ class Renderer:
         template = self._site.web_templates.get(found.web_template) if found and found.web_template else None
         return (found, template) if found is not None and template is not None else None
 
-    async def by_template(self, visit: Visit, page: Page, around: PageTemplate, template: WebTemplate) -> Response:
+    async def by_template(
+        self,
+        visit: Visit,
+        page: Page,
+        around: PageTemplate,
+        template: WebTemplate,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
         """A page as its web template has it: within the site's header and footer, or all of the answer."""
         title = self._site.content(page, visit.languages).title
         text = await self._rendered(visit, page, title, template.source, template.name)
         if around.header_and_footer:
-            return await self.page(visit, "web_template.html", title=title, page=page, text=text)
+            return await self.page(
+                visit, "web_template.html", title=title, page=page, status=status, headers=headers, text=text
+            )
         media = template.media_type if _MEDIA.fullmatch(template.media_type) else "text/html"
         body = text.markup
         if media == "text/html" and text.faults:
             body += Markup('<pre role="note">{}</pre>').format("\n".join(map(str, text.faults)))
-        return finish(visit, Response(body.encode(), media_type=media))
+        return finish(visit, Response(body.encode(), status, headers, media_type=media))
 
     async def _rendered(self, visit: Visit, page: Page, title: str, source: str, name: str) -> liquid.Fragment:
         if not source.strip():
@@ -252,26 +240,31 @@ class Renderer:
         everybody = self._site.setting(SHOW_ERRORS).lower() == "true"
         return everybody or MAKERS in roles or self._site.may(WebsiteRight.MANAGE_CONTENT_SNIPPETS, roles)
 
-    async def _footer(self, visit: Visit) -> liquid.Fragment:
-        template = self._site.web_templates.get(self._site.footer) if self._site.footer else None
-        source = template.source if template else self._site.snippet("Footer", visit.languages)
-        home = self._site.home
-        if not source or home is None:
+    async def _around(self, visit: Visit, page: Page | None, template: UUID | None, snippet: str) -> liquid.Fragment:
+        """The website's header or footer, on ``page``: rendered for each request, only its parsed text is kept."""
+        found = self._site.web_templates.get(template) if template else None
+        source = found.source if found else self._site.snippet(snippet, visit.languages) if snippet else ""
+        shown = page or self._site.home
+        if not source or shown is None:
             return liquid.Fragment()
         try:
-            return await self._rendered(visit, home, self.title, source, template.name if template else "Footer")
+            title = navigation.title(self._site, visit, shown)
+            return await self._rendered(visit, shown, title, source, found.name if found else snippet)
         except Unavailable:
             return liquid.Fragment()
 
 
-def _is_current(target: Page, page: Page | None, here: set[Any]) -> bool:
-    return target.id in here and (target.parent is not None or (page is not None and page.id == target.id))
+def here_of(visit: Visit) -> str:
+    """The address of this page, for the way back to it: without what is said once, and without other sites."""
+    kept = {name: local_url(value) if name.lower() == "returnurl" else value for name, value in visit.query.items()}
+    for name in (languages.QUERY, "notice"):
+        kept.pop(name, None)
+    return f"{visit.path}?{urlencode(kept)}" if kept else visit.path
 
 
-def _is_system(site: Site, page: Page) -> bool:
-    """Whether the page is one that people come to by other ways than the navigation."""
-    names = ("Access Denied", "Page Not Found", "Profile", "Search", "Login")
-    return any((marked := site.marked(name)) is not None and marked.id == page.id for name in names)
+def origin_of(visit: Visit) -> str:
+    """The site's own origin, for addresses that stand alone: the one that is set, else the one that was asked."""
+    return min(visit.options.origins, default="") or str(visit.request.base_url).rstrip("/")
 
 
 def person_of(visit: Visit) -> Person | None:
@@ -290,18 +283,3 @@ def person_of(visit: Visit) -> Person | None:
         name, email, acting_for = user.name or user.id, user.email, user.company.upper()
     initials = "".join(part[0] for part in name.replace("@", " ").split()[:2]).upper()
     return Person(name, email, acting_for, initials or "?")
-
-
-def finish(visit: Visit, response: Response) -> Response:
-    """Cookies, no copy of a signed-in person's page in any cache, and pages packed."""
-    for cookie in visit.cookies:
-        response.headers.append("set-cookie", cookie)
-    response.headers.setdefault("cache-control", "no-store" if visit.signed_in else "private, no-cache")
-    response.headers.setdefault("vary", "cookie, accept-language")
-    if isinstance(response, HTMLResponse) and len(response.body) >= packing.LEAST:
-        response.headers["vary"] += ", accept-encoding"
-        if packing.accepts(visit.request.headers.get("accept-encoding", "")):
-            response.body = packing.pack(bytes(response.body))
-            response.headers["content-encoding"] = "gzip"
-            response.headers["content-length"] = str(len(response.body))
-    return response

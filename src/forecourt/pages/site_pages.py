@@ -16,7 +16,7 @@ from forecourt.dataverse.rows import Rows
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Exported, Observer, nobody
 from forecourt.kernel.principal import Door
-from forecourt.pages import acting, deleting, filtering, page_rules, site_map
+from forecourt.pages import acting, caching, deleting, filtering, page_rules, site_map
 from forecourt.pages.acting import Acting
 from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms
@@ -116,13 +116,15 @@ class SitePages:
     def _file(self, visit: Visit, file: WebFile) -> Response:
         if not page_rules.may_read_file(self._site, file, visit.principal.web_roles):
             raise Refusal("FC4042", "The file does not exist.")
+        headers = {"cache-control": caching.REVALIDATED, "etag": caching.file_tag(file.file)}
         response = FileResponse(
             file.file,
+            headers=headers,
             media_type=file.media_type,
             filename=file.path.rpartition("/")[2],
             content_disposition_type="attachment" if file.attachment or "svg" in file.media_type else "inline",
         )
-        return finish(visit, response)
+        return caching.unchanged(visit, finish(visit, response))
 
     async def _content(self, visit: Visit, page: Page) -> Response:
         template = self._renderer.template_of(page)

@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from forecourt.pages.liquid.objects import PageScope
 
 
+#: The cookie that keeps the palette a person chose.
+THEME = "fc-theme"
+
+
 @dataclass
 class Visit:
     """One request. ``expired``: the browser sent a session that is no more. ``cookies``: Set-Cookie values to send;
     ``texts``: what its Liquid texts share. ``languages``: codes of languages that contents are chosen by, best first;
-    the first is the site's language that is spoken."""
+    the first is the site's language that is spoken. ``token_given``: the answer holds an anti-forgery token."""
 
     request: Request
     principal: Principal
@@ -45,6 +49,13 @@ class Visit:
     cookies: list[str] = field(default_factory=list)
     visitor_cookie: str | None = None
     texts: PageScope | None = field(default=None, init=False)
+    token_given: bool = field(default=False, init=False)
+
+    @property
+    def theme(self) -> str:
+        """The palette that was chosen, ``light`` or ``dark``; '' for the browser's."""
+        chosen = self.request.cookies.get(THEME, "")
+        return chosen if chosen in {"light", "dark"} else ""
 
     @property
     def signed_in(self) -> bool:
@@ -67,6 +78,7 @@ class Visit:
 
     def token(self) -> str:
         """A fresh anti-forgery token; a visitor without the cookie gets one with the answer."""
+        self.token_given = True
         if self.session is not None:
             return csrf.session_token(self.session.csrf_secret)
         if self.visitor_cookie is None:

@@ -86,7 +86,11 @@ class Studio:
         self._observer = observer
         self._explain = ExplainPage(explainer, reverse, people)
         folder = Path(__file__).parent
-        self._assets = Assets({"theme.css": theme.stylesheet(options.accent)}, folder / "files", _ASSETS)
+        self._assets = Assets(
+            {"theme.css": theme.stylesheet(theme.from_settings({"Theme/Accent": options.accent}))},
+            folder / "files",
+            _ASSETS,
+        )
         shared = {"asset": self._assets.url, "studio_title": options.title}
         self._templates = environment(folder / "templates", LANGUAGES[0], shared)
         self._app: ASGIApp = Starlette(routes=self._routes())

@@ -271,9 +271,9 @@ async def test_visitors_learn_that_something_is_missing_and_nothing_of_what_is_u
 
 
 async def test_what_is_not_there_is_named_where_it_is_used() -> None:
-    found = await render("a{{ resx['Key'] }}{{ 'x' | metafilters }}{% assign log = 1 %}{{ log }}")
+    found = await render("a{{ polls['Ke'] }}{{ 'x' | metafilters }}{% assign log = 1 %}{{ log }}")
     assert [str(fault) for fault in found.faults] == [
-        "Home:1:5: the object 'resx' is not supported. Write the words into content snippets.",
+        "Home:1:5: the object 'polls' is not supported.",
         "Home:1:28: the filter 'metafilters' is not supported.",
     ]
 
@@ -288,9 +288,9 @@ def test_the_catalogue_is_what_there_is() -> None:
 
 def test_a_text_is_checked_without_rendering_it() -> None:
     engine = Engine(TEMPLATES)
-    assert engine.check("{{ x | date: 'd' }}{% assign resx = 1 %}{{ resx }}", "Home") == ()
-    assert [str(fault) for fault in engine.check("{% if x %}\n {{ resx['K'] }}{% endif %}", "Home")] == [
-        "Home:2:5: the object 'resx' is not supported. Write the words into content snippets."
+    assert engine.check("{{ x | date: 'd' }}{% assign polls = 1 %}{{ polls }}", "Home") == ()
+    assert [str(fault) for fault in engine.check("{% if x %}\n {{ polls['K'] }}{% endif %}", "Home")] == [
+        "Home:2:5: the object 'polls' is not supported."
     ]
     source = "{% include 'card' %}{% include x %}{% if x %}{% include 'Gone' %}{% endif %}"
     assert [str(fault) for fault in engine.check(source, "Home")] == [

@@ -461,7 +461,7 @@ async def test_a_page_that_is_not_there_and_one_that_is_not_for_them(browser: Br
     assert (await browser.get("/nowhere")).status_code == 404
     await browser.sign_in("customer")
     answer = await browser.get(LIST)
-    assert answer.status_code == 403 and "You have no access to this" in answer.text
+    assert answer.status_code == 403 and "This page is not for you" in answer.text
 
 
 # -- how it is sent --------------------------------------------------------------------------------------------------

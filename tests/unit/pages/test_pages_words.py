@@ -134,6 +134,6 @@ async def test_lists_details_and_refusals_speak_the_persons_language(browser: Br
     await browser.sign_in()
     german = await said(browser, "/purchase-orders/?search=zz-nothing", "de")
     assert "Nichts enthält „zz-nothing“" in german and "Nothing" not in german
-    assert "Das finden wir nicht" in await said(browser, "/no/where/", "de")
+    assert "<h1>Hier ist nichts</h1>" in await said(browser, "/no/where/", "de")
     shown.rows.refused.add(ORDERS)
-    assert "Vous n’avez pas accès à ceci" in await said(browser, "/purchase-orders/", "fr")
+    assert "<h1>Cette page ne vous est pas destinée</h1>" in await said(browser, "/purchase-orders/", "fr")

@@ -163,7 +163,8 @@ class Filtering:
             try:
                 where.append(self._condition(principal, offer, values, locales))
             except Refusal:
-                notices.append(f"The filter {offer.label} cannot be used at the moment.")
+                text = locales.gettext("The filter %(label)s cannot be used at the moment.", label=offer.label)
+                notices.append(text)
                 continue
             valid[group.id] = values
             typed = group.asking is Asking.TYPED

@@ -20,13 +20,14 @@ OBJECTS: Mapping[str, str] = {
     "entityview": "within the tag: `records`, `columns`, `total_records`, `total_pages`, `page`, `pages`, `next_page`, "
     "`entity_permission_denied`, …",
     "forloop, tablerowloop": "`index`, `index0`, `first`, `last`, `length`, …",
-    "language": "`code` of the person's language",
+    "language": "`code`, `url_code`, `name`, `url` of the language that the page is in",
     "now, today": "the moment of the request, in UTC",
     "page": "`title`, `url`, `breadcrumbs`, `children`, `parent`, `id`, and the page's own columns (`adx_copy`)",
     "params": "the query's parameters, as `request.params`",
     "searchindex": "within the tag: `results` (`title`, `url`, `fragment`, `score`, `id`, `entity_logical_name`, …), "
     "`approximate_total_hits`, `page`, `page_size`",
     "request": "`path`, `url`, `query`, `path_and_query`, `params`; no cookies and no posted fields",
+    "resx": "the portal's own words by resource name, in the person's language; of an unknown name its words",
     "settings": "site settings by name, those left out whose name speaks of a secret",
     "sitemap": "`root`, `current`, `['/path/']`: pages that the person may read",
     "sitemarkers": "`sitemarkers['Name'].url`, where the person may read the page",

@@ -50,7 +50,6 @@ MISSING_OBJECTS = {
     "knowledge": "",
     "log": "",
     "polls": "",
-    "resx": "Write the words into content snippets.",
 }
 MISSING_FILTERS = {
     "metafilters": "",

@@ -1,5 +1,5 @@
 """What a text may speak of: ``page request params user website settings snippets sitemap sitemarkers weblinks entities
-now language`` (pages-and-dataverse A4.2).
+now language resx`` (pages-and-dataverse A4.2).
 
 Objects are made for one request. Cookies are not in ``request.params``, and settings that hold secrets are not in
 ``settings``. The page's own texts and snippets are the maker's markup; everything else is escaped where it is put out.
@@ -14,8 +14,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from forecourt.kernel.principal import Principal
+from forecourt.pages import languages
 from forecourt.pages.liquid.dialect import PAGE, Clock, site_text
 from forecourt.pages.liquid.navigation import LinkSets, Node, SiteMap, SiteMarkers, Tree
+from forecourt.pages.liquid.resources import Resources
 from forecourt.pages.liquid.values import Lookup, day, moment
 from forecourt.pages.site import Page, Site
 from forecourt.pages.visit import Visit
@@ -103,7 +105,8 @@ def objects(scope: PageScope, page: Page, title: str, hidden: Hidden) -> Mapping
     site, visit = scope.site, scope.visit
     tree = Tree(site, visit)
     params = Lookup(dict(visit.query))
-    language = Lookup({"code": visit.locales.code, "url_code": visit.locales.code, "name": visit.locales.code})
+    spoken = [_language(visit, code) for code in site.codes or visit.languages[:1]]
+    language = next((item for item in spoken if item["code"] == visit.languages[0]), spoken[0])
     form, listing = site.form_of(page), site.list_of(page)
     columns = {
         **page.columns,
@@ -124,13 +127,14 @@ def objects(scope: PageScope, page: Page, title: str, hidden: Hidden) -> Mapping
                 "id": str(site.id),
                 "sign_in_url_substitution": "/SignIn",
                 "sign_out_url_substitution": "/Account/Login/LogOff",
-                "languages": [language],
+                "languages": spoken,
                 "selected_language": language,
             },
             site.name,
         ),
         "settings": Lookup(dict(site.open_settings)),
         "snippets": Snippets(scope),
+        "resx": Resources(visit.locales),
         "sitemap": SiteMap(tree),
         "sitemarkers": SiteMarkers(tree),
         "weblinks": LinkSets(tree),
@@ -149,6 +153,13 @@ def objects(scope: PageScope, page: Page, title: str, hidden: Hidden) -> Mapping
         ),
         "params": params,
     }
+
+
+def _language(visit: Visit, code: str) -> Lookup:
+    """A language of the site, with the way to this page in it."""
+    address = f"/{code}{visit.return_url}"
+    names = {"code": code, "url_code": code, "name": languages.own_name(code)}
+    return Lookup({**names, "url": address, "url_substitution": address}, code)
 
 
 def _user(visit: Visit, hidden: Hidden) -> Mapping[str, object] | None:

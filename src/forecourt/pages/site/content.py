@@ -312,5 +312,6 @@ def read_files(
             _published(record, states),
             record.moment("adx_releasedate"),
             record.moment("adx_expirationdate"),
+            record.number("adx_displayorder"),
         )
     return found

@@ -420,3 +420,4 @@ class WebFile:
     visible: bool = True
     release: datetime | None = None
     expiration: datetime | None = None
+    order: int = 0

@@ -128,6 +128,12 @@ class Site:
     def _templates(self) -> Mapping[str, WebTemplate]:
         return {template.name.lower(): template for template in [*self.web_templates.values()][::-1]}
 
+    @cached_property
+    def style_sheets(self) -> tuple[WebFile, ...]:
+        """Web files that pages beneath their own are shown with. Bootstrap is the product's."""
+        files = (file for file in self.files.values() if file.path.lower().endswith(".css"))
+        return tuple(file for file in files if not file.path.lower().endswith(("/bootstrap.min.css", "/bootstrap.css")))
+
     def file_at(self, path: str) -> WebFile | None:
         return self.files.get(path.lower())
 

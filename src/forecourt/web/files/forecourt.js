@@ -2,7 +2,7 @@
 (() => {
   const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const paint = () => root.setAttribute("data-bs-theme", dark.matches ? "dark" : "light");
+  const paint = () => root.setAttribute("data-bs-theme", root.dataset.theme || (dark.matches ? "dark" : "light"));
   paint();
   dark.addEventListener("change", paint);
 
