@@ -36,8 +36,12 @@ REFUSING = (
             "links",
             "names",
             "passwords",
+            "providers/client",
+            "providers/identities",
             "recovery",
             "registration",
+            "second_factor",
+            "sessions",
             "throttle",
         )
     ),

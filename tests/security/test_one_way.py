@@ -30,6 +30,7 @@ SYSTEM = {
     "identity/pending.py",
     "identity/people.py",
     "identity/principals.py",
+    "identity/providers/identities.py",
     "identity/recovery.py",
     "identity/registration.py",
     "identity/second_factor.py",

@@ -240,7 +240,8 @@ async def build(
         store, utc_now, observer, Vault(settings.secret_key), title, failures=entry.failures, lock=entry.lock
     )
     post = post_of(settings, observer)
-    doors = Doors(store, accounts, links, invitations, factors, pending, post, observer)
+    contact = native.tables.get(TableName("dataverse", "contact"))
+    doors = Doors(store, accounts, links, invitations, factors, pending, post, observer, contact)
     portal = None
     if found.site is not None:
         portal = Portal(

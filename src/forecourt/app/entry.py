@@ -7,18 +7,25 @@ from dataclasses import dataclass, replace
 from forecourt.identity.accounts import Accounts
 from forecourt.identity.clock import utc_now
 from forecourt.identity.entry import EntryRules
+from forecourt.identity.fetch import ask
 from forecourt.identity.invitations import Invitations
 from forecourt.identity.letters import Letters
 from forecourt.identity.links import Links
 from forecourt.identity.mail import Smtp, server_of
 from forecourt.identity.pending import Pending
+from forecourt.identity.providers.client import ProviderClient
+from forecourt.identity.providers.definitions import read_providers
+from forecourt.identity.providers.identities import ExternalIdentities
 from forecourt.identity.recovery import Recovery
 from forecourt.identity.registration import MailLimits, Registration
 from forecourt.identity.second_factor import SecondFactors
-from forecourt.kernel.observe import Observer
-from forecourt.pages.ports import Entry
+from forecourt.identity.throttle import Throttle
+from forecourt.kernel.observe import Fault, Observer
+from forecourt.kernel.solution import variable
+from forecourt.pages.ports import Entry, ExternalDoors
 from forecourt.pages.site.site import Site
-from forecourt.settings import Settings
+from forecourt.settings import SettingError, Settings
+from forecourt.store.catalog import Table
 from forecourt.store.database import Database
 
 
@@ -44,20 +51,47 @@ class Doors:
     pending: Pending
     post: Smtp | None
     observer: Observer
+    contact: Table | None
+
+
+def external_of(rules: EntryRules, site: Site, settings: Settings, doors: Doors) -> ExternalDoors | None:
+    """The sign-in providers of a site's settings; one whose secret the environment lacks is closed, and observed."""
+    if not rules.external or doors.contact is None:
+        return None
+    reading = read_providers(site.settings, variable, settings.origin)
+    for name, text in reading.unset:
+        doors.observer(Fault("sign-in providers", SettingError(f"{name}: {text}")))
+    if not reading.providers:
+        return None
+    identities = ExternalIdentities(
+        doors.store,
+        utc_now,
+        doors.observer,
+        doors.invitations,
+        doors.contact,
+        registers=rules.registers,
+        matches=not rules.invitation_only,
+        opens=rules.open,
+    )
+    clients = {item.name.lower(): ProviderClient(item, settings.origin, ask, utc_now) for item in reading.providers}
+    refusal = "Too many sign-ins through a provider were begun from this address."
+    return ExternalDoors(clients, identities, Throttle(doors.store, utc_now, name="provider", refusal=refusal))
 
 
 def entry_of(rules: EntryRules, site: Site, title: str, settings: Settings, doors: Doors) -> Entry:
     """The ways into a portal; those that need mail are closed without a mail server."""
+    external = external_of(rules, site, settings, doors)
     entry = Entry(
         rules.local,
         rules.remember,
-        invitations=doors.invitations if rules.invited else None,
+        invitations=doors.invitations if rules.invited and (rules.local or external) else None,
         two_factor=rules.two_factor,
         trust=rules.trust,
         factors=doors.factors,
         pending=doors.pending,
+        external=external,
     )
-    if doors.post is None:
+    if doors.post is None or not rules.local:
         return entry
     store, accounts, links, post, observer = doors.store, doors.accounts, doors.links, doors.post, doors.observer
     letters = Letters(title, settings.origin, site.setting("Support/Contact") or f"your contact at {title}")

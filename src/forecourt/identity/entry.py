@@ -27,7 +27,9 @@ Setting = Callable[[str], str]
 class EntryRules:
     """``local``: sign-in with a password; ``open``: anybody with an address may register; ``invited``: who has an
     invitation may; ``reset``: a forgotten password can be set again; ``remember``: "stay signed in" is offered;
-    ``two_factor``: people may protect their account by codes; ``trust``: and have a browser not asked again.
+    ``two_factor``: people may protect their account by codes; ``trust``: and have a browser not asked again;
+    ``external``: sign-in through providers; ``registers``: somebody new may come in, one way or another;
+    ``invitation_only``: and by an invitation alone.
     ``failures`` wrong passwords lock an account for ``lock``."""
 
     local: bool = True
@@ -37,6 +39,9 @@ class EntryRules:
     remember: bool = True
     two_factor: bool = False
     trust: bool = True
+    external: bool = True
+    registers: bool = True
+    invitation_only: bool = False
     failures: int = 5
     lock: dt.timedelta = dt.timedelta(minutes=15)
     policy: PasswordPolicy = field(default_factory=PasswordPolicy)
@@ -53,8 +58,7 @@ def entry_rules(setting: Setting) -> EntryRules:
         value = (setting(_REGISTRATION + name) or "").strip().lower()
         return default if not value else value == "true"
 
-    local = on("LocalLoginEnabled", True)
-    registers = local and on("Enabled", True)
+    local, external, registers = on("LocalLoginEnabled", True), on("ExternalLoginEnabled", True), on("Enabled", True)
     required = on("RequiresInvitation", False)
     given = EntryRules()
     return EntryRules(
@@ -65,6 +69,9 @@ def entry_rules(setting: Setting) -> EntryRules:
         remember=on("RememberMeEnabled", True),
         two_factor=on("TwoFactorEnabled", False),
         trust=on("RememberBrowserEnabled", True),
+        external=external,
+        registers=registers,
+        invitation_only=required,
         failures=_number(setting(_LOCKOUT + "MaxFailedAccessAttemptsBeforeLockout"), 1, given.failures, 100),
         lock=_span(setting(_LOCKOUT + "DefaultAccountLockoutTimeSpan"), given.lock),
         policy=PasswordPolicy(length=_number(setting(_VALIDATOR + "RequiredLength"), 8, 8, 128)),

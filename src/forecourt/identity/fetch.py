@@ -1,4 +1,4 @@
-"""Reads a small public document of an issuer: https only (http on this machine), no redirects, 5 s, 1 MB.
+"""Asks an issuer: https only (http on this machine), no redirects, 5 s, answers of 1 MB at most.
 
 The addresses come from the solution's files and from an issuer's discovery document, never from a request or a token.
 """
@@ -9,10 +9,11 @@ import asyncio
 import ipaddress
 import time
 import urllib.request
+from collections.abc import Mapping
 from http.client import HTTPResponse
 from typing import Final
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 SECONDS: Final = 5.0
 LARGEST: Final = 1_048_576
@@ -20,9 +21,15 @@ LARGEST: Final = 1_048_576
 
 async def fetch(url: str) -> bytes:
     """The body of ``url``. Raises OSError (not reachable, not 200, too slow) or ValueError (not allowed, too big)."""
+    return await ask(url)
+
+
+async def ask(url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> bytes:
+    """The answer of ``url`` to a posted form, or to GET without one. Raises as :func:`fetch`."""
     if not is_allowed(url):
         raise ValueError("only https addresses, or http on this machine, are read")
-    return await asyncio.wait_for(asyncio.to_thread(_read, url), SECONDS + 1)
+    data = urlencode(form).encode() if form is not None else None
+    return await asyncio.wait_for(asyncio.to_thread(_read, url, data, dict(headers or {})), SECONDS + 1)
 
 
 def is_allowed(url: str) -> bool:
@@ -48,7 +55,7 @@ def is_allowed(url: str) -> bool:
         return False
 
 
-def _read(url: str) -> bytes:
+def _read(url: str, data: bytes | None, headers: dict[str, str]) -> bytes:
     deadline = time.monotonic() + SECONDS
     opener = urllib.request.OpenerDirector()  # holds no handler for redirects: they are errors like any other answer
     if url.startswith("https:"):
@@ -57,7 +64,10 @@ def _read(url: str) -> bytes:
     opener.add_handler(urllib.request.HTTPSHandler())
     opener.add_handler(urllib.request.HTTPDefaultErrorHandler())
     opener.add_handler(urllib.request.HTTPErrorProcessor())
-    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 -- see is_allowed
+    headers = {"Accept": "application/json", **headers}
+    if data is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    request = urllib.request.Request(url, data, headers)  # noqa: S310 -- see is_allowed
     try:
         answer: HTTPResponse = opener.open(request, timeout=SECONDS)
     except HTTPError as error:

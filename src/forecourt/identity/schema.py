@@ -165,6 +165,23 @@ comment on table forecourt.pending_sign_in is
     'Sign-ins that wait for their second half, by the hash of a cookie; each is continued once.';
 """
 
+_PROVIDERS = """
+create table forecourt.external_identity (
+    id              uuid primary key default gen_random_uuid(),
+    credential_id   uuid not null references forecourt.credential (id) on delete cascade,
+    provider        text not null,
+    issuer          text not null,
+    subject         text not null,
+    label           text not null,
+    created_at      timestamptz not null,
+    last_sign_in    timestamptz,
+    unique (issuer, subject),
+    unique (credential_id, issuer)
+);
+comment on table forecourt.external_identity is
+    'Whom sign-in providers vouch for: the subject of an issuer is one account, and an account has one of each issuer.';
+"""
+
 #: For ``store/migrate.py``: (name, SQL), in order.
 SCRIPTS: Final[tuple[tuple[str, str], ...]] = (
     ("identity-0001-people", _PEOPLE),
@@ -172,4 +189,5 @@ SCRIPTS: Final[tuple[tuple[str, str], ...]] = (
     ("identity-0003-links", _LINKS),
     ("identity-0004-invitations", _INVITATIONS),
     ("identity-0005-second-factors", _SECOND_FACTORS),
+    ("identity-0006-providers", _PROVIDERS),
 )

@@ -212,8 +212,9 @@ class SecondFactors:
         rows = await self._database.system(SystemPlan("count a code", _RESERVE, args))
         if not rows:
             self._observer(SignIn(credential.username, "second factor", "locked"))
-            hint = f"Wait {int(self._lock.total_seconds()) // 60 or 1} minutes and try again."
-            raise Refusal("FC2004", "Too many wrong codes were given for this account.", hint=hint)
+            raise Refusal(
+                "FC2004", "Too many wrong codes were given for this account.", hint="Wait some minutes and try again."
+            )
         used = await self._used(credential.id, self._opened(rows[0]["secret"]), given)
         if not used:
             self._observer(SignIn(credential.username, "second factor", "refused"))
@@ -248,8 +249,11 @@ class SecondFactors:
             return self._vault.open(kept)
         except VaultError as error:
             self._observer(Fault("second factor", error))
-            hint = "Ask an administrator to reset your second factor."
-            raise Refusal("FC2007", "Your second factor cannot be checked.", hint=hint) from None
+            raise Refusal(
+                "FC2007",
+                "Your second factor cannot be checked.",
+                hint="Ask an administrator to reset your second factor.",
+            ) from None
 
     # -- trusted browsers --------------------------------------------------------------------------------------------
 
@@ -280,8 +284,12 @@ def set_cookie(value: str, *, secure: bool) -> str:
 
 def wrong_code() -> Refusal:
     """The one answer to a code that is wrong, of another time, or used."""
-    hint = "Wait for the next code of your app. Each code works once."
-    return Refusal("FC2007", "The code is not right.", hint=hint, source="code")
+    return Refusal(
+        "FC2007",
+        "The code is not right.",
+        hint="Wait for the next code of your app. Each code works once.",
+        source="code",
+    )
 
 
 async def _new_codes(transaction: Transaction, credential_id: UUID) -> tuple[str, ...]:

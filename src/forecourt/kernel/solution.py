@@ -89,6 +89,11 @@ class SolutionHeader(Record, frozen=True):
     public: dict[str, tuple[PublicRight, ...]] = {}
 
 
+def variable(name: str) -> str | None:
+    """The environment variable that a ``${NAME}`` means; None where it is not set."""
+    return os.environ.get(name)
+
+
 def expand(text: str, where: Where) -> str:
     """``${NAME}`` replaced from the environment. Raises DefinitionError naming a variable that is not set."""
 

@@ -29,6 +29,7 @@ from forecourt.pages.account.arriving import Arriving
 from forecourt.pages.account.forms import AccountForms
 from forecourt.pages.account.inviting import Inviting
 from forecourt.pages.account.managing import Managing
+from forecourt.pages.account.providing import CHANGE, START, Providing
 from forecourt.pages.account.recovering import Recovering
 from forecourt.pages.account.registering import Registering
 from forecourt.pages.account.two_factor import TWO_FACTOR, TwoFactor
@@ -118,9 +119,12 @@ class Portal:
         entry = entry or Entry()
         account_forms = AccountForms(sessions, renderer)
         self._arriving = Arriving(principals, self._replay, account_forms, entry)
-        self._sign_in = SignIn(accounts, sessions, self._arriving, renderer, entry)
+        self._providing = Providing(accounts, entry, self._arriving, account_forms, observer)
+        clients = entry.external.providers.values() if entry.external is not None else ()
+        self._callbacks = [client.provider.callback for client in clients]
+        self._sign_in = SignIn(accounts, sessions, self._arriving, self._providing, renderer, entry)
         self._registering = Registering(entry.registration, entry.open, account_forms)
-        self._inviting = Inviting(entry.invitations, entry.registration, account_forms)
+        self._inviting = Inviting(entry, account_forms)
         self._managing = Managing(accounts, sessions, entry, account_forms)
         self._two_factor = TwoFactor(accounts, entry.factors, entry.two_factor, account_forms)
         self._recovering = Recovering(entry.recovery, account_forms)
@@ -159,6 +163,9 @@ class Portal:
             "/Account/Manage/ChangePassword": self._managing.password,
             TWO_FACTOR: self._two_factor.page,
             VERIFY: self._arriving.verify,
+            START: self._providing.start,
+            CHANGE: self._providing.change,
+            **dict.fromkeys(self._callbacks, self._providing.callback),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

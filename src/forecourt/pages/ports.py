@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from forecourt.identity.invitations import Invitation
     from forecourt.identity.links import Link
     from forecourt.identity.pending import Half, Purpose
+    from forecourt.identity.providers.client import Departure, Vouched
+    from forecourt.identity.providers.definitions import Provider as ProviderDefinition
+    from forecourt.identity.providers.identities import ExternalIdentity
     from forecourt.identity.registration import Applicant
     from forecourt.identity.second_factor import Enrolment
     from forecourt.identity.sessions import Device, Session
@@ -191,6 +194,73 @@ class Pending(Protocol):
         ...
 
 
+class Provider(Protocol):
+    """A sign-in provider that is spoken to. ``identity.providers.client.ProviderClient``."""
+
+    @property
+    def provider(self) -> ProviderDefinition: ...
+
+    async def depart(self) -> Departure:
+        """Begins a sign-in. Raises Refusal FC2008."""
+        ...
+
+    async def arrive(self, answer: Mapping[str, str], departure: Departure) -> Vouched:
+        """Whom it vouches for, from the query it answers with. Raises Refusal FC2008."""
+        ...
+
+    async def farewell(self) -> str:
+        """Where a person signs out there, too; '' for nowhere."""
+        ...
+
+
+class Identities(Protocol):
+    """Whom providers vouch for. ``identity.providers.identities.ExternalIdentities``."""
+
+    async def arrive(
+        self, provider: ProviderDefinition, vouched: Vouched, invitation: UUID | None = None
+    ) -> Credential:
+        """The account of somebody, made where the rules let it be. Raises Refusal FC2009, FC2006."""
+        ...
+
+    async def connect(self, credential: Credential, provider: ProviderDefinition, vouched: Vouched) -> None:
+        """Connects an account. Raises Refusal FC4091."""
+        ...
+
+    async def list(self, credential: Credential) -> tuple[ExternalIdentity, ...]:
+        """The identities of an account."""
+        ...
+
+    async def disconnect(self, credential: Credential, identity: UUID) -> None:
+        """Takes one away. Raises Refusal FC4091."""
+        ...
+
+
+@dataclass(frozen=True)
+class ExternalDoors:
+    """The providers by their names in lower case, and the identities they vouch for. ``throttle`` counts who begins and
+    does not come back."""
+
+    providers: Mapping[str, Provider]
+    identities: Identities
+    throttle: Counting
+
+    async def charge(self, address: str) -> int:
+        """Counts one that begins. Raises Refusal FC2004."""
+        return await self.throttle.charge(address)
+
+    async def admitted(self, charge: int) -> None:
+        """It came to its end."""
+        await self.throttle.refund(charge)
+
+
+class Counting(Protocol):
+    """Attempts by address. ``identity.throttle.Throttle``."""
+
+    async def charge(self, address: str) -> int: ...
+
+    async def refund(self, charge: int) -> None: ...
+
+
 @dataclass(frozen=True)
 class Entry:
     """The ways in beside a password that is known; None for one that is closed. ``open``: anybody may register;
@@ -207,6 +277,7 @@ class Entry:
     trust: bool = True
     factors: SecondFactors | None = None
     pending: Pending | None = None
+    external: ExternalDoors | None = None
 
 
 class Principals(Protocol):

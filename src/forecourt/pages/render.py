@@ -51,6 +51,8 @@ NOTICES = {
     "device-signed-out": N_("The device is signed out."),
     "others-signed-out": N_("All other devices are signed out."),
     "two-factor-off": N_("Your second factor is turned off."),
+    "provider-connected": N_("The sign-in provider is connected with your account."),
+    "provider-disconnected": N_("The sign-in provider is disconnected."),
     "too-late": N_("That took too long. Please sign in again."),
     "password-changed": N_("Your password is changed, and all other devices are signed out."),
     "invited": N_("The invitation is redeemed."),

@@ -8,6 +8,7 @@ Such fields are only ever shown back on a form of this site, never written.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from starlette.responses import RedirectResponse, Response
@@ -15,8 +16,10 @@ from starlette.responses import RedirectResponse, Response
 from forecourt.identity import csrf
 from forecourt.identity import sessions as session_cookies
 from forecourt.kernel.errors import Refusal
+from forecourt.kernel.principal import Principal
 from forecourt.pages.account.arriving import Arriving, replayed
 from forecourt.pages.account.forms import address_of
+from forecourt.pages.account.providing import Providing
 from forecourt.pages.ports import Accounts, Entry, Sessions
 from forecourt.pages.render import Renderer, finish
 from forecourt.pages.visit import Visit
@@ -35,12 +38,14 @@ class SignIn:
         accounts: Accounts,
         sessions: Sessions,
         arriving: Arriving,
+        providing: Providing,
         renderer: Renderer,
         entry: Entry,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._arriving = arriving
+        self._providing = providing
         self._renderer = renderer
         self._entry = entry
 
@@ -131,7 +136,11 @@ class SignIn:
             except Refusal as refusal:
                 return await self._renderer.page(visit, "sign_out.html", title=title, status=refusal.status)
         await self._sessions.sign_out(visit.request.cookies.get(session_cookies.COOKIE))
-        visit.cookies[:] = [session_cookies.clear_cookie(secure=visit.options.secure)]
+        provider = visit.session.provider if visit.session is not None else ""
+        left = replace(visit, session=None, principal=Principal(), cookies=[])
+        left.cookies[:] = visit.cookies[:] = [session_cookies.clear_cookie(secure=visit.options.secure)]
+        if (farewell := await self._providing.farewell(left, provider)) is not None:
+            return farewell
         wanted = local_url(posted.get(RETURN) or visit.query.get(RETURN), "/?notice=signed-out")
         return finish(visit, RedirectResponse(wanted, 303))
 

@@ -51,6 +51,7 @@ TABLES: Final = (
         ("username", "contact_id", "operations_user", "enabled", "second_factor"),
         ("password_hash",),
     ),
+    Watched(TableName("forecourt", "external_identity"), "account", ("credential_id", "provider", "issuer", "subject")),
     Watched(TableName("forecourt", "invitation"), "membership", ("contact_id", "account_id", "web_roles", "redeemed")),
     Watched(TableName("forecourt", "application"), "account", ("client_id", "operations_user"), ("secret_hash",)),
 )

@@ -12,7 +12,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from forecourt.identity.bearer import issuer_of
-from forecourt.identity.issuers import Issuers, public_key
+from forecourt.identity.issuers import Issuers
+from forecourt.identity.published import public_key
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.solution import Issuer
 

@@ -221,7 +221,9 @@ def test_a_folder_without_a_website_says_what_to_put_there(tmp_path: Path) -> No
 
 def test_secrets_among_the_settings_are_told_of_and_not_for_templates(folder: Folder) -> None:
     values = {
-        "Authentication/OpenIdConnect/x/ClientSecret": "s",
+        "Authentication/OpenAuth/x/ClientSecret": "s",
+        "Authentication/OpenIdConnect/y/ClientSecret": "${Y_SECRET}",
+        "Authentication/OpenIdConnect/y/Deprecated": "true",
         "Theme/Accent": "#123456",
         "Storage": "",
         "Odd": "https://user:pass@files.example/",
@@ -229,10 +231,12 @@ def test_secrets_among_the_settings_are_told_of_and_not_for_templates(folder: Fo
     }
     folder.settings(values)
     site = load_site(folder.root)
-    assert list(site.open_settings) == ["Theme/Accent"]
+    assert list(site.open_settings) == ["Authentication/OpenIdConnect/y/Deprecated", "Theme/Accent"]
     assert [notice.partition(": ")[2] for notice in site.notices] == [
-        "the setting Authentication/OpenIdConnect/x/ClientSecret holds a secret; take it out of the files.",
+        "the setting Authentication/OpenAuth/x/ClientSecret holds a secret; take it out of the files.",
         "the setting Odd holds a secret; take it out of the files.",
+        "Authentication/OpenAuth/x/ClientSecret: providers other than OpenIdConnect are not supported; "
+        "nobody signs in through it.",
     ]
 
 

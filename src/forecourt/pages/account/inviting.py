@@ -7,7 +7,7 @@ from starlette.responses import Response
 from forecourt.kernel.errors import Refusal
 from forecourt.pages.account.forms import SHOWN, AccountForms, address_of
 from forecourt.pages.account.registering import MAILED, SENT
-from forecourt.pages.ports import Invitations, Registration
+from forecourt.pages.ports import Entry
 from forecourt.pages.visit import Visit
 from forecourt.web.translation import N_
 
@@ -15,11 +15,13 @@ TEMPLATE, TITLE = "account/invitation.html", N_("Redeem an invitation")
 
 
 class Inviting:
-    """``invitations`` None: closed, and the page does not exist; ``registration`` None: for contacts on file alone."""
+    """Without invitations the page does not exist; without registration by mail they are for contacts on file, and for
+    those for whom a provider vouches."""
 
-    def __init__(self, invitations: Invitations | None, registration: Registration | None, forms: AccountForms) -> None:
-        self._invitations = invitations
-        self._registration = registration
+    def __init__(self, entry: Entry, forms: AccountForms) -> None:
+        self._entry = entry
+        self._invitations = entry.invitations
+        self._registration = entry.registration
         self._forms = forms
 
     async def redeem(self, visit: Visit) -> Response:
@@ -37,8 +39,10 @@ class Inviting:
                 step = "join"
             elif invitation.contact_id is None:
                 step = "email" if self._registration is not None else "closed"
+            elif invitation.has_account or not (invitation.email or self._entry.external):
+                step = "sign-in"
             else:
-                step = "sign-in" if invitation.has_account or not invitation.email else "password"
+                step = "password" if self._entry.local and invitation.email else "provider"
             if visit.request.method != "POST" or posted.get("step") != step:
                 return await self._show(visit, code, step, name=invitation.name)
             self._forms.require(visit, posted)
@@ -62,4 +66,6 @@ class Inviting:
     async def _show(
         self, visit: Visit, code: str, step: str, refusal: Refusal | None = None, name: str = ""
     ) -> Response:
-        return await self._forms.show(visit, TEMPLATE, TITLE, refusal, invitation=code, step=step, name=name)
+        return await self._forms.show(
+            visit, TEMPLATE, TITLE, refusal, invitation=code, step=step, name=name, entry=self._entry
+        )

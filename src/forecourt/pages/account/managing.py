@@ -41,6 +41,7 @@ class Managing:
         self._sessions = sessions
         self._recovery = entry.recovery
         self._two_factor = entry.two_factor
+        self._providers = entry.external is not None
         self._forms = forms
 
     async def manage(self, visit: Visit) -> Response:
@@ -111,6 +112,7 @@ class Managing:
             with_password=credential.has_password,
             two_factor=self._two_factor or credential.second_factor,
             two_factor_on=credential.second_factor,
+            providers=self._providers,
         )
 
 

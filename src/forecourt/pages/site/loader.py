@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from forecourt.identity.providers.definitions import read_providers
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors
+from forecourt.kernel.solution import variable
 from forecourt.pages.site.access import (
     read_column_profiles,
     read_permissions,
@@ -17,6 +19,7 @@ from forecourt.pages.site.access import (
     read_rules,
     read_settings,
     read_website_access,
+    setting_where,
     web_api_columns,
 )
 from forecourt.pages.site.access_checks import findings
@@ -62,6 +65,8 @@ def read_site(folder: Folder) -> Site:
     page_templates = read_page_templates(folder, templates)
     roles = read_roles(folder, site_id)
     settings, setting_records = read_settings(folder, notices)
+    for setting, text in read_providers(settings, variable).notices:
+        notices.append(f"{setting_where(setting_records, setting)}: {setting}: {text}")
     columns = web_api_columns(settings, setting_records)
     permissions = read_permissions(folder, roles, notices)
     profiles = read_column_profiles(folder, roles, notices)

@@ -16,6 +16,9 @@ _NAME = re.compile(
 
 _HARMLESS = re.compile(r"true|false|yes|no|\d{1,3}|(?:\d+\.)?\d{1,2}:\d{2}:\d{2}", re.IGNORECASE)
 
+#: Says where a secret is, and is none.
+_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+
 _VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY"
     r"|(?:AccountKey|SharedAccessKey|SharedAccessSignature|Password|Pwd|ClientSecret)\s*="
@@ -41,8 +44,10 @@ def holds_secret(name: str, value: str) -> bool:
 
     >>> holds_secret("Authentication/Registration/ResetPasswordEnabled", "true"), holds_secret("Mail/SmtpPassword", "x")
     (False, True)
+    >>> holds_secret("Authentication/OpenIdConnect/Entra/ClientSecret", "${ENTRA_SECRET}")
+    False
     """
     value = value.strip()
-    if not value or _HARMLESS.fullmatch(value):
+    if not value or _HARMLESS.fullmatch(value) or _VARIABLE.fullmatch(value):
         return False
     return speaks_of_secret(name) or bool(_VALUE.search(value))

@@ -1,0 +1,1 @@
+"""Sign-in providers of a portal: OpenID Connect, authorization code flow with PKCE."""
