@@ -13,6 +13,9 @@ from forecourt.web.translation import N_
 
 TEMPLATE, TITLE = "account/invitation.html", N_("Redeem an invitation")
 
+#: Where somebody goes on who has come in.
+ENTERED = "/?notice=registered"
+
 
 class Inviting:
     """Without invitations the page does not exist; without registration by mail they are for contacts on file, and for
@@ -51,7 +54,7 @@ class Inviting:
                 return self._forms.go(visit, "/?notice=invited")
             if step == "password":
                 credential = await self._invitations.accept(invitation, posted.get("password", ""))
-                return await self._forms.signed_in(visit, credential, "/?notice=registered")
+                return await self._forms.signed_in(visit, credential, ENTERED)
             if step == "email" and self._registration is not None:
                 email = posted.get("email", "")
                 await self._registration.ask(email, address_of(visit), invitation.id)
@@ -66,6 +69,5 @@ class Inviting:
     async def _show(
         self, visit: Visit, code: str, step: str, refusal: Refusal | None = None, name: str = ""
     ) -> Response:
-        return await self._forms.show(
-            visit, TEMPLATE, TITLE, refusal, invitation=code, step=step, name=name, entry=self._entry
-        )
+        given = {"invitation": code, "step": step, "name": name, "entry": self._entry, "entered": ENTERED}
+        return await self._forms.show(visit, TEMPLATE, TITLE, refusal, **given)
