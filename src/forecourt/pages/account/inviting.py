@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
 from forecourt.kernel.errors import Refusal
@@ -69,5 +71,11 @@ class Inviting:
     async def _show(
         self, visit: Visit, code: str, step: str, refusal: Refusal | None = None, name: str = ""
     ) -> Response:
-        given = {"invitation": code, "step": step, "name": name, "entry": self._entry, "entered": ENTERED}
+        given: dict[str, Any] = {
+            "invitation": code,
+            "step": step,
+            "name": name,
+            "entry": self._entry,
+            "entered": ENTERED,
+        }
         return await self._forms.show(visit, TEMPLATE, TITLE, refusal, **given)
