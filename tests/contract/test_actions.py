@@ -264,31 +264,42 @@ async def test_the_model_tells_of_actions_at_both_doors(site: Installation, invo
 # ------------------------------------------------------------------------------------------- the sample
 
 
-async def test_a_vendor_confirms_its_own_order_and_nobody_elses(contoso: Installation) -> None:
+async def test_a_vendor_accepts_its_own_order_and_nobody_elses(contoso: Installation) -> None:
     person = await sample.fresh_vendor(contoso)
     assert person.operations_user is not None
-    own = await contoso.sql(sample.OWN_ORDERS, person.operations_user)
-    others = await contoso.sql(sample.OTHERS_ORDERS, person.operations_user, 3)
-    await contoso.sql("update erp.purchtable set purchstatus = 1, documentstate = 3 where recid = $1", own[0]["recid"])
-    for order in others:
-        key = f"(dataAreaId='{order['dataareaid']}',PurchaseOrderNumber='{order['purchid']}')"
-        answer = await call(
-            person, f"/data/PurchaseOrderHeadersV2{key}/{NS}.confirm", {"ConfirmedDeliveryDate": "2026-12-01"}
-        )
+    admin = await contoso.operations_user("admin")
+    own = (await contoso.sql(sample.OWN_ORDERS, person.operations_user))[0]
+    responses = await contoso.sql(
+        "select recid, dataareaid, purchid, versionnumber from erp.purchaseorderresponseheader "
+        "where purchid <> $1 and responsestate = 0 order by recid limit 3",
+        own["purchid"],
+    )
+    set_name = f"{A}/mserp_purchaseorderresponseheaderentities"
+
+    def response(company: str, number: str, version: int) -> str:
+        key = f"dataAreaId='{company}',PurchaseOrderNumber='{number}',PurchaseOrderVersion={version}"
+        return f"/data/PurchaseOrderResponseHeaders({key})"
+
+    for other in responses:
+        answer = await call(person, f"{response(other[1], other[2], other[3])}/{NS}.accept", {})
         assert (answer.status, answer.refusal) == (404, "FC4041")
-        web = f"{A}/{sample.ORDERS.removesuffix('y')}ies({contoso.row_id(sample.ORDERS, order['recid'])})"
-        answer = await call(person, f"{web}/{CRM}.mserp_confirm", {"ConfirmedDeliveryDate": "2026-12-01"})
+        web = f"{set_name}({contoso.row_id('mserp_purchaseorderresponseheaderentity', other['recid'])})"
+        answer = await call(person, f"{web}/{CRM}.mserp_accept", {})
         assert (answer.status, answer.json["error"]["code"]) == (404, "0x80040217")
-    key = f"(dataAreaId='{own[0]['dataareaid']}',PurchaseOrderNumber='{own[0]['purchid']}')"
-    answer = await call(
-        person, f"/data/PurchaseOrderHeadersV2{key}/{NS}.confirm", {"ConfirmedDeliveryDate": "2026-12-01"}
+    await contoso.sql("update erp.purchtable set purchstatus = 1, documentstate = 3 where recid = $1", own["recid"])
+    await contoso.sql(
+        "update erp.purchline set purchstatus = 1 where dataareaid = $1 and purchid = $2",
+        *(own["dataareaid"], own["purchid"]),
     )
+    order = f"/data/PurchaseOrderHeadersV2(dataAreaId='{own['dataareaid']}',PurchaseOrderNumber='{own['purchid']}')"
+    sent = await call(admin, f"{order}/{NS}.sendForConfirmation", {})
+    accept = f"{response(own['dataareaid'], own['purchid'], sent.json['value'])}/{NS}.accept"
+    answer = await call(person, accept, {"VendorOrderReference": "OURS"})
     assert answer.status == 200, answer.text
-    kept = await contoso.sql(
-        "select documentstate, confirmeddlv::text from erp.purchtable where recid = $1", own[0]["recid"]
-    )
-    assert tuple(kept[0]) == (5, "2026-12-01")
-    direct = await person.patch(f"/data/PurchaseOrderHeadersV2{key}", {"DocumentApprovalStatus": "Finalized"})
+    await call(admin, f"{order}/{NS}.confirm", {})
+    kept = await contoso.sql("select documentstate, vendorref from erp.purchtable where recid = $1", own["recid"])
+    assert tuple(kept[0]) == (5, "OURS")
+    direct = await person.patch(order, {"DocumentApprovalStatus": "Finalized"})
     assert direct.status in (400, 403)
 
 

@@ -2,7 +2,8 @@
 
 `loads(scale)` yields one `Load` per table, in the order in which they are to be copied; `people()` names the sign-ins.
 At scale s there are 200s vendors, 2,000s customers, 500s workers, 20,000s purchase orders and 20,000s sales orders with
-60,000s lines each, shared by three legal entities as 60 : 25 : 15.
+60,000s lines each, shared by three legal entities as 60 : 25 : 15. Every open purchase order that its vendor was sent
+has a response. Requests for quotation are few, and the same at every scale.
 
 Deterministic: no clock, every table draws from a stream of its own, and only `Random.random`, whose sequence Python
 promises to keep. The first vendors, customers and workers (those who have a sign-in) are the same at every scale.
@@ -50,6 +51,8 @@ from contoso_sample.orders import (
     sales_lines,
     sales_orders,
 )
+from contoso_sample.quotations import quotation_loads
+from contoso_sample.responses import response_loads
 from contoso_sample.world import COMMON, COMPANIES, RECID
 
 __all__ = ["CUSTOMERS", "VENDORS", "WORKERS", "Load", "loads", "people"]
@@ -121,6 +124,8 @@ def loads(scale: int) -> Iterator[Load]:
     yield from dataverse_loads(cast)
     yield many("erp.purchtable", PURCHTABLE, 20_000 * scale, purchase_orders(scale), 2400)
     yield many("erp.purchline", PURCHLINE, 60_000 * scale, purchase_lines(scale), 6500)
+    yield from response_loads(scale)
+    yield from quotation_loads()
     yield many("erp.salestable", SALESTABLE, 20_000 * scale, sales_orders(scale), 2200)
     yield many("erp.salesline", SALESLINE, 60_000 * scale, sales_lines(scale), 5500)
 

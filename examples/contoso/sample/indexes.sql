@@ -28,6 +28,17 @@ create index on erp.vendtable (party);
 create index on erp.purchtable (dataareaid, orderaccount, purchid);
 create index on erp.purchtable (orderaccount);
 
+-- Vendor collaboration and requests for quotation
+alter table erp.purchaseorderresponseheader add primary key (recid), add unique (dataareaid, purchid, versionnumber);
+alter table erp.purchaseorderresponseline
+    add primary key (recid), add unique (dataareaid, purchid, versionnumber, responselinenumber);
+alter table erp.purchrfqcasetable add primary key (recid), add unique (dataareaid, rfqcaseid);
+alter table erp.purchrfqcaseline  add primary key (recid), add unique (dataareaid, rfqcaseid, linenumber);
+alter table erp.purchrfqinterest  add primary key (recid), add unique (dataareaid, interestid);
+
+create index on erp.purchaseorderresponseheader (dataareaid, orderaccount);
+create index on erp.purchrfqinterest (dataareaid, rfqcaseid);
+
 -- Customers and sales orders
 alter table erp.custtable  add primary key (recid), add unique (dataareaid, accountnum);
 alter table erp.salestable add primary key (recid), add unique (dataareaid, salesid);
@@ -47,10 +58,17 @@ select setval(pg_get_serial_sequence('erp.inventtable', 'recid'), (select max(re
 select setval(pg_get_serial_sequence('erp.vendtable', 'recid'), (select max(recid) from erp.vendtable));
 select setval(pg_get_serial_sequence('erp.purchtable', 'recid'), (select max(recid) from erp.purchtable));
 select setval(pg_get_serial_sequence('erp.purchline', 'recid'), (select max(recid) from erp.purchline));
+select setval(pg_get_serial_sequence('erp.purchaseorderresponseheader', 'recid'), max(recid))
+from erp.purchaseorderresponseheader;
+select setval(pg_get_serial_sequence('erp.purchaseorderresponseline', 'recid'), max(recid))
+from erp.purchaseorderresponseline;
+select setval(pg_get_serial_sequence('erp.purchrfqcasetable', 'recid'), max(recid)) from erp.purchrfqcasetable;
+select setval(pg_get_serial_sequence('erp.purchrfqcaseline', 'recid'), max(recid)) from erp.purchrfqcaseline;
 select setval(pg_get_serial_sequence('erp.custtable', 'recid'), (select max(recid) from erp.custtable));
 select setval(pg_get_serial_sequence('erp.salestable', 'recid'), (select max(recid) from erp.salestable));
 select setval(pg_get_serial_sequence('erp.salesline', 'recid'), (select max(recid) from erp.salesline));
 
 analyze erp.userinfo, erp.securityuserrole, erp.securityuserroleorganization, erp.companyinfo, erp.dirpartytable,
     erp.dirpersonuser, erp.contactperson, erp.hcmworker, erp.hcmemployment, erp.inventtable, erp.vendtable,
-    erp.purchtable, erp.purchline, erp.custtable, erp.salestable, erp.salesline;
+    erp.purchtable, erp.purchline, erp.purchaseorderresponseheader, erp.purchaseorderresponseline,
+    erp.purchrfqcasetable, erp.purchrfqcaseline, erp.custtable, erp.salestable, erp.salesline;

@@ -29,7 +29,8 @@ async def proofs(forecourt: Forecourt, progress: Callable[[], None] = lambda: No
     from forecourt.security.prove.prover import Prover
     from forecourt.security.prove.questions import Questioner, kinds
 
-    questioner = Questioner(forecourt.operations_gate.enforcer, forecourt.dataverse_gate.enforcer)
+    meant = forecourt.definitions.header.public
+    questioner = Questioner(forecourt.operations_gate.enforcer, forecourt.dataverse_gate.enforcer, meant)
     plane = forecourt.operations_gate.operations
     prover = Prover(plane.database, plane.catalog, progress)
     return await prover.run(questioner.all(kinds(await identities(forecourt))))

@@ -22,6 +22,7 @@ from forecourt.kernel.errors import Refusal, not_found
 from forecourt.kernel.model import Entity, EntityField
 from forecourt.kernel.plan import OrderBy, ReadPlan, SecuredPlan
 from forecourt.kernel.predicate import TRUE, Compare, Field, Predicate, Slot, all_of
+from forecourt.kernel.predicate import Any as AnyOf
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.types import EMPTY_DATE, Kind, is_empty_date
 from forecourt.odata import record_id
@@ -290,7 +291,7 @@ class TableRows:
         return tuple(slots), tuple(values), position.taken
 
     def _related(self, query: Query, table: Table, slots: tuple[object, ...]) -> tuple[Predicate, tuple[object, ...]]:
-        """The condition that a row lies beneath another, by the relation back to it."""
+        """The condition that a row belongs to another, by the relation back to it: beneath it, or above it."""
         if query.related is None:
             return TRUE, slots
         relation_name, parent_name, row_id = query.related
@@ -300,10 +301,12 @@ class TableRows:
             raise Refusal("FC1002", f"{parent.name} has no relation '{relation_name}' to {table.name}.")
         mirrored = {(theirs, own) for own, theirs in relation.on}
         for back in table.entity.relations.values():
-            if not back.many and back.target == parent.name and set(back.on) == mirrored:
+            if back.target == parent.name and set(back.on) == mirrored and back.many is not relation.many:
                 slot = Slot(len(slots), slot_kind(parent.entity.fields[parent.primary_id]))
-                value = self._key_value(parent, row_id)
-                return Compare("eq", Field((back.name, parent.primary_id)), slot), (*slots, value)
+                values = (*slots, self._key_value(parent, row_id))
+                if back.many:
+                    return AnyOf((back.name,), Compare("eq", Field((parent.primary_id,)), slot)), values
+                return Compare("eq", Field((back.name, parent.primary_id)), slot), values
         raise Refusal("FC1004", f"{table.name} has no relation back to {parent.name}.")
 
     @staticmethod

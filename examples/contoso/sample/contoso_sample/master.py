@@ -262,6 +262,7 @@ def user_rows(cast: Cast) -> tuple[list[Row], list[Row], list[Row]]:
         ("integration", "DataManagementOperationsUser"),
         ("portal.anonymous", "SystemExternalUser"),
         ("portal.anonymous", "CDSVirtualEntityAnonymousPortalUser"),
+        ("portal.anonymous", "PurchPublicExternal"),
     ]
     areas: list[Row] = [
         ("purch.clerk", "PurchPurchasingAgent", "usmf"),
@@ -274,6 +275,8 @@ def user_rows(cast: Cast) -> tuple[list[Row], list[Row], list[Row]]:
         users.append((a.user, f"{a.first} {a.last}", a.mail, 1, a.company.area, a.company.language, 1))
         roles += [(a.user, role) for role in own]
         areas += [(a.user, role, a.company.area) for role in own]
+        if kind == "vendor":
+            roles.append((a.user, "PurchPublicExternal"))  # in every legal entity: what is public is so everywhere
     for w in cast.workers:
         if w.user:
             users.append((w.user, f"{w.first} {w.last}", w.mail, 1, w.company.area, w.company.language, 1))

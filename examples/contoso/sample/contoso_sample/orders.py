@@ -71,7 +71,7 @@ def _lot(draw: Random, product: Product) -> int:
 
 
 @lru_cache(maxsize=64)
-def _pool(company: Company, category: int | None) -> tuple[list[str], list[int]]:
+def pool_of(company: Company, category: int | None) -> tuple[list[str], list[int]]:
     """Order lines to take in turn, as text and as amount in hundredths: purchases of a category, or sales of all."""
     draw = stream(f"pool/{company.area}/{category}")
     products = [p for p in products_of(company) if category is None or p.category is CATEGORIES[category]]
@@ -156,7 +156,7 @@ def _plan(kind: str, company: Company, accounts: int, scale: int) -> Plan:
     )
 
 
-def _orders(kind: str, scale: int) -> Iterator[tuple[Company, list[Account], Plan]]:
+def orders_of(kind: str, scale: int) -> Iterator[tuple[Company, list[Account], Plan]]:
     accounts = accounts_of("vendor", 200 * scale) if kind == "purchase" else accounts_of("customer", 2000 * scale)
     for company in COMPANIES:
         own = [a for a in accounts if a.company is company]
@@ -184,7 +184,7 @@ PURCHTABLE = (
 
 def purchase_orders(scale: int) -> Iterator[str]:
     recid = RECID
-    for company, accounts, plan in _orders("purchase", scale):
+    for company, accounts, plan in orders_of("purchase", scale):
         heads = [
             f"{company.area}\t{a.number}\t{a.number}\t{a.name}\t{company.currency}\t{company.language}\t"
             f"{terms_of(a)}\t{delivery_of(a)}\t{CATEGORIES[a.category].code}\t{tax_group(company)}\t"
@@ -225,8 +225,8 @@ PURCHLINE = (
 
 def purchase_lines(scale: int) -> Iterator[str]:
     recid = RECID
-    for company, accounts, plan in _orders("purchase", scale):
-        pools = [_pool(company, a.category)[0] for a in accounts]
+    for company, accounts, plan in orders_of("purchase", scale):
+        pools = [pool_of(company, a.category)[0] for a in accounts]
         sites = [f"{s.site}\t{s.warehouse}\t{tax_group(company)}" for s in company.sites]
         lot = 0
         for k, (who, count, status, due, confirmed, site) in enumerate(
@@ -254,7 +254,7 @@ SALESTABLE = (
 
 def sales_orders(scale: int) -> Iterator[str]:
     recid = RECID
-    for company, accounts, plan in _orders("sales", scale):
+    for company, accounts, plan in orders_of("sales", scale):
         heads = [
             f"{company.area}\t{a.number}\t{a.number}\t{a.name}\t{company.currency}\t{company.language}\t"
             f"{terms_of(a)}\t{delivery_of(a)}\t{clerk_of(a)}\t{clerk_of(a, 5)}\t{a.mail if a.user else a.email}\t"
@@ -262,7 +262,7 @@ def sales_orders(scale: int) -> Iterator[str]:
             for a in accounts
         ]
         contacts, sites = [a.contact for a in accounts], [f"{s.site}\t{s.warehouse}" for s in company.sites]
-        amounts = _pool(company, None)[1]
+        amounts = pool_of(company, None)[1]
         n = len(plan.account)
         for k, (who, count, status, document, created, due, confirmed, site, luck) in enumerate(
             zip(
@@ -300,8 +300,8 @@ SALESLINE = (
 
 def sales_lines(scale: int) -> Iterator[str]:
     recid = RECID
-    for company, _, plan in _orders("sales", scale):
-        pool = _pool(company, None)[0]
+    for company, _, plan in orders_of("sales", scale):
+        pool = pool_of(company, None)[0]
         sites = [f"{s.site}\t{s.warehouse}\t{tax_group(company)}" for s in company.sites]
         lot = 0
         for k, (count, status, due, confirmed, site) in enumerate(

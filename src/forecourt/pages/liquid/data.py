@@ -113,25 +113,27 @@ class Data:
     async def related(
         self, table: Table, row_id: UUID, relation: tuple[str, Relation], values: Mapping[str, object]
     ) -> object:
-        """What a relation of a row leads to: rows, at most :data:`MAX_RELATED`, or the one row of a lookup."""
+        """What a relation of a row leads to: rows, at most :data:`MAX_RELATED`, or the one row of a lookup, or of a
+        virtual table's relation to one row."""
         name, way = relation
-        if not way.many:
+        if not way.many and way.column:
             found = values.get(way.column)
             return await self.record(way.target, str(found["id"])) if isinstance(found, Reference) else None
         target = self.tables.by_name.get(way.target)
         if target is None:
-            return []
+            return [] if way.many else None
         self.spend()
         try:
             columns = await self.readable(target.name)
             names = tuple(field for field in target.entity.fields if field in columns)
-            query = Query(target.name, names, size=MAX_RELATED, related=(name, table.name, row_id))
+            query = Query(target.name, names, size=MAX_RELATED if way.many else 1, related=(name, table.name, row_id))
             page = await self.rows.page(self.principal, query)
         except Refusal as refusal:
             if refusal.status not in _DENIED:
                 raise DataError(refusal.message, token=None) from refusal
-            return []
-        return [record(self, target, row) for row in page.rows]
+            return [] if way.many else None
+        found = [record(self, target, row) for row in page.rows]
+        return found if way.many else next(iter(found), None)
 
     async def fetch(self, text: str, token: Token | None = None) -> Lookup:
         """The results of FetchXML. Raises Refusal for what is not right."""

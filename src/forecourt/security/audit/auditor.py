@@ -54,6 +54,8 @@ class Auditor:
         self._doors = Doors(self._planes)
         self._direct = Direct(self._planes, around)
         self._copies = Copies(self._planes, around)
+        self._doors = Doors(self._planes, around.public)
+        self._copies = Copies(self._planes, around.copies)
         self._progress = progress
         self._asking = Asking(limits, memory)
         self._known = known

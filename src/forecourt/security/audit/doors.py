@@ -72,10 +72,12 @@ class Check:
 
 
 class Doors:
-    """The comparisons of doors for classes of identities."""
+    """The comparisons of doors for classes of identities. ``public``: rights that everybody is meant to have, by table;
+    there the source decides alone."""
 
-    def __init__(self, planes: Planes) -> None:
+    def __init__(self, planes: Planes, public: Mapping[str, frozenset[Right]] = {}) -> None:
         self._planes = planes
+        self._public = public
 
     def checks(self, found: Class) -> Iterator[Check]:
         """Every comparison that is worth a question; what is contained by construction is among them, too."""
@@ -99,7 +101,7 @@ class Doors:
         source = self._source(first, entity, Operation.READ)
         rule = f"the table permissions of {virtual.name} admit more than the source does"
         yield self._check(first, entity, portal, source, _Shown(entity, rule))
-        if source != FALSE:
+        if source != FALSE and Right.READ not in self._public.get(virtual.name, ()):
             scope = first.scope(Door.PORTAL)
             assert scope is not None
             alone = self._lowering(self._planes.dataverse, scope).permitted(virtual, "", Right.READ)

@@ -5,7 +5,8 @@ entities). For each kind and each data entity:
 
     portal      what the portal shows is among what the source admits, for each operation
     direct      what the source admits to the same person is among what the portal shows (reading)
-    permission  what one table permission names is among what the source admits: nothing hangs on the source alone
+    permission  what one table permission names is among what the source admits: nothing hangs on the source alone.
+                Not asked of what ``public`` says is meant for everybody: there the source decides
 
 Policies stand as subqueries here, the form that means what the bound one means (see ``xds``). The predicates are those
 of requests, made by the same lowering.
@@ -13,8 +14,8 @@ of requests, made by the same lowering.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from forecourt.kernel.errors import Refusal
@@ -99,10 +100,12 @@ def kinds(identities: Iterable[Identity]) -> list[Kind]:
 
 @dataclass(frozen=True)
 class Questioner:
-    """Poses questions over the enforcers of the two gates."""
+    """Poses questions over the enforcers of the two gates. ``public``: rights that everybody is meant to have, by
+    table."""
 
     operations: Enforcer
     dataverse: Enforcer
+    public: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def all(self, kinds: Sequence[Kind]) -> Iterator[Question]:
         """Every question of every kind."""
@@ -129,7 +132,8 @@ class Questioner:
                 yield self._question("direct", kind, entity, operation, text, source, portal, assumed)
 
     def _permissions(self, kind: Kind, entity: Entity, table: Entity) -> Iterator[Question]:
-        for operation in Operation:
+        meant = self.public.get(table.name, ())
+        for operation in (item for item in Operation if RIGHTS[item].value not in meant):
             source = self._reach(self.operations, kind.direct, Door.OPERATIONS, entity, operation)
             found = nodes(self.dataverse.rules.portal, table.name, RIGHTS[operation], kind.portal.web_roles)
             for permission in found:
