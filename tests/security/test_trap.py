@@ -246,6 +246,8 @@ async def test_by_default_a_missing_policy_closes_every_door_and_audit_says_so(c
     assert set(closed) == {
         "PurchPurchaseOrderHeaderV2Entity",
         "PurchPurchaseOrderLineV2Entity",
+        "PurchaseOrderResponseHeaderEntity",
+        "PurchaseOrderResponseLineEntity",
         "VendVendorV2Entity",
     }
     orders = closed["PurchPurchaseOrderHeaderV2Entity"]
