@@ -51,11 +51,9 @@ class Auditor:
     ) -> None:
         self._planes = Planes(operations, dataverse)
         self._around = around
-        self._doors = Doors(self._planes)
+        self._doors = Doors(self._planes, around.public)
         self._direct = Direct(self._planes, around)
         self._copies = Copies(self._planes, around)
-        self._doors = Doors(self._planes, around.public)
-        self._copies = Copies(self._planes, around.copies)
         self._progress = progress
         self._asking = Asking(limits, memory)
         self._known = known
