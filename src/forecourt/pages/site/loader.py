@@ -38,6 +38,7 @@ from forecourt.pages.site.multisteps import read_multistep
 from forecourt.pages.site.record import Folder
 from forecourt.pages.site.site import Site
 from forecourt.pages.site.templates import ids, read_page_templates, read_redirects, read_states, read_web_templates
+from forecourt.web import theme
 
 
 def load_site(root: Path) -> Site:
@@ -101,6 +102,8 @@ def read_site(folder: Folder) -> Site:
         )
     if folder.faults:
         raise DefinitionErrors(tuple({str(fault): fault for fault in folder.faults}.values()))
+    for fault in theme.from_settings(settings).faults:
+        notices.append(f"{shown}/sitesetting.yml:1: theme, {fault}.")
     return Site(
         id=site_id,
         name=name,
