@@ -195,3 +195,17 @@ async def test_an_answer_without_etags_makes_none(contoso: Installation, stateme
 
 def surface_table(case: Case) -> str:
     return case.surface("api").table(case.orders)
+
+
+async def test_the_number_of_rows_alone_is_a_count_and_nothing_more(
+    contoso: Installation, statements: list[str]
+) -> None:
+    case = sample.case(contoso)
+    principal = await case.person(0).principal()
+    rows = contoso.forecourt.rows
+    table = surface_table(case)
+    whole = await rows.page(principal, Query(table, (), size=5, total=True))
+    statements.clear()
+    alone = await rows.page(principal, Query(table, (), size=0, total=True))
+    assert (alone.rows, alone.cursor, alone.total) == ((), None, whole.total) and alone.total
+    assert len(statements) == 1 and "ORDER BY" not in statements[0] and "LIMIT" not in statements[0]

@@ -25,7 +25,8 @@ class Query:
     database stores them. ``order`` is completed by the primary id. ``cursor``: an opaque token of the page before.
     ``related``: (collection relation of another table, that table, the row's id) limits to the rows beneath a row.
     ``key``: limits to the row with this id. ``rights``: what is to be said of each row, whether the person may do it.
-    ``versions``: the rows bring theirs, which cost something where columns are hidden.
+    ``size``: 0 with ``total`` for the number of rows alone. ``versions``: the rows bring theirs, which cost something
+    where columns are hidden.
     """
 
     table: str

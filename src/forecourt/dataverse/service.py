@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID
 
@@ -75,6 +75,10 @@ class TableRows:
             keyed = Compare("eq", Field((table.primary_id,)), place)
             slots = (*slots, self._key_value(table, query.key))
 
+        want: Literal["rows", "rows+count", "count"] = "rows+count" if query.total else "rows"
+        if query.total and query.size == 0:
+            want = "count"
+
         def make() -> ReadPlan:
             return ReadPlan(
                 entity=table.name,
@@ -82,7 +86,7 @@ class TableRows:
                 filter=_none_if_true(all_of(query.filter, related, keyed)),
                 order=query.order,
                 skip=Slot(0, Kind.INT32) if query.skip and after is None else None,
-                want="rows+count" if query.total else "rows",
+                want=want,
                 cross_company=True,
                 after=after,
                 page_size=query.size,
@@ -90,7 +94,9 @@ class TableRows:
                 versions=query.versions,
             )
 
-        def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept:
+        def finish(secured: SecuredPlan, statement: ReadStatement) -> _Kept | None:
+            if secured.select.count:
+                return None
             names = [output.name for output in secured.select.outputs]
             return _Kept(
                 names.index(table.primary_id),
@@ -121,6 +127,8 @@ class TableRows:
         scope = await self._gate.scope(principal, door)
         prepared, result = await self._gate.read(scope, shape, make, finish, slots, Window(None, skip))
         kept = prepared.extra
+        if kept is None:
+            return Page((), result.total, None)
         rows, cursor = result.rows, None
         if len(rows) > query.size:
             rows = rows[: query.size]

@@ -22,12 +22,22 @@ class Connection:
     """One keep-alive connection. ``at``: which of the requests comes next."""
 
     def __init__(self, address: tuple[str, int], at: int) -> None:
-        self.socket = socket.create_connection(address, timeout=30)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.address = address
+        self.open()
         self.at = at
         self.sent = 0.0
         self.head = b""
         self.missing = -1
+
+    def open(self) -> None:
+        self.socket = socket.create_connection(self.address, timeout=30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def revive(self) -> None:
+        """Opens it again where the server has closed it for idleness: nothing else is to read between answers."""
+        if select.select([self.socket], [], [], 0)[0]:
+            self.socket.close()
+            self.open()
 
     def ask(self, request: bytes) -> None:
         self.head, self.missing = b"", -1
@@ -62,6 +72,7 @@ def drive(connections: Sequence[Connection], requests: Sequence[bytes], seconds:
     poll = select.epoll()
     by_handle = {}
     for connection in connections:
+        connection.revive()
         by_handle[connection.socket.fileno()] = connection
         poll.register(connection.socket.fileno(), select.EPOLLIN)
         connection.ask(requests[connection.at % len(requests)])

@@ -90,7 +90,7 @@ class Lists:
             return None
         table = self.tables.by_name[definition.table]
         where, slots = self._filter(table, views[0][0])
-        query = Query(table.name, (table.primary_id,), where, slots, size=1, total=True)
+        query = Query(table.name, (table.primary_id,), where, slots, size=0, total=True)
         try:
             page = await self.rows.page(principal, query)
         except Refusal:
