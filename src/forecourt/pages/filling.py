@@ -28,6 +28,7 @@ from forecourt.pages.site.field_rules import FieldRule, Preset
 from forecourt.pages.visit import Visit
 from forecourt.web.translation import N_
 
+AGAIN = N_("You are signed in again. Nothing that you typed is lost, and nothing is saved yet: check it and save.")
 TOO_OLD = N_("For your safety the form was not sent: it was opened too long ago. Check it and save again.")
 
 

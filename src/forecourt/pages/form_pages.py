@@ -21,13 +21,10 @@ from forecourt.pages import deleting, site_map
 from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms, Makes, heading_of
 from forecourt.pages.editing import ONCE
-from forecourt.pages.filling import Asked, Filling, Opened
+from forecourt.pages.filling import AGAIN, Asked, Filling, Opened
 from forecourt.pages.render import Renderer, finish, notice_of
 from forecourt.pages.site import FormDefinition, FormMode, Page, Site
 from forecourt.pages.visit import Visit
-from forecourt.web.translation import N_
-
-_AGAIN = N_("You are signed in again. Nothing that you typed is lost, and nothing is saved yet: check it and save.")
 
 
 class FormPages:
@@ -112,7 +109,7 @@ class FormPages:
             raise Refusal("FC4042", "The form does not exist.")
         opened = await self._filling.open(visit, page, definition, query)
         filled = opened.editor.again(opened.row, posted, {})
-        return await self._show(opened, Asked(filled, banner=_AGAIN), posted)
+        return await self._show(opened, Asked(filled, banner=AGAIN), posted)
 
     # -- steps ---------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from forecourt.kernel.errors import Refusal
 from forecourt.pages import site_map
 from forecourt.pages.details import Forms, Makes, heading_of
 from forecourt.pages.editing import ONCE
-from forecourt.pages.filling import TOO_OLD, Asked, Filling, Opened
+from forecourt.pages.filling import AGAIN, TOO_OLD, Asked, Filling, Opened
 from forecourt.pages.multistep.branching import Answer, Branching
 from forecourt.pages.multistep.keeping import SESSION, STEP, At, Keeping, owner_of, subject_of, uuid_of
 from forecourt.pages.multistep.progress import way
@@ -138,7 +138,7 @@ class MultistepPages:
         if wanted is None or session.finished or not session.open_to(wanted):
             return self._to(visit, page, session, session.current)
         at = At(visit, page, form, session, form.steps[wanted], owner_of(visit))
-        return await self._again(at, posted, "", replayed=True)
+        return await self._again(at, posted, AGAIN, replayed=True)
 
     # -- coming and going --------------------------------------------------------------------------------------
 
