@@ -26,6 +26,7 @@ if (_here := str(Path(__file__).parent)) not in sys.path:  # so that this file c
     sys.path.append(_here)
 
 from contoso_sample.cast import Cast, accounts_of, workers_of
+from contoso_sample.leave import address_rows, leave_rows, manager_rows
 from contoso_sample.load import Load, few, many
 from contoso_sample.master import (
     CUSTOMERS,
@@ -98,6 +99,18 @@ def loads(scale: int) -> Iterator[Load]:
         workers,
     )
     yield few("erp.hcmemployment", "recid worker legalentity validfrom validto", employments)
+    yield few(
+        "erp.hcmworkeraddress",
+        "recid personnelnumber locationid description street zipcode city state countryregionid isprimary",
+        address_rows(cast),
+    )
+    yield few("erp.hcmworkermanager", "recid dataareaid personnelnumber manager", manager_rows(cast))
+    yield few(
+        "erp.leaverequest",
+        "recid dataareaid requestid personnelnumber workername leavetype startdate enddate days comment status "
+        "requestedat decidedby decidedat decisioncomment",
+        leave_rows(cast),
+    )
     yield few(
         "erp.inventtable",
         "recid dataareaid itemid product name namealias producttype itemgroupid modelgroupid "

@@ -10,7 +10,12 @@ alter table erp.dirpersonuser                add primary key (recid), add unique
 alter table erp.contactperson                add primary key (recid), add unique (dataareaid, contactpersonid);
 alter table erp.hcmworker                    add primary key (recid), add unique (personnelnumber);
 alter table erp.hcmemployment                add primary key (recid), add unique (worker, legalentity, validfrom);
+alter table erp.hcmworkeraddress             add primary key (recid), add unique (personnelnumber, locationid);
+alter table erp.hcmworkermanager             add primary key (recid), add unique (personnelnumber, dataareaid);
+alter table erp.leaverequest                 add primary key (recid), add unique (dataareaid, requestid);
 
+create index on erp.hcmworkermanager (manager);
+create index on erp.leaverequest (personnelnumber, dataareaid);
 create index on erp.dirpersonuser (personparty);
 create index on erp.contactperson (party);
 create index on erp.contactperson (contactforparty);
@@ -54,6 +59,9 @@ select setval(pg_get_serial_sequence('erp.dirpersonuser', 'recid'), (select max(
 select setval(pg_get_serial_sequence('erp.contactperson', 'recid'), (select max(recid) from erp.contactperson));
 select setval(pg_get_serial_sequence('erp.hcmworker', 'recid'), (select max(recid) from erp.hcmworker));
 select setval(pg_get_serial_sequence('erp.hcmemployment', 'recid'), (select max(recid) from erp.hcmemployment));
+select setval(pg_get_serial_sequence('erp.hcmworkeraddress', 'recid'), (select max(recid) from erp.hcmworkeraddress));
+select setval(pg_get_serial_sequence('erp.hcmworkermanager', 'recid'), (select max(recid) from erp.hcmworkermanager));
+select setval(pg_get_serial_sequence('erp.leaverequest', 'recid'), (select max(recid) from erp.leaverequest));
 select setval(pg_get_serial_sequence('erp.inventtable', 'recid'), (select max(recid) from erp.inventtable));
 select setval(pg_get_serial_sequence('erp.vendtable', 'recid'), (select max(recid) from erp.vendtable));
 select setval(pg_get_serial_sequence('erp.purchtable', 'recid'), (select max(recid) from erp.purchtable));
@@ -69,6 +77,7 @@ select setval(pg_get_serial_sequence('erp.salestable', 'recid'), (select max(rec
 select setval(pg_get_serial_sequence('erp.salesline', 'recid'), (select max(recid) from erp.salesline));
 
 analyze erp.userinfo, erp.securityuserrole, erp.securityuserroleorganization, erp.companyinfo, erp.dirpartytable,
-    erp.dirpersonuser, erp.contactperson, erp.hcmworker, erp.hcmemployment, erp.inventtable, erp.vendtable,
-    erp.purchtable, erp.purchline, erp.purchaseorderresponseheader, erp.purchaseorderresponseline,
-    erp.purchrfqcasetable, erp.purchrfqcaseline, erp.custtable, erp.salestable, erp.salesline;
+    erp.dirpersonuser, erp.contactperson, erp.hcmworker, erp.hcmemployment, erp.hcmworkeraddress, erp.hcmworkermanager,
+    erp.leaverequest, erp.inventtable, erp.vendtable, erp.purchtable, erp.purchline, erp.purchaseorderresponseheader,
+    erp.purchaseorderresponseline, erp.purchrfqcasetable, erp.purchrfqcaseline, erp.custtable, erp.salestable,
+    erp.salesline;

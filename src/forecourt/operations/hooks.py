@@ -138,7 +138,12 @@ class Row(MutableMapping[str, Any]):
 
     @property
     def before(self) -> Mapping[str, object] | None:
-        return self._draft.before
+        before = self._draft.before
+        if before is None or self._draft.entity.virtual_of is None:
+            return before
+        fields = self._draft.entity.fields
+        own = {base: value for name, value in before.items() if name in fields and (base := fields[name].base)}
+        return {**before, **own}
 
     @property
     def operation(self) -> WriteOperation:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from uuid import UUID, uuid5
 
 from contoso_sample.cast import Account, Cast, clerk_of, delivery_of, phone_of, tax_group, terms_of
+from contoso_sample.leave import companies_of
 from contoso_sample.load import Load, Row, few
 from contoso_sample.orders import products_of
 from contoso_sample.world import CATEGORIES, COMPANIES, FOREVER, RECID, USMF, Place
@@ -234,15 +235,9 @@ def worker_rows(cast: Cast) -> tuple[list[Row], list[Row]]:
                 int(i % 3 == 0),
             )
         )
-        employments.append(
-            (
-                RECID + i,
-                RECID + i,
-                w.company.area,
-                f"{hired} 00:00:00+00",
-                "2026-03-31 23:59:59+00" if left else FOREVER,
-            )
-        )
+        for company in companies_of(w):
+            until = "2026-03-31 23:59:59+00" if left else FOREVER
+            employments.append((RECID + len(employments), RECID + i, company.area, f"{hired} 00:00:00+00", until))
     return workers, employments
 
 
