@@ -116,9 +116,14 @@ def inward(policy: Policy, found: tuple[Tie, ...]) -> tuple[Assumption, ...]:
 def outward(policy: Policy, found: tuple[Tie, ...]) -> tuple[Assumption, ...]:
     """What is the user's own, the person names."""
     sources, condition = _umbrella(policy)
-    others = Exists(Select((*sources, *_beside(found)), all_of(condition, Not(_named(found)))))
+    named, beside = _named(found), _beside(found)
+    holds = negate(Exists(Select((*sources, *beside), all_of(condition, Not(named)))))
+    if beside:  # and there is such a row beside it
+        first = Source(beside[0].alias, beside[0].table)
+        there = Exists(Select((first, *beside[1:]), all_of(beside[0].on, named)))
+        holds = all_of(holds, negate(Exists(Select(sources, all_of(condition, negate(there))))))
     text = f"every row of {policy.primary} that policy {policy.name} gives the mapped user has {_words(found)}"
-    return (Assumption(text, negate(others)),)
+    return (Assumption(text, holds),)
 
 
 def _beside(found: tuple[Tie, ...]) -> tuple[Source, ...]:
