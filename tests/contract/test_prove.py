@@ -67,7 +67,9 @@ async def test_the_sample_company_is_proved(clean: Installation) -> None:
 
 async def test_adventureworks_is_proved(adventureworks: Installation) -> None:
     report = await command.proofs(adventureworks.forecourt)
-    assert {verdict.status for verdict in report.verdicts} == {"proved"}, [v for v in report.verdicts if v.status != "proved"]
+    assert {verdict.status for verdict in report.verdicts} == {"proved"}, [
+        v for v in report.verdicts if v.status != "proved"
+    ]
     assert report.questions > 30
     assert any("refers to" in fact for verdict in report.verdicts for fact in verdict.facts)
 

@@ -64,7 +64,9 @@ async def change(person: Person, row: str, typed: dict[str, str]) -> tuple[int, 
 
 async def stored(site: Installation, number: str, first: dt.date) -> dict[str, Any]:
     rows = await site.sql(
-        "select * from erp.leaverequest where personnelnumber = $1 and startdate = $2 order by recid desc", number, first
+        "select * from erp.leaverequest where personnelnumber = $1 and startdate = $2 order by recid desc",
+        number,
+        first,
     )
     return dict(rows[0]) if rows else {}
 

@@ -107,8 +107,12 @@ async def asked_for(row: Row) -> None:
 
 async def _employed(row: Row, first: date, last: date) -> None:
     found = await row.rows.select(EMPLOYMENT, {"PersonnelNumber": row["PersonnelNumber"]})
-    current = [item for item in found if item["EmploymentStartDate"].date() <= first <= item["EmploymentEndDate"].date()]
-    if not any(item["LegalEntityId"] == row["dataAreaId"] and last <= item["EmploymentEndDate"].date() for item in current):
+    current = [
+        item for item in found if item["EmploymentStartDate"].date() <= first <= item["EmploymentEndDate"].date()
+    ]
+    if not any(
+        item["LegalEntityId"] == row["dataAreaId"] and last <= item["EmploymentEndDate"].date() for item in current
+    ):
         names = ", ".join(sorted(str(item["LegalEntityId"]) for item in current)) or "none"
         raise Refused(
             f"{row['dataAreaId']} does not employ you on these days. Your companies then: {names}.", field="dataAreaId"
