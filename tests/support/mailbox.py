@@ -137,8 +137,9 @@ class Visitor:
 
 
 def hidden(text: str) -> dict[str, str]:
-    """The hidden fields of the page's form that carries the anti-forgery token last."""
-    form = text.rpartition("<form")[2]
-    found: dict[str, Any] = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
-    assert csrf.FIELD in found, form
-    return {name: html.unescape(value) for name, value in found.items()}
+    """The hidden fields of the page's last form that carries the anti-forgery token."""
+    for form in reversed(text.split("<form")[1:]):
+        found: dict[str, Any] = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))
+        if csrf.FIELD in found:
+            return {name: html.unescape(value) for name, value in found.items()}
+    raise AssertionError(text)
