@@ -41,6 +41,7 @@ def test_an_unknown_scenario_is_refused_with_those_there_are() -> None:
 def test_the_suite_of_the_source_tree_can_be_read() -> None:
     found = suite.read_suite(suite.suite_folder() / "scenarios.py")
     assert [scenario.name for scenario in found.scenarios] == ["key", "page"]
+    assert [page.name for page in found.pages] == ["home", "list", "details"]
 
 
 def test_a_file_without_a_suite_is_refused(tmp_path: Path) -> None:
@@ -51,7 +52,21 @@ def test_a_file_without_a_suite_is_refused(tmp_path: Path) -> None:
         suite.read_suite(tmp_path / "absent.py")
 
 
+def test_an_unknown_page_is_refused_with_those_there_are() -> None:
+    result = CliRunner().invoke(bench, ["portal", "--page", "hom"])
+    assert result.exit_code == 2
+    assert "home, list, details" in result.output
+
+
 # ------------------------------------------------------------------------------------------------ pgbench
+
+
+def test_the_slowest_of_twenty_are_left_out_of_pgbenchs_log(tmp_path: Path) -> None:
+    """Its second line is the time in microseconds, its fourth the second; the first second is warming up."""
+    lines = [f"0 {n} 9999999 0 100 5" for n in range(5)] + [f"0 {n} {n * 1000} 0 102 5" for n in range(1, 101)]
+    (tmp_path / "log.1").write_text("\n".join(lines) + "\n")
+    assert pgbench._p95(tmp_path) == 96.0
+    assert pgbench._p95(tmp_path / "absent") == 0.0
 
 
 def test_what_was_sent_keeps_its_parameters_as_parameters() -> None:
