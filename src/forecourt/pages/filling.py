@@ -16,6 +16,7 @@ from forecourt.dataverse.rows import Row, Rows
 from forecourt.dataverse.tables import Table
 from forecourt.identity import csrf
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
+from forecourt.kernel.model import Relation
 from forecourt.kernel.observe import Denied, Fault, Observer, nobody
 from forecourt.kernel.principal import Door
 from forecourt.pages import lookups
@@ -95,7 +96,7 @@ class Filling:
         if new:
             sections = await self._forms.new_sections(visit.principal, table, form, definition.all_required)
             row = BLANK
-            given = self._given(visit, definition, table, query, parent)
+            given = await self._given(visit, definition, table, query, parent)
         else:
             wanted = row_id if row_id is not None else self._forms.row_id(definition, visit.principal, query)
             sections = await self._forms.sections(visit.principal, table, form)
@@ -129,7 +130,7 @@ class Filling:
                     found[column.name] = value
         return found
 
-    def _given(
+    async def _given(
         self, visit: Visit, definition: FormDefinition, table: Table, query: Mapping[str, str], parent: UUID | None
     ) -> Mapping[str, str]:
         """What a new row brings without being typed: who makes it, and the row that it belongs to."""
@@ -139,13 +140,25 @@ class Filling:
         if person is not None and contact is not None:
             found[person.name] = str(contact.id)
         lookup = table.column(definition.parent_column or self._lookup(table, definition.parent_relation))
+        above = table.entity.relations.get(definition.parent_column)
         wanted = {name.lower(): value for name, value in query.items()}.get(definition.parent_parameter.lower())
-        if lookup is not None and (parent is not None or wanted):
-            try:
-                found[lookup.name] = str(parent or UUID(wanted))
-            except ValueError:
-                raise Refusal("FC4041", "The row that this belongs to does not exist.") from None
-        return found
+        if (lookup is None and above is None) or (parent is None and not wanted):
+            return found
+        try:
+            row_id = parent or UUID(wanted)
+        except ValueError:
+            raise Refusal("FC4041", "The row that this belongs to does not exist.") from None
+        if lookup is not None:
+            return {**found, lookup.name: str(row_id)}
+        return {**found, **await self._shared(visit, above, row_id)}
+
+    async def _shared(self, visit: Visit, above: Relation | None, row_id: UUID) -> Mapping[str, str]:
+        """What a row of a virtual table has from the row that its relation leads to, which the person can read."""
+        if above is None or above.many or above.column:
+            return {}
+        columns = tuple(theirs for _, theirs in above.on)
+        row = await self._rows.row(visit.principal, above.target, row_id, columns)
+        return {own: str(row.values[theirs]) for own, theirs in above.on}
 
     def _lookup(self, table: Table, relationship: str) -> str:
         """The lookup of ``table`` behind a relationship, '' where there is none."""

@@ -1,0 +1,183 @@
+"""Vendor collaboration in Chromium: two people of one vendor, narrow and wide, their buyer, and what plain SQL says then;
+a visitor who registers interest in a request for quotation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, expect
+from portal_pages import overflow, save, sign_in, violations
+
+from forecourt.settings import Settings
+from forecourt.store.embedded import EmbeddedServer
+from support import contoso as sample
+from support.server import Installation, serving
+
+pytestmark = pytest.mark.browser
+
+ANNA, MARCUS = "v-us-101", "v-us-102"
+
+
+@dataclass(frozen=True)
+class Portal:
+    url: str
+    database: str
+
+    async def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(self.database)
+        try:
+            return [tuple(row) for row in await connection.fetch(statement, *values)]
+        finally:
+            await connection.close()
+
+    async def act(self, target: str, action: str) -> Any:
+        """Calls an action at /data as the buyer does."""
+        entry = next(item for item in sample.credentials() if item["username"] == "purch.clerk")
+        form = {"grant_type": "password", "client_id": "forecourt-cli"}
+        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
+            sign_in = {**form, "username": entry["username"], "password": entry["password"]}
+            token = (await client.post("/contoso/oauth2/v2.0/token", data=sign_in)).json()["access_token"]
+            answer = await client.post(
+                f"/data/{target}/Microsoft.Dynamics.DataEntities.{action}",
+                json={},
+                headers={"authorization": f"Bearer {token}"},
+            )
+        assert answer.status_code in (200, 204), answer.text
+        return answer.json().get("value") if answer.content else None
+
+
+@pytest.fixture(scope="module")
+def portal(postgres: EmbeddedServer) -> Iterator[Portal]:
+    databases: list[str] = []
+
+    @asynccontextmanager
+    async def start(settings: Settings) -> AsyncIterator[Installation]:
+        async with sample.contoso_site(postgres, settings=settings) as site:
+            # Marcus Hill works for Anna Berg's company as well.
+            await site.sql(
+                "update erp.contactperson c set contactforparty = v.party from erp.dirpersonuser u, erp.vendtable v "
+                "where u.personparty = c.party and u.user_ = $1 and v.accountnum = 'US-101' and v.dataareaid = 'usmf'",
+                MARCUS,
+            )
+            await site.dataverse(
+                "update dataverse.contact set parentcustomerid = "
+                "(select parentcustomerid from dataverse.contact where emailaddress1 = $1) where emailaddress1 = $2",
+                *(username(ANNA), username(MARCUS)),
+            )
+            databases.append(site.url)
+            yield site
+
+    with serving(start) as url:
+        yield Portal(url, databases[0])
+
+
+def username(user: str) -> str:
+    return str(credentials(user)[0])
+
+
+def credentials(user: str) -> tuple[str, str]:
+    entry = next(item for item in sample.credentials() if item["operations_user"] == user)
+    return entry["username"], entry["password"]
+
+
+async def opened(chromium: Browser, portal: Portal, width: int, user: str = "") -> Page:
+    size: Any = {"width": width, "height": 900}
+    context = await chromium.new_context(base_url=portal.url, viewport=size, locale="en-US")
+    page = await context.new_page()
+    if user:
+        await sign_in(page, *credentials(user), to="/orders-for-review/")
+    return page
+
+
+async def test_a_version_is_changed_split_answered_once_and_confirmed(chromium: Browser, portal: Portal) -> None:
+    anna, marcus = await opened(chromium, portal, 360, ANNA), await opened(chromium, portal, 1440, MARCUS)
+    await anna.locator(".fc-row-link").first.click()
+    reference = await anna.locator("h1").inner_text()
+    assert (await overflow(anna), await violations(anna)) == (0, [])
+    document = anna.url
+
+    # A part of the first line comes later.
+    await anna.locator("section tbody a").first.click()
+    await anna.get_by_role("link", name="Change line").click()
+    await anna.fill("#f-mserp_confirmedpurchasequantity", "3")
+    await anna.fill("#f-mserp_confirmeddeliverydate", "2027-05-03")
+    await anna.fill("#f-mserp_remainderdeliverydate", "2027-06-01")
+    await save(anna)
+    await expect(anna.locator("body")).to_contain_text("Do not forget to send your answer")
+    await anna.get_by_role("link", name="Back to order").click()
+    await expect(anna.locator("body")).to_contain_text("Split into schedule")
+
+    # Both are about to answer: one comes first, the other sees what has happened.
+    await marcus.goto(document)
+    for page in (anna, marcus):
+        await page.get_by_role("link", name="Answer", exact=True).click()
+        await page.wait_for_url("**/answer/**")
+    assert (await overflow(marcus), await violations(marcus)) == (0, [])
+    await anna.select_option("#f-mserp_answer", label="Accept with changes")
+    await save(anna)
+    await expect(anna.locator("body")).to_contain_text("Thank you. Your answer is with us.")
+    await marcus.select_option("#f-mserp_answer", label="Reject")
+    await marcus.fill("#f-mserp_responsenote", "We have no steel.")
+    await save(marcus)
+    await expect(marcus.locator("main")).to_contain_text("Accept with changes")
+    await expect(marcus.locator("#f-mserp_responsenote")).to_have_value("We have no steel.")
+
+    number = reference.split()[0].rpartition("-")[0]
+    version = int(reference.split()[0].rpartition("-")[2])
+    key = f"dataAreaId='usmf',PurchaseOrderNumber='{number}'"
+    assert await portal.act(f"PurchaseOrderResponseHeaders({key},PurchaseOrderVersion={version})", "processUpdate") == 1
+    assert await portal.act(f"PurchaseOrderHeadersV2({key})", "sendForConfirmation") == version + 1
+    await anna.goto(f"/orders-for-review/?search={number}-{version + 1}")
+    await anna.locator(".fc-row-link").first.click()
+    await anna.get_by_role("link", name="Answer", exact=True).click()
+    await anna.select_option("#f-mserp_answer", label="Accept")
+    await save(anna)
+    await expect(anna.locator("body")).to_contain_text("Thank you.")
+
+    assert await portal.sql(
+        "select responsestate, processingstate, respondedby, note from erp.purchaseorderresponseheader "
+        "where dataareaid = 'usmf' and purchid = $1 and versionnumber >= $2 order by versionnumber",
+        *(number, version),
+    ) == [(4, 1, "Anna Berg", ""), (1, 1, "Anna Berg", "")]
+    lines = await portal.sql(
+        "select purchqty::int, deliverydate::text, confirmeddlv::text from erp.purchline l "
+        "where dataareaid = 'usmf' and purchid = $1 and itemid = (select itemid from erp.purchline f "
+        "where f.dataareaid = 'usmf' and f.purchid = $1 order by linenumber limit 1) order by linenumber",
+        number,
+    )
+    assert lines[0] == (3, "2027-05-03", "2027-05-03") and lines[-1][1:] == ("2027-06-01", "2027-06-01")
+    ((state,),) = await portal.sql(
+        "select documentstate from erp.purchtable where dataareaid = 'usmf' and purchid = $1", number
+    )
+    assert state == 5
+
+
+async def test_a_visitor_registers_interest_and_sees_nobodys(chromium: Browser, portal: Portal) -> None:
+    page = await opened(chromium, portal, 360)
+    await page.goto("/requests-for-quotation/")
+    shown = await page.locator(".fc-row-link").all_inner_texts()
+    public = await portal.sql(
+        "select count(*) from erp.purchrfqcasetable where published = 1 and statuslow = 1 and expirydate >= now()"
+    )
+    assert len(shown) == public[0][0]
+    assert (await overflow(page), await violations(page)) == (0, [])
+    await page.locator(".fc-row-link").first.click()
+    await page.get_by_role("link", name="Register interest").click()
+    await page.fill("#f-mserp_organizationname", "Nordhafen Guss GmbH")
+    await page.fill("#f-mserp_contactname", "Ole Petersen")
+    await page.fill("#f-mserp_emailaddress", "not an address@")
+    await save(page)
+    await expect(page.locator("#f-mserp_organizationname")).to_have_value("Nordhafen Guss GmbH")
+    await page.fill("#f-mserp_emailaddress", "ole@nordhafen-guss.example")
+    await save(page)
+    await expect(page.locator("body")).to_contain_text("We have noted your interest")
+    assert await portal.sql("select organizationname, email, dataareaid from erp.purchrfqinterest") == [
+        ("Nordhafen Guss GmbH", "ole@nordhafen-guss.example", "usmf")
+    ]
+    assert "Nordhafen" not in await (await page.goto("/requests-for-quotation/")).text()  # type: ignore[union-attr]
