@@ -1,4 +1,4 @@
-"""Vendor collaboration in Chromium: two people of one vendor, narrow and wide, their buyer, and what plain SQL says then;
+"""Vendor collaboration in Chromium: two people of one vendor, narrow and wide, their buyer, and what plain SQL says;
 a visitor who registers interest in a request for quotation."""
 
 from __future__ import annotations
