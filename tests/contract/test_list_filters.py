@@ -112,3 +112,11 @@ async def test_a_file_has_the_filtered_rows(things: Things) -> None:
     assert answer.status == 200
     names = [line.partition(",")[0] for line in answer.text.lstrip("\ufeff").splitlines()]
     assert names[1:] == ["A2", "A4"]
+
+
+async def test_a_list_in_a_text_has_the_same_panel(things: Things) -> None:
+    shown = (await things.page(things.ann, "/listed/", mf="1=small&0=1")).text
+    [text] = re.findall(r"\[\[(.*?)\]\]", shown, re.DOTALL)
+    assert text.startswith("1 A2;") and ";1 cts_whole Up to 10;" in text and ";0 Kind One;" in text
+    [text] = re.findall(r"\[\[(.*?)\]\]", (await things.page(things.ron, "/listed/", mf="0=1")).text, re.DOTALL)
+    assert text.startswith("8 ") and ";0 " not in text

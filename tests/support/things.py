@@ -11,7 +11,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from forecourt.security.rules import Scope
+from forecourt.settings import Settings
 from forecourt.store.embedded import EmbeddedServer
+from support.server import SETTINGS as SERVED
 from support.server import Answer, Person, table_rows
 from support.small_portal import Content, Permission, Profile, Rule, SmallPortal, SmallSite, small_portal
 
@@ -146,6 +148,15 @@ FOUND = (
     "{{ r.fragment }}{% endfor %}]]{% endsearchindex %}"
 )
 
+LISTED = (
+    "{% entitylist name:'Things' %}{% entityview metafilter:params.mf, search:params.s %}"
+    "[[{{ entityview.total_records }} "
+    "{{ entityview.records | select: 'cts_name' | join: ',' }}"
+    "{% assign groups = entitylist.filter_definition | metafilters: params.mf, entityview %}"
+    "{% for g in groups %};{{ g.id }} {{ g.label }}{% for o in g.options %}{% if o.checked %} {{ o.label }}{% endif %}"
+    "{% endfor %}{% endfor %}]]{% endentityview %}{% endentitylist %}"
+)
+
 SITE = SmallSite(
     permissions=(
         Permission("own things", "cts_thing", Scope.CONTACT, "rwcd", ("Members", "Managers"), "cts_thing_contact"),
@@ -157,10 +168,12 @@ SITE = SmallSite(
     pages=(
         Content("Things", shows="list"),
         Content("Thing", parent="Things", shows="form"),
+        Content("New", parent="Things", shows="new"),
         Content("Charts", copy=SHOWN),
         Content("Terms", copy="<h2>Terms of <b>delivery</b></h2><p>We deliver bearings &amp; more.</p>{{ user.id }}"),
         Content("Closed", copy="<p>Secret terms of delivery for managers</p>"),
         Content("Found", copy=FOUND),
+        Content("Listed", copy=LISTED),
     ),
     rules=(Rule("closed", "Closed", 2, ("Managers",)),),
     settings={
@@ -202,9 +215,9 @@ class Things:
 
 
 @asynccontextmanager
-async def things(server: EmbeddedServer, folder: Path) -> AsyncIterator[Things]:
+async def things(server: EmbeddedServer, folder: Path, settings: Settings = SERVED) -> AsyncIterator[Things]:
     """Ann has A1 to A5, Bob B1 and B2, Meg M1."""
-    async with small_portal(server, folder, SITE, more={"cts_thing": CHARTS}) as portal:
+    async with small_portal(server, folder, SITE, settings, {"cts_thing": CHARTS}) as portal:
         ann = await portal.person("ann", "Members")
         bob = await portal.person("bob", "Members")
         meg = await portal.person("meg", "Managers")

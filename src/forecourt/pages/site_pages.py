@@ -16,7 +16,7 @@ from forecourt.dataverse.rows import Rows
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Exported, Observer, nobody
 from forecourt.kernel.principal import Door
-from forecourt.pages import acting, caching, deleting, filtering, page_rules, site_map
+from forecourt.pages import acting, caching, deleting, filtering, page_rules, picking, site_map
 from forecourt.pages.acting import Acting
 from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms
@@ -25,6 +25,7 @@ from forecourt.pages.form_pages import FormPages
 from forecourt.pages.liquid import Fragment
 from forecourt.pages.lists import Lists
 from forecourt.pages.multistep import MultistepPages
+from forecourt.pages.picking import Picking
 from forecourt.pages.render import Link, Renderer, finish
 from forecourt.pages.searching import Searching
 from forecourt.pages.site import FormDefinition, FormMode, ListDefinition, Page, Site, WebFile
@@ -68,6 +69,7 @@ class SitePages:
         self._rows = rows
         self._renderer = renderer
         self._searching = searching
+        self._picking = Picking(forms, rows, renderer)
         self._acting = Acting(site, lists, rows, renderer, observer)
 
     def page_for(self, visit: Visit, path: str) -> Page:
@@ -101,6 +103,8 @@ class SitePages:
             if request.method == "POST":
                 return await self._steps.post(visit, page, multistep, await read_form(request))
             return await self._steps.get(visit, page, multistep)
+        if form is not None and picking.asked(visit.query) and request.method == "GET":
+            return await self._picking.get(visit, page, form)
         if request.method == "POST":
             if form is not None and deleting.asked(visit.query):
                 return await self._deleting.post(visit, page, form, await read_form(request))

@@ -298,11 +298,11 @@ async def test_a_web_template_without_header_and_footer_is_the_whole_answer_in_i
 
 async def test_the_texts_of_a_site_are_read_without_being_rendered() -> None:
     reader = templated("{% include 'hello' %}\n{% powerbi path:'x' %}")
-    site = replace(reader.shown.portal._pages._site, snippets={"en-US": {"Footer": "{{ 1 | metafilters }}"}})
+    site = replace(reader.shown.portal._pages._site, snippets={"en-US": {"Footer": "{{ 1 | search_filter_options }}"}})
     assert [text.partition(": ")[2] for text in notices(site)] == [
         "the web template 'Home Layout', line 2, column 4: the tag 'powerbi' is not supported. Reports are not "
         "embedded.",
-        "the snippet 'Footer' (en-US), line 1, column 8: the filter 'metafilters' is not supported.",
+        "the snippet 'Footer' (en-US), line 1, column 8: the filter 'search_filter_options' is not supported.",
     ]
 
 

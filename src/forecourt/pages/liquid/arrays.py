@@ -171,6 +171,12 @@ def current_sort(value: object, name: object) -> str | None:
     return None
 
 
+def metafilters(value: object, asked: object = "", view: object = None) -> list[object]:
+    """The groups of a list's filter panel, each with its options: those of the view, which knows what is chosen."""
+    found = view.get("metafilters") if isinstance(view, Mapping) else None
+    return list(found) if isinstance(found, list) else []
+
+
 def reverse_sort(value: object) -> str:
     return "ASC" if str(value or "").upper().startswith("DESC") else "DESC"
 
@@ -198,6 +204,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "group_by": group_by,
     "join": join,
     "last": last,
+    "metafilters": metafilters,
     "order_by": order_by,
     "random": random_,
     "reverse_sort": reverse_sort,

@@ -58,7 +58,7 @@ TAGS: Mapping[str, tuple[str, str]] = {
     ),
     "entityview": (
         "id, or logical_name and name; page, page_size, order, search … endentityview",
-        "rows by a view of a table; `filter` and `metafilter` are refused",
+        "rows by a view of a table; within a list also `filter` and `metafilter`",
     ),
     "extends": ("'Name'", "is the first of a template: its blocks stand in another template"),
     "fetchxml": ("name … endfetchxml", "rows by FetchXML, as `name.results.entities`; the query is `name.xml`"),
@@ -81,8 +81,8 @@ TAGS: Mapping[str, tuple[str, str]] = {
 
 FILTERS: Mapping[str, str] = {
     "Arrays": "all any batch compact concat current_sort except find find_index first group_by has join last map "
-    "order_by random reject reverse reverse_sort select shuffle size skip sort sort_natural sum take then_by top "
-    "uniq where",
+    "metafilters order_by random reject reverse reverse_sort select shuffle size skip sort sort_natural sum take "
+    "then_by top uniq where",
     "Dates": "date date_add_days date_add_hours date_add_minutes date_add_months date_add_seconds date_add_years "
     "date_to_iso date_to_iso8601 date_to_rfc822",
     "Numbers": "abs at_least at_most ceil decimal divided_by file_size floor integer minus modulo money plus round "

@@ -52,7 +52,6 @@ MISSING_OBJECTS = {
     "polls": "",
 }
 MISSING_FILTERS = {
-    "metafilters": "",
     "search_filter_options": "",
 }
 

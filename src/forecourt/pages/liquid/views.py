@@ -3,8 +3,8 @@
 The tag's arguments say what is asked for: ``id``, or ``logical_name`` and ``name``; ``page``, ``page_size`` (10),
 ``order`` (``name ASC, createdon DESC``), ``search`` (from the beginning of the view's texts; ``*`` in front: anywhere).
 Within ``entitylist`` the list's first view and page size count where the tag says nothing. Columns and filter are the
-view's; rows and columns are those that the person may read. ``filter`` and ``metafilter`` are refused: passed over,
-they would show more than was asked for.
+view's; rows and columns are those that the person may read. ``metafilter`` chooses of the panel of the list around it,
+``filter`` whose rows it has; without a list they are refused: passed over, they would show more than was asked for.
 """
 
 from __future__ import annotations
@@ -19,19 +19,25 @@ from forecourt.kernel.model import EntityField
 from forecourt.kernel.plan import OrderBy
 from forecourt.kernel.predicate import Field, Match, MatchOp, Slot, all_of, any_of
 from forecourt.kernel.types import Kind
+from forecourt.pages.filtering import PARAMETER, Filtering, Panel, gathered, persons
 from forecourt.pages.liquid.faults import DataError, Unsupported
 from forecourt.pages.liquid.objects import PageScope
 from forecourt.pages.liquid.records import logical
 from forecourt.pages.liquid.values import Lookup
 from forecourt.pages.lists import view_columns, view_order
+from forecourt.pages.lists.asked import Narrowing
 from forecourt.pages.searching.reader import MAX_SIZE as SEARCH_MOST
 from forecourt.pages.searching.reader import PAGE_SIZE as SEARCH_SIZE
 from forecourt.pages.site import ListDefinition
+from forecourt.pages.site.list_filters import Choosing
 
 PAGE_SIZE = 10
 MAX_PAGE_SIZE = 250
 MAX_SEARCH = 100
 MAX_ROWS = 50_000
+
+#: Where a view keeps the groups of its list's filter panel.
+METAFILTERS = "metafilters"
 
 #: Arguments that would narrow the rows in ways that are not there.
 _NARROWING = ("filter", "metafilter", "metafilters")
@@ -61,7 +67,11 @@ class EntityList(Lookup):
                 "empty_list_text": definition.empty_text,
                 "detail_id_parameter": definition.id_parameter,
                 "id_query_string_parameter_name": definition.id_parameter,
-                "filter_enabled": False,
+                "filter_enabled": bool(definition.filters),
+                "filter_definition": definition.columns.get("adx_filter_definition", ""),
+                "filter_apply_label": definition.apply_label,
+                "filter_account_attribute_name": definition.account_column or None,
+                "filter_portal_user_attribute_name": definition.person_column or None,
                 "enable_entity_permissions": True,
             },
             definition.name,
@@ -82,10 +92,11 @@ def entity_list(scope: PageScope, given: Mapping[str, Any]) -> EntityList:
 
 async def entity_view(scope: PageScope, given: Mapping[str, Any], around: EntityList | None) -> Lookup:
     """The rows of a view. Raises DataError, Unsupported, Refusal."""
-    for name in _NARROWING:
-        if given.get(name):
-            raise Unsupported(f"'{name}' of 'entityview' is not supported. Filter with 'fetchxml'.", token=None)
     table, view = _view(scope, given, around)
+    for name in _NARROWING if around is None or around.table.name != table.name else ():
+        if given.get(name):
+            hint = "Put the list of the table around it, or filter with 'fetchxml'."
+            raise Unsupported(f"'{name}' of 'entityview' is not supported here. {hint}", token=None)
     readable = await scope.data.readable(table.name)
     columns = view_columns(table, view, readable)
     order, sorts = _order(table, view, str(given.get("order") or ""), readable)
@@ -99,6 +110,26 @@ async def entity_view(scope: PageScope, given: Mapping[str, Any], around: Entity
         slot = Slot(len(slots), Kind.STRING)
         found = [Match(kind, Field((column.name,)), slot) for column in texts]
         where, slots = all_of(where, any_of(*found)), (*slots, search.strip("*"))
+    panel: Panel | None = None
+    left = Narrowing(where, slots)
+    owners: tuple[str, ...] = ()
+    owner = ""
+    if around is not None and table.name == around.table.name:
+        definition = around.definition
+        owners = persons.ways(definition.person_column, definition.account_column)
+        owner = str(given.get("filter") or "").lower()
+        owner = owner if owner in owners else (owners[0] if owners else "")
+        own = definition.person_column if owner == persons.PERSON else definition.account_column
+        left.add(*persons.own_rows(table, scope.visit.principal, owner, own, readable))
+        if definition.filters:
+            scope.data.spend()
+            panels = Filtering(scope.data.tables, scope.data.rows, scope.data.view_filter)
+            asked = gathered([(PARAMETER, str(given.get("metafilter") or ""))])
+            narrowed = await panels.read(scope.visit.principal, definition, table, asked, scope.visit.locales)
+            panel = narrowed.panel
+            for condition in narrowed.where:
+                left.add(*condition)
+    where, slots = left.where, left.slots
     names = dict.fromkeys([*(column.name for column, _ in columns), table.primary_name])
     if table.primary_name not in readable:
         del names[table.primary_name]
@@ -126,11 +157,33 @@ async def entity_view(scope: PageScope, given: Mapping[str, Any], around: Entity
             "next_page": page + 1 if page < pages else None,
             "previous_page": page - 1 if page > 1 else None,
             "search": search,
+            "filter": owner or None,
+            "filters": list(owners),
+            "metafilter": panel.chosen if panel is not None else "",
+            METAFILTERS: _groups(panel) if panel is not None else [],
             "order": str(given.get("order") or ""),
             "entity_permission_denied": read is None,
         },
         view.name,
     )
+
+
+def _groups(panel: Panel) -> list[Lookup]:
+    """The groups of a filter panel, as the filter ``metafilters`` gives them."""
+    found = []
+    for group in panel.groups:
+        options = [
+            Lookup({"id": item.value, "type": None, "label": item.label, "checked": item.checked, "text": item.label})
+            for item in group.choices
+        ] or [
+            Lookup({"id": str(place), "type": "text", "label": item.label, "checked": False, "text": item.value})
+            for place, item in enumerate(group.inputs)
+        ]
+        mode = "Single" if group.choosing is Choosing.ONE else group.choosing.value.title()
+        name = group.name.removeprefix(f"{PARAMETER}.")
+        about = {"id": name, "label": group.label, "selection_mode": mode, "options": options}
+        found.append(Lookup(about, group.label))
+    return found
 
 
 async def search_index(scope: PageScope, given: Mapping[str, Any]) -> Lookup:
