@@ -23,7 +23,6 @@ from playwright.async_api import Browser, Page, async_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
-PORT = 8791
 
 #: Width, height and palette of each picture, and the page that it shows.
 PICTURES = (
@@ -36,11 +35,18 @@ PICTURES = (
 )
 
 
-def listening() -> None:
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listening(port: int) -> None:
     """Waits until the demo takes connections."""
     for _ in range(600):
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", PORT)) == 0:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
     raise SystemExit("The demo does not answer.")
@@ -50,7 +56,8 @@ def listening() -> None:
 def demo() -> Iterator[tuple[str, str, str]]:
     """A demo: its address, and the user name and password of the first vendor that it prints."""
     with tempfile.TemporaryDirectory(prefix="forecourt-pictures-") as folder:
-        command = [str(Path(sys.executable).parent / "forecourt"), "demo", "--port", str(PORT), "--data", folder]
+        port = free_port()
+        command = [str(Path(sys.executable).parent / "forecourt"), "demo", "--port", str(port), "--data", folder]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         try:
             said: list[str] = []
@@ -61,8 +68,8 @@ def demo() -> Iterator[tuple[str, str, str]]:
             found = re.search(r"^  (\S+@\S+) +(\S+) +.*vendor", "".join(said), re.MULTILINE | re.IGNORECASE)
             if found is None:
                 raise SystemExit("The demo printed no sign-in of a vendor:\n" + "".join(said))
-            listening()
-            yield f"http://127.0.0.1:{PORT}", found.group(1), found.group(2)
+            listening(port)
+            yield f"http://127.0.0.1:{port}", found.group(1), found.group(2)
         finally:
             process.terminate()
             process.wait(30)

@@ -194,7 +194,7 @@ async def test_pages_fit_their_window_and_axe_finds_nothing(
         await page.goto(path)
         await look(path)
     await page.goto("/")
-    await page.locator(".fc-nav-narrow summary" if width == 360 else ".fc-account summary").first.click()
+    await page.locator(".fc-nav-narrow summary" if width == 360 else ".fc-person summary").click()
     await look("menu")
     await open_order(page, 6)
     await look("details")
@@ -230,7 +230,7 @@ async def test_everything_works_without_script(new_page: NewPage, vendor: SignIn
     await page.fill(DELIVERY, "2027-07-01")
     await save(page)
     await expect(page.locator("main")).to_contain_text("Jul 1, 2027")
-    await page.locator(".fc-account .fc-menu:not(.fc-nav-narrow) summary").click()
+    await page.locator(".fc-person summary").click()
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.locator("main")).to_contain_text("You are signed out.")
 
@@ -248,12 +248,12 @@ async def test_the_keyboard_reaches_everything_in_order(new_page: NewPage, vendo
             break
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/details/**")
-    await page.locator(".fc-account summary").first.focus()
+    await page.locator(".fc-person summary").focus()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
-    await expect(page.locator(".fc-account summary").first).to_be_focused()
+    await expect(page.locator(".fc-person summary")).to_be_focused()
 
 
 async def test_in_a_form_tab_goes_from_field_to_field_and_on_to_its_buttons(new_page: NewPage, vendor: SignIn) -> None:
@@ -272,6 +272,24 @@ async def test_somebody_else_is_told_that_the_page_is_not_theirs(new_page: NewPa
     await sign_in(page, customer.username, customer.password, LIST)
     await expect(page.get_by_role("heading", level=1)).to_have_text("This page is not for you")
     assert await violations(page) == []
+
+
+async def test_a_language_and_a_palette_are_chosen_without_script_and_kept(new_page: NewPage, vendor: SignIn) -> None:
+    page = await new_page(script=False)
+    await page.goto("/")
+    await page.locator(".fc-languages summary").click()
+    await page.get_by_role("link", name="Deutsch").first.click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Willkommen")
+    await page.get_by_role("button", name="Dunkel").click()
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    await expect(page.locator("body")).to_have_css("background-color", "rgb(20, 24, 29)")
+    await sign_in(page, vendor.username, vendor.password, LIST)
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Bestellungen")
+    await expect(page.locator("html")).to_have_attribute("lang", "de-DE")
+    await expect(page.locator("body")).to_have_css("background-color", "rgb(20, 24, 29)")
+    await page.emulate_media(media="print")
+    await expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
+    await expect(page.locator(".fc-palette")).to_be_hidden()
 
 
 async def test_a_printed_list_is_its_rows(new_page: NewPage, vendor: SignIn) -> None:

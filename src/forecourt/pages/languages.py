@@ -5,8 +5,9 @@ The first of these that the site has, published::
     /de-DE/orders/       a code that begins the address
     ?lang=de-DE          the query
     ContextLanguageCode  the cookie: what was chosen before, in one of the two ways above
-    the person           the contact's preferred language, else that of the mapped user
+    the person           the contact's preferred language
     Accept-Language      what the browser prefers
+    the mapped user      the language of the operations user that the person acts as
     the site's own       its default language
 
 A code is met exactly, else by its language alone (``de-AT`` by ``de-DE``). Dates and numbers are written as in that
@@ -44,6 +45,7 @@ class Asked:
     cookie: str = ""
     person: tuple[str, ...] = ()
     accepted: tuple[str, ...] = ()
+    mapped: str = ""
 
 
 def split(site: Site, path: str) -> tuple[str, str]:
@@ -59,7 +61,7 @@ def split(site: Site, path: str) -> tuple[str, str]:
 def chosen(site: Site, asked: Asked) -> str:
     """The code of the language to answer in."""
     offered = site.codes or (site.language,)
-    for code in (asked.path, asked.query, asked.cookie, *asked.person, *asked.accepted):
+    for code in (asked.path, asked.query, asked.cookie, *asked.person, *asked.accepted, asked.mapped):
         if code and (found := _met(offered, code)):
             return found
     return site.language
@@ -87,7 +89,7 @@ def locales(code: str, accepted: tuple[str, ...], zone: str) -> Locales:
 
 
 def of_person(site: Site, principal: Principal) -> tuple[str, ...]:
-    """The languages that a person has chosen: of the contact, by its lookup or by number, and of the mapped user."""
+    """The languages that a contact prefers, by its lookup or by number."""
     found = []
     if principal.contact is not None:
         columns: Mapping[str, object] = dict(principal.contact.columns)
@@ -95,8 +97,6 @@ def of_person(site: Site, principal: Principal) -> tuple[str, ...]:
         found += [item.code for item in site.languages.values() if preferred and str(item.portal) == preferred]
         number = columns.get("adx_preferredlcid")
         found += [CODES[number]] if isinstance(number, int) and number in CODES else []
-    if principal.operations_user is not None:
-        found.append(principal.operations_user.language)
     return tuple(code for code in found if code)
 
 

@@ -127,6 +127,7 @@ async def begin(
         request.cookies.get(languages.COOKIE, ""),
         languages.of_person(site, principal),
         accepted,
+        principal.operations_user.language if principal.operations_user is not None else "",
     )
     language = languages.chosen(site, asked)
     if (asked.path or asked.query) and language in site.codes and language != asked.cookie:
