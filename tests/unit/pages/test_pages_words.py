@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po
 from pages_browser import Browser
 
+from forecourt.kernel.principal import Contact, Principal
 from forecourt.pages.formatting import locales_for
+from forecourt.pages.languages import Asked, chosen, of_person
 from forecourt.web.translation import CATALOGUES, LANGUAGES, gettext, language_of, ngettext
-from support.portal import ORDERS, Preview
+from support.portal import ORDERS, Preview, contoso
 from support.words import bare
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -92,6 +95,33 @@ async def said(browser: Browser, path: str = "/", accept: str = "", **cookies: s
     for name, value in cookies.items():
         browser.cookies.set(name, value)
     return (await browser.get(path, headers={"accept-language": accept} if accept else {})).text
+
+
+def test_the_first_wish_that_the_site_has_is_met() -> None:
+    site = contoso().site
+    assert site is not None and site.codes == ("en-US", "de-DE", "fr-FR")
+    every = Asked("fr-FR", "de-DE", "en-US", ("de-DE",), ("fr",), "de")
+    wishes: list[tuple[Asked, str]] = [
+        (every, "fr-FR"),
+        (replace(every, path=""), "de-DE"),
+        (replace(every, path="", query="xx"), "en-US"),
+        (replace(every, path="", query="", cookie="it-IT"), "de-DE"),
+        (Asked(accepted=("ja", "fr-CA"), mapped="de"), "fr-FR"),
+        (Asked(accepted=("ja",), mapped="de"), "de-DE"),
+        (Asked(accepted=("ja",)), "en-US"),
+    ]
+    assert [chosen(site, asked) for asked, _ in wishes] == [language for _, language in wishes]
+
+
+def test_a_contacts_preferred_language_comes_before_the_browsers() -> None:
+    site = contoso().site
+    assert site is not None
+    german = next(item for item in site.languages.values() if item.code == "de-DE")
+    contact = Contact(german.id, "Anna", "a@example.com")
+    by_lookup = replace(contact, columns=(("adx_preferredlanguageid", german.portal),))
+    assert of_person(site, Principal(contact=by_lookup)) == ("de-DE",)
+    assert of_person(site, Principal(contact=replace(contact, columns=(("adx_preferredlcid", 1036),)))) == ("fr-FR",)
+    assert of_person(site, Principal(contact=contact)) == of_person(site, Principal()) == ()
 
 
 async def test_a_page_speaks_the_browsers_language_where_the_site_has_it(browser: Browser) -> None:
