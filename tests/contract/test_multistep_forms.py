@@ -284,3 +284,21 @@ async def test_a_form_has_rules_of_its_own_for_its_fields(portal: SmallPortal, a
     [thing] = await things(portal)
     assert (thing["cts_name"], thing["cts_whole"], thing["cts_memo"]) == ("ann", 7, "from the form")
     assert thing["cts_date"] is not None
+
+
+@pytest.mark.parametrize(("page", "before"), [("/inserted/", "<h2>Before</h2>"), ("/framed/", "<i>in</i>")])
+async def test_a_text_says_where_its_form_stands(portal: SmallPortal, ann: Person, page: str, before: str) -> None:
+    shown = await ann.get(page)
+    assert before in shown.text.partition('<form class="fc-form"')[0] and shown.text.count('class="fc-form"') == 1
+    wrong = await post(ann, page, {**fields_of(shown.text), "cts_code": "low"})
+    assert wrong.status == 422 and before in wrong.text.partition('<form class="fc-form"')[0]
+    assert (await post(ann, page, {**fields_of(wrong.text), "cts_code": "ABC"})).status == 303
+    assert [thing["cts_code"] for thing in await things(portal)] == ["ABC"]
+
+
+async def test_a_text_says_where_its_steps_are_gone_through(portal: SmallPortal, ann: Person) -> None:
+    first = await begin(ann, "/wizard/")
+    assert "<h2>Before</h2>" in (await ann.get(first)).text.partition('<form class="fc-form"')[0]
+    assert step_of(await send(ann, first, cts_name="Order")) == at("Line")
+    computed = await ann.get("/computed/")
+    assert computed.status == 200 and "Still here" in computed.text and "fc-form" not in computed.text

@@ -191,8 +191,12 @@ class Renderer:
         )
 
     async def text(self, visit: Visit, page: Page) -> liquid.Fragment:
-        """The page's copy, with what is wrong with it where the person is to know."""
+        """The page's copy, with what is wrong with it where the person is to know; its web template, where that says
+        where the page's form stands."""
         content = self._site.content(page, visit.languages)
+        layout = self.template_of(page) if page.form_in_template else None
+        if layout is not None:
+            return await self._rendered(visit, page, content.title, layout[1].source, layout[1].name)
         return await self._rendered(visit, page, content.title, content.copy, page.name)
 
     def template_of(self, page: Page) -> tuple[PageTemplate, WebTemplate] | None:

@@ -52,6 +52,7 @@ TAGS: Mapping[str, tuple[str, str]] = {
     "doc": ("… enddoc", "is left out"),
     "echo": ("value", "puts a value out"),
     "editable": ("object 'name', type, default, escape, liquid", "puts a text out; it is not edited in the page"),
+    "entityform": ("name or id", "is where the page's basic form stands; a page that names no form shows this one"),
     "entitylist": (
         "id, name or key … endentitylist",
         "a list of the site as an object; `mine = name: …` calls it otherwise",
@@ -76,6 +77,7 @@ TAGS: Mapping[str, tuple[str, str]] = {
     "render": ("'Name', argument: value", "a web template that does not see the variables around it"),
     "substitution": ("… endsubstitution", "its block: nothing is cached here"),
     "tablerow": ("item in items, cols, limit, offset … endtablerow", "the rows and cells of a table"),
+    "webform": ("name or id", "is where the page's multistep form stands; a page that names no form shows this one"),
     "unless": ("condition, else, endunless", "chooses where a condition does not hold"),
 }
 

@@ -50,6 +50,12 @@ BUILT_IN = {"snippet": "{{ snippets[snippet_name] | liquid }}"}
 #: Where the objects of a page are kept from its text: no name of Liquid begins so.
 PAGE = "@page"
 
+#: Name and id of the form that the page shows, for the tags that say where it stands.
+FORM = "@form"
+
+#: Stands for the form in a rendered text. Values are escaped, so none can hold it.
+PLACE = "<!--@form-->"
+
 
 class SiteText(Markup):
     """Markup that a maker wrote, as it stands in the site. What is made of it is markup, but no longer this: only the

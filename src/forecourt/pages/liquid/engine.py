@@ -19,7 +19,7 @@ from liquid.extra.tags.extends_tag import ExtendsNode
 from liquid.output import LimitedStringIO
 from markupsafe import Markup
 
-from forecourt.pages.liquid.dialect import MAX_OUTPUT, PAGE, Clock, Context, Dialect, gathering
+from forecourt.pages.liquid.dialect import MAX_OUTPUT, PAGE, PLACE, Clock, Context, Dialect, gathering
 from forecourt.pages.liquid.faults import MISSING_OBJECTS, Fault, fault_of, no_object
 from forecourt.pages.liquid.filters import FILTERS
 from forecourt.pages.liquid.tags import TAGS
@@ -38,6 +38,12 @@ class Fragment:
 
     def __bool__(self) -> bool:
         return self.incomplete or bool(self.faults) or bool(self.markup.strip())
+
+    @property
+    def parts(self) -> tuple[Markup, ...]:
+        """What stands before and behind the page's form, () where the text does not say where the form stands."""
+        before, place, after = self.markup.partition(PLACE)
+        return (before, after) if place else ()
 
     def for_visitors(self) -> Fragment:
         """The same without its faults; ``incomplete`` where one of them left something out that should be there."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from forecourt.kernel.principal import Principal
 from forecourt.pages import languages
-from forecourt.pages.liquid.dialect import PAGE, Clock, site_text
+from forecourt.pages.liquid.dialect import FORM, PAGE, Clock, site_text
 from forecourt.pages.liquid.navigation import LinkSets, Node, SiteMap, SiteMarkers, Tree
 from forecourt.pages.liquid.resources import Resources
 from forecourt.pages.liquid.values import Lookup, day, moment
@@ -108,6 +108,7 @@ def objects(scope: PageScope, page: Page, title: str, hidden: Hidden) -> Mapping
     spoken = [_language(visit, code) for code in site.codes or visit.languages[:1]]
     language = next((item for item in spoken if item["code"] == visit.languages[0]), spoken[0])
     form, listing = site.form_of(page), site.list_of(page)
+    shown = form or site.multistep_of(page)
     columns = {
         **page.columns,
         "title": title,
@@ -119,6 +120,7 @@ def objects(scope: PageScope, page: Page, title: str, hidden: Hidden) -> Mapping
     now = moment(dt.datetime.now(dt.UTC))
     return {
         PAGE: scope,
+        FORM: frozenset((shown.name.lower(), str(shown.id))) if shown else frozenset(),
         "user": _user(visit, hidden),
         "page": Node(tree, page, columns),
         "website": Lookup(

@@ -7,25 +7,26 @@ Arguments are ``name:value`` or ``name=value``, with commas or without.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, TextIO, cast
+from typing import ClassVar, TextIO, cast
 
 from liquid import RenderContext, Token, TokenStream
 from liquid.ast import BlockNode, Node
-from liquid.builtin.expressions import KeywordArgument, parse_identifier, parse_primitive, tokenize
+from liquid.builtin.expressions import KeywordArgument, parse_identifier, parse_primitive
 from liquid.exceptions import LiquidSyntaxError
 from liquid.expression import Expression
 from liquid.parser import get_parser
 from liquid.tag import Tag
-from liquid.token import TOKEN_ASSIGN, TOKEN_EXPRESSION, TOKEN_STRING, TOKEN_TAG, TOKEN_WORD
+from liquid.token import TOKEN_ASSIGN, TOKEN_STRING, TOKEN_TAG, TOKEN_WORD
 from liquid.undefined import Undefined
 from markupsafe import Markup
 
 from forecourt.kernel.errors import Refusal
 from forecourt.pages.charts import Charts, markup
 from forecourt.pages.liquid import views
-from forecourt.pages.liquid.conditions import separated
+from forecourt.pages.liquid.arguments import arguments_of, inner
 from forecourt.pages.liquid.dialect import PAGE, SiteText
 from forecourt.pages.liquid.faults import DataError, Unsupported, refused
+from forecourt.pages.liquid.form_tags import EntityFormTag, WebFormTag
 from forecourt.pages.liquid.objects import PageScope
 from forecourt.pages.liquid.texts import rendered
 from forecourt.pages.liquid.values import Lookup
@@ -42,28 +43,11 @@ def scope_of(context: RenderContext, token: Token) -> PageScope:
     return found
 
 
-def inner(stream: TokenStream) -> TokenStream:
-    """The tokens of a tag's expression, none where it has none; the stream stands on the last of the tag."""
-    if stream.peek.kind != TOKEN_EXPRESSION:
-        return TokenStream(iter(()))
-    next(stream)
-    token = stream.current
-    return TokenStream(iter(separated(list(tokenize(token.value, parent_token=token)))))
-
-
 class DataNode(Node):
     """A tag that reads rows: it is rendered asynchronously, and nowhere else."""
 
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         raise DataError(f"'{self.token.value}' has no place here", token=self.token)
-
-
-async def arguments_of(context: RenderContext, items: list[KeywordArgument]) -> dict[str, Any]:
-    found = {}
-    for item in items:
-        name, value = await item.evaluate_async(context)
-        found[name.lower()] = None if isinstance(value, Undefined) else value
-    return found
 
 
 # ------------------------------------------------------------------------------------------ fetchxml
@@ -325,11 +309,9 @@ class UnsupportedTag(Tag):
 #: Tags that are not there: name -> (the end of their block, what to do instead).
 UNSUPPORTED: Mapping[str, tuple[str, str]] = {
     "codecomponent": ("", "Code components are not run."),
-    "entityform": ("", "Name the form in the page (adx_entityform)."),
     "log": ("", ""),
     "powerbi": ("", "Reports are not embedded."),
     "rating": ("endrating", ""),
-    "webform": ("", "Name the form in the page (adx_webform)."),
 }
 
 
@@ -345,6 +327,8 @@ TAGS: tuple[type[Tag], ...] = (
     SearchTag,
     ChartTag,
     EditableTag,
+    EntityFormTag,
     SubstitutionTag,
+    WebFormTag,
     *(_unsupported(name, end, hint) for name, (end, hint) in UNSUPPORTED.items()),
 )

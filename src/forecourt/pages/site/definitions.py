@@ -188,6 +188,7 @@ class Page:
     """A page of the tree. ``path`` is absolute and ends with '/'. ``contents``: by language code (``en-US``).
 
     ``visible``: its publishing state is one that is served; ``state``: that state's id. ``active``: its row is.
+    ``form_in_template``: its web template says where its form stands.
     """
 
     id: UUID
@@ -206,6 +207,7 @@ class Page:
     state: UUID | None = None
     template: UUID | None = None
     multistep: UUID | None = None
+    form_in_template: bool = False
 
 
 @dataclass(frozen=True, slots=True)

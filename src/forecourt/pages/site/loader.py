@@ -32,6 +32,7 @@ from forecourt.pages.site.content import (
     read_pages,
     read_snippets,
 )
+from forecourt.pages.site.inserted import with_inserted
 from forecourt.pages.site.kinds import PAGE_TEMPLATE, WEB_TEMPLATE
 from forecourt.pages.site.languages import read_languages
 from forecourt.pages.site.multisteps import read_multistep
@@ -77,6 +78,7 @@ def read_site(folder: Folder) -> Site:
         read_multistep(folder, notices),
     )  # fmt: skip
     pages = read_pages(folder, languages, parts, notices)
+    pages = with_inserted(pages, page_templates, templates, parts.forms, parts.multistep)
     rules = read_rules(folder, roles, pages, parts.states, notices)
     markers = read_markers(folder, pages)
     redirects = read_redirects(folder, pages)
