@@ -24,14 +24,15 @@ from playwright.async_api import Browser, Page, async_playwright
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 
-#: Width, height and palette of each picture, and the page that it shows.
+#: Width, height and palette of each picture, and the page that it shows; with * the first row of a list.
 PICTURES = (
     ("purchase-orders", 1280, 800, "light", "/purchase-orders/"),
     ("purchase-orders-dark", 1280, 800, "dark", "/purchase-orders/"),
     ("purchase-orders-phone", 390, 760, "light", "/purchase-orders/"),
     ("home", 1280, 800, "light", "/"),
-    ("order", 1280, 900, "light", ""),
-    ("order-german", 1280, 900, "light", "de"),
+    ("order", 1280, 900, "light", "/purchase-orders/*"),
+    ("order-german", 1280, 900, "light", "/purchase-orders/*"),
+    ("response", 1280, 900, "light", "/orders-for-review/*"),
 )
 
 
@@ -81,16 +82,16 @@ async def shoot(address: str, name: str, password: str) -> None:
         path = os.environ.get("FORECOURT_CHROMIUM") or "/usr/bin/chromium"
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         for picture, width, height, palette, path in PICTURES:
-            page = await opened(browser, address, (width, height), palette, "de-DE" if path == "de" else "en-US")
+            page = await opened(browser, address, (width, height), palette, "de-DE" if "german" in picture else "en-US")
             await page.goto("/SignIn")
             await page.fill("#username", name)
             await page.fill("#password", password)
             await page.click("main button[type=submit]")
             await page.wait_for_load_state()
-            await page.goto(path if path.startswith("/") else "/purchase-orders/")
-            if not path.startswith("/"):
+            await page.goto(path.rstrip("*"))
+            if path.endswith("*"):
                 await page.locator(".fc-row-link").first.click()
-                await page.wait_for_url("**/details/**")
+                await page.wait_for_url(re.compile(r"[?&]id="))
             await page.screenshot(path=IMAGES / f"{picture}.png")
             await page.context.close()
             print(f"docs/images/{picture}.png")

@@ -162,6 +162,8 @@ def people() -> list[dict[str, Any]]:
         note = f"{a.name}, vendor {a.number} of {a.company.area}"
         if a.index in COMMON:
             note += "; another legal entity has another vendor of that number"
+        if a.index == 0:
+            note += "; answers orders at /orders-for-review/"
         result.append(contact(a.mail, a.user, a.user, "Vendors", note))
     for a in customers[:2]:
         result.append(
@@ -180,7 +182,7 @@ def people() -> list[dict[str, Any]]:
     )
     for user, note in (
         ("admin", "system administrator: no policy applies"),
-        ("purch.clerk", "purchasing agent in usmf and demf, not in frrt"),
+        ("purch.clerk", "purchasing agent in usmf and demf, not in frrt; acts on what vendors answer, at /data"),
     ):
         result.append(
             {
