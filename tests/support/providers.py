@@ -29,14 +29,22 @@ CLIENT, SECRET = "forecourt-portal", "the secret of the portal at the provider"
 
 @contextmanager
 def stock_provider() -> Iterator[str]:
-    """The provider from PyPI; its address."""
+    """The provider from PyPI; its address. What its libraries warn of is theirs: its requests are answered quietly."""
     os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
     with warnings.catch_warnings(record=True):
         warnings.simplefilter("ignore")
         import oidc_provider_mock
 
-        with oidc_provider_mock.run_server_in_thread(require_nonce=True) as server:
-            yield f"http://localhost:{server.server_port}"
+    with oidc_provider_mock.run_server_in_thread(require_nonce=True) as server:
+        inner = server.app
+
+        def quietly(environ: Any, start: Any) -> list[bytes]:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return list(inner(environ, start))
+
+        server.app = quietly
+        yield f"http://localhost:{server.server_port}"
 
 
 async def approve(url: str, subject: str) -> str:
