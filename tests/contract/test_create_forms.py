@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import html
+import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +17,7 @@ from forecourt.identity import csrf
 from forecourt.security.rules import Scope
 from forecourt.store.embedded import EmbeddedServer
 from support.forms import fields_of, offered, opened, post
-from support.server import Person
+from support.server import Answer, Person
 from support.small_portal import Content, Permission, Profile, SmallPortal, SmallSite, small_portal
 
 NEW = "/new/"
@@ -172,11 +174,39 @@ async def test_without_a_token_nothing_is_made_and_the_form_comes_back(portal: S
     assert (await post(ann, NEW, fields_of(answer.text))).status == 303
 
 
-async def test_what_was_typed_survives_the_end_of_the_session(portal: SmallPortal, ann: Person) -> None:
-    fields = {**await opened(ann, NEW), "cts_name": "Late", "cts_memo": "a\nb"}
-    await portal.site.dataverse("delete from forecourt.session")
-    ended = await post(ann, NEW, fields)
-    assert ended.status == 401 and "replay.cts_name" in ended.text and await made(portal) == []
+async def signed_in(person: Person, ended: Answer, as_whom: Person) -> Answer:
+    """Signs in by the form that answered, in the same browser."""
+    cookies = "; ".join(f"{name}={value}" for name, value in ended.cookies.items() if value)
+    headers = {"content-type": "application/x-www-form-urlencoded", "cookie": cookies}
+    typed = {**sign_in_fields(ended.text), "username": as_whom.username, "password": as_whom.password}
+    return await person.site.ask("POST", "/SignIn", headers, urlencode(typed).encode())
+
+
+def sign_in_fields(text: str) -> dict[str, str]:
+    """Hidden fields of the page that asks for the password."""
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text)
+    return {name: html.unescape(value) for name, value in found}
+
+
+async def test_what_was_typed_survives_the_end_of_the_session_for_its_person_alone(
+    portal: SmallPortal, ann: Person
+) -> None:
+    bob = await portal.person("bob", "Members")
+    for whom, kept in ((bob, ""), (ann, "Late")):
+        fields = {**await opened(ann, NEW), "cts_name": "Late", "cts_memo": "a\nb"}
+        await portal.site.dataverse("update forecourt.session set expires_at = now() - interval '1 hour'")
+        ended = await post(ann, NEW, fields)
+        assert ended.status == 401 and "Late" not in ended.text and "What you typed is kept" in ended.text
+        answer = await signed_in(ann, ended, whom)
+        if kept:
+            assert answer.status == 200 and fields_of(answer.text)["cts_name"] == "Late"
+            assert fields_of(answer.text)["cts_memo"] == "a\nb"
+        else:
+            assert answer.status == 303 and answer.headers["location"] == NEW
+        assert (await signed_in(ann, ended, ann)).status == 303  # once
+        await portal.site.dataverse("delete from forecourt.session")
+        ann._cookie = ""
+    assert await made(portal) == []
 
 
 async def test_a_visitor_sends_a_form_that_is_open_to_visitors(portal: SmallPortal) -> None:

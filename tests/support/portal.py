@@ -277,6 +277,9 @@ class People:
     async def load(self, cookie: str | None) -> Session | None:
         return self.started.get(cookie or "")
 
+    async def whose(self, cookie: str | None) -> UUID | None:
+        return self.started[cookie].credential.id if cookie in self.started else None
+
     async def sign_out(self, cookie: str | None) -> None:
         self.started.pop(cookie or "", None)
 

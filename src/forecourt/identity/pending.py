@@ -1,4 +1,5 @@
-"""Sign-ins that wait for their second half: a code of the second factor, the answer of a provider.
+"""Sign-ins that wait for their second half: a code of the second factor, the answer of a provider; and what was typed
+into a form when the session had ended.
 
 The browser holds a random number, the database its hash and everything else: whose it is, where to go on, what was
 agreed with a provider. A pending sign-in is for one browser, for some minutes, and ends with a new password and with
@@ -24,14 +25,19 @@ from forecourt.identity.clock import Clock
 from forecourt.kernel.plan import SystemPlan
 from forecourt.store.database import Database
 
-Purpose = Literal["code", "provider"]
+Purpose = Literal["code", "provider", "form"]
 
 #: Reference: pages-and-dataverse A3.3 (TwoFactorCookie), A3.4 (NonceLifetime).
 LIFETIMES: Final[Mapping[Purpose, dt.timedelta]] = {
     "code": dt.timedelta(minutes=5),
     "provider": dt.timedelta(minutes=10),
+    "form": dt.timedelta(minutes=30),
 }
-COOKIES: Final[Mapping[Purpose, str]] = {"code": ".AspNet.TwoFactorCookie", "provider": ".AspNet.ExternalCookie"}
+COOKIES: Final[Mapping[Purpose, str]] = {
+    "code": ".AspNet.TwoFactorCookie",
+    "provider": ".AspNet.ExternalCookie",
+    "form": ".AspNet.FormCookie",
+}
 
 #: Where the code is asked for, whichever door the password was given at.
 VERIFY: Final = "/Account/Login/VerifyCode"

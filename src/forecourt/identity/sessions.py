@@ -50,6 +50,7 @@ where s.id_hash = $1 and s.expires_at > $2 and s.security_stamp = c.security_sta
 
 _MOVE_ON: Final = "update forecourt.session set expires_at = $2, last_seen = $3 where id_hash = $1 returning id_hash"
 _SEEN: Final = "update forecourt.session set last_seen = $2 where id_hash = $1 returning id_hash"
+_WHOSE: Final = "select credential_id from forecourt.session where id_hash = $1"
 _END: Final = "delete from forecourt.session where id_hash = $1"
 _NEW_STAMP: Final = "update forecourt.credential set security_stamp = gen_random_uuid() where id = $1"
 _END_ALL: Final = "delete from forecourt.session where credential_id = $1"
@@ -188,6 +189,13 @@ class Sessions:
     async def _seen(self, session: Session, digest: bytes, now: dt.datetime) -> Session | None:
         seen = await self._database.system(SystemPlan("note that a session is used", _SEEN, (digest, now)))
         return replace(session, last_seen=now) if seen else None
+
+    async def whose(self, cookie: str | None) -> UUID | None:
+        """The account of a session that may have expired; None where it is not known any more."""
+        if cookie is None or not _VALUE.fullmatch(cookie):
+            return None
+        rows = await self._database.lookup(SystemPlan("look whose a session was", _WHOSE, (_digest(cookie),)))
+        return rows[0]["credential_id"] if rows else None
 
     async def sign_out(self, cookie: str | None) -> None:
         """Ends the session: its number is worth nothing from now on, in whosever hands it is."""

@@ -55,6 +55,10 @@ class Sessions(Protocol):
         """The session that the cookie names, None when there is none or no longer."""
         ...
 
+    async def whose(self, cookie: str | None) -> UUID | None:
+        """The account of a session that may have expired; None where it is not known any more."""
+        ...
+
     async def sign_out(self, cookie: str | None) -> None:
         """Ends the session."""
         ...

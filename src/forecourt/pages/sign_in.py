@@ -1,7 +1,8 @@
 """Sign-in and sign-out.
 
-A form that was sent after its session had ended is answered with the sign-in form, which carries what was typed in
-hidden fields (``replay.<name>``); after sign-in the same form appears again, filled in, to be saved by the person.
+A form that was sent after its session had ended is answered with the sign-in form; what was typed waits on the server
+for the person whose session it was, or goes along in hidden fields (``replay.<name>``) where that is not known any
+more. After sign-in the same form appears again, filled in, to be saved by the person.
 Such fields are only ever shown back on a form of this site, never written.
 """
 
@@ -59,8 +60,9 @@ class SignIn:
         error: str = "",
         expired: bool = False,
         replay: Mapping[str, str] | None = None,
+        kept: bool = False,
     ) -> Response:
-        """The sign-in form."""
+        """The sign-in form. ``kept``: what was typed waits on the server; ``replay``: it goes along in the page."""
         wanted = return_url or visit.query.get(RETURN) or visit.query.get("ReturnUrl") or visit.query.get("returnurl")
         return await self._renderer.page(
             visit,
@@ -72,6 +74,7 @@ class SignIn:
             error=error,
             expired=expired,
             replay=dict(replay or {}),
+            kept=kept or bool(replay),
             entry=self._entry,
         )
 
@@ -89,6 +92,10 @@ class SignIn:
         kept: dict[str, str] = {}
         if csrf.is_same_site(headers.get("sec-fetch-site"), headers.get("origin"), own):
             kept = {name: text for name, text in posted.items() if name != csrf.FIELD}
+        # Only what a person had open is kept: nobody fills the database who has never signed in.
+        owner = await self._sessions.whose(visit.request.cookies.get(session_cookies.COOKIE)) if kept else None
+        if owner is not None and await self._arriving.keep(visit, visit.return_url, kept, owner):
+            return await self.show(visit, 401, return_url=visit.return_url, expired=True, kept=True)
         return await self.show(visit, 401, return_url=visit.return_url, expired=True, replay=kept)
 
     async def post(self, visit: Visit) -> Response:

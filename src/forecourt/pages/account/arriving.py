@@ -6,10 +6,12 @@ forget the second factor. ``/Account/Login/VerifyCode`` asks for the code; who w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 from starlette.responses import Response
 
@@ -112,6 +114,7 @@ class Arriving:
             visit, credential, persistent=persistent, proved=True, provider=provider
         )
         visit.cookies.extend(cookies or ())
+        typed = typed or await self._kept(visit, credential, wanted)
         if not typed:
             return self._forms.go(visit, wanted)
         try:
@@ -122,6 +125,29 @@ class Arriving:
         parts = urlsplit(wanted)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         return await self._replay(signed_in, parts.path, query, typed)
+
+    async def keep(self, visit: Visit, wanted: str, typed: Mapping[str, str], owner: UUID) -> bool:
+        """Keeps what was typed into the form at ``wanted`` until its person signs in again; False where nothing can be
+        kept. ``owner``: the account whose session has ended."""
+        waiting = self._entry.pending
+        if waiting is None:
+            return False
+        detail = {"wanted": wanted, "owner": str(owner), "typed": json.dumps(dict(typed))}
+        value = await waiting.start("form", detail)
+        visit.cookies.append(pending_cookies.set_cookie("form", value, secure=visit.options.secure))
+        return True
+
+    async def _kept(self, visit: Visit, credential: Credential, wanted: str) -> Mapping[str, str]:
+        """What this person typed into the form at ``wanted``. Somebody else's is dropped unseen."""
+        waiting, cookie = self._entry.pending, visit.request.cookies.get(pending_cookies.COOKIES["form"])
+        if waiting is None or cookie is None:
+            return {}
+        visit.cookies.append(pending_cookies.clear_cookie("form", secure=visit.options.secure))
+        half = await waiting.take("form", cookie)
+        if half is None or half.detail["wanted"] != wanted or half.detail["owner"] != str(credential.id):
+            return {}
+        typed: dict[str, str] = json.loads(half.detail["typed"])
+        return typed
 
     def _second(self) -> tuple[SecondFactors, Pending]:
         if self._entry.factors is None or self._entry.pending is None:
