@@ -303,3 +303,79 @@ async def test_responses_of_others_do_not_exist(deal: Deal) -> None:
     assert (await deal.call(other, deal.response(), "accept")).status == 404
     assert (await other.patch(deal.line(1), {"ConfirmedPurchaseQuantity": 1})).status == 404
     assert Decimal(len((await other.get(f"/data/{LINES}?$filter=PurchaseOrderNumber eq '{deal.number}'")).rows)) == 0
+
+
+# ------------------------------------------------------------------------------------------- requests for quotation
+
+INTERESTS = "RequestForQuotationInterests"
+OPEN = (
+    "select dataareaid, rfqcaseid from erp.purchrfqcasetable "
+    "where published = 1 and statuslow = 1 and expirydate >= now()"
+)
+
+
+async def register(person: Person, case: tuple[str, str], **given: str) -> Answer:
+    body = {"OrganizationName": "Nord", "ContactName": "Ole", "EmailAddress": "ole@nord.example", **given}
+    values = {"dataAreaId": case[0], "RFQCaseNumber": case[1], **body}
+    headers = {**await person.headers("/data"), "content-type": "application/json"}
+    return await person.site.ask("POST", f"/data/{INTERESTS}", headers, json.dumps(values).encode())
+
+
+async def test_visitors_see_what_is_published_and_open_and_nobodys_interest(contoso: Installation) -> None:
+    table = "mserp_purchpublishedrequestforquotationheaderentit"
+    answer = await contoso.ask(
+        "GET", f"/_api/{table}ies?$select=mserp_dataareaid,mserp_rfqcasenumber&$orderby={table}yid"
+    )
+    seen = sorted((row["mserp_dataareaid"], row["mserp_rfqcasenumber"]) for row in answer.rows)
+    assert seen and seen == sorted(tuple(row) for row in await contoso.sql(OPEN))
+    for hidden in ("mserp_rfqstatus", "mserp_requestername"):
+        assert (await contoso.ask("GET", f"/_api/{table}ies?$select={hidden}")).status in (400, 403)
+    assert (await contoso.ask("GET", "/_api/mserp_purchrequestforquotationinterestentities")).status in (401, 403, 404)
+    for closed in (sample.ORDERS, "mserp_purchaseorderresponseheaderentity"):
+        answer = await contoso.ask("GET", f"/_api/{sample_set(closed)}?$select=mserp_purchaseordernumber")
+        assert answer.status == 403 and b"PO-" not in answer.body
+
+
+async def test_interest_is_taken_in_what_is_open_as_far_as_it_goes(contoso: Installation) -> None:
+    person = await sample.fresh_vendor(contoso)
+    case, *_ = [tuple(row) for row in await contoso.sql(OPEN + " order by recid desc")]
+    answer = await register(person, case)
+    assert answer.status == 204, "who may not read the row is not shown it"
+    assert (await person.get(f"/data/{INTERESTS}?cross-company=true")).status == 403
+    for fault in ({"EmailAddress": "ole"}, {"EmailAddress": "a@b.c d"}, {"ContactName": ""}, {"ContactName": "\x00"}):
+        assert (await register(person, case, **fault)).status == 400, fault
+    assert (await register(person, case, OrganizationName="x" * 101)).status == 400
+    for column, value in (("published", 0), ("statuslow", 3), ("expirydate", "2020-01-01")):
+        change = f"update erp.purchrfqcasetable set {column} = $3 where dataareaid = $1 and rfqcaseid = $2"
+        kept = await contoso.value(
+            f"select {column} from erp.purchrfqcasetable where (dataareaid, rfqcaseid) = ($1, $2)", *case
+        )
+        await contoso.sql(change, *case, type(kept).fromisoformat(value) if isinstance(value, str) else value)
+        assert (await register(person, case)).status in (400, 403, 404), column
+        await contoso.sql(change, *case, kept)
+    await contoso.sql(
+        "insert into erp.purchrfqinterest (dataareaid, rfqcaseid, interestid, registereddatetime) "
+        "select $1, $2, gen_random_uuid(), now() from generate_series(1, 19)",
+        *case,
+    )
+    assert "try again in an hour" in said(await register(person, case))
+    count = "select count(*) from erp.purchrfqinterest where (dataareaid, rfqcaseid) = ($1, $2)"
+    assert await contoso.value(count, *case) == 20
+
+
+async def test_a_text_follows_a_line_to_its_response(deal: Deal) -> None:
+    await deal.send()
+    found = {
+        table: await deal.site.value(
+            f"select min(recid) from erp.{name} where dataareaid = $1 and purchid = $2", deal.company, deal.number
+        )
+        for table, name in (
+            ("mserp_purchaseorderresponselineentity", "purchaseorderresponseline"),
+            ("mserp_purchaseorderresponseheaderentity", "purchaseorderresponseheader"),
+        )
+    }
+    line, response = (deal.site.row_id(table, record) for table, record in found.items())
+    page = await deal.vendor.get(f"/orders-for-review/line/?id={line}")
+    assert f'href="/orders-for-review/response/?id={response}"' in page.text
+    other = await sample.fresh_vendor(deal.site)
+    assert str(response) not in (await other.get(f"/orders-for-review/line/?id={line}")).text
