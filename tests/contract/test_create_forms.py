@@ -45,11 +45,19 @@ SITE = SmallSite(
 )
 
 
-@pytest.fixture
-async def portal(postgres: EmbeddedServer, tmp_path: Path) -> AsyncIterator[SmallPortal]:
-    async with small_portal(postgres, tmp_path, SITE) as opened_portal:
+@pytest.fixture(scope="module")
+async def served(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SmallPortal]:
+    async with small_portal(postgres, tmp_path_factory.mktemp("forms"), SITE) as opened_portal:
         await opened_portal.person("ann", "Members")
+        await opened_portal.person("bob", "Members")
         yield opened_portal
+
+
+@pytest.fixture
+async def portal(served: SmallPortal) -> SmallPortal:
+    """Without rows."""
+    await served.site.dataverse("delete from dataverse.cts_thing")
+    return served
 
 
 @pytest.fixture
@@ -124,7 +132,7 @@ async def test_a_form_that_is_sent_twice_makes_one_row(portal: SmallPortal, ann:
 
 
 async def test_a_lookup_finds_what_the_person_may_read_and_binds_nothing_else(portal: SmallPortal, ann: Person) -> None:
-    bob = await portal.person("bob", "Members")
+    bob = portal.people["bob"]
     mine, hidden = await portal.thing("Bolt of mine", ann.contact), await portal.thing("Bolt of Bob", bob.contact)
     fields = {**await opened(ann, NEW), "cts_name": "Nut", "cts_memo": "kept"}
     found = await post(ann, NEW, {**fields, f"@find.{PARENT}": "bolt", "@search": PARENT})
@@ -191,7 +199,7 @@ def sign_in_fields(text: str) -> dict[str, str]:
 async def test_what_was_typed_survives_the_end_of_the_session_for_its_person_alone(
     portal: SmallPortal, ann: Person
 ) -> None:
-    bob = await portal.person("bob", "Members")
+    bob = portal.people["bob"]
     for whom, kept in ((bob, ""), (ann, "Late")):
         fields = {**await opened(ann, NEW), "cts_name": "Late", "cts_memo": "a\nb"}
         await portal.site.dataverse("update forecourt.session set expires_at = now() - interval '1 hour'")

@@ -130,6 +130,9 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
         record.need("adx_formname")
         if mode is None or source is None:
             continue
+        if source is FormSource.RELATED_TO_USER:
+            place, name = record.where("adx_entitysourcetype"), record.text("adx_name")
+            notices.append(f"{place}: the form '{name}' takes its row from the query, not from a relationship.")
         found[form_id] = basic_form(
             record,
             form_id,

@@ -119,6 +119,9 @@ def _step(
     for key, what in _WITHOUT.items():
         if shows and record.flag(key):
             notices.append(f"{record.where(key)}: the step '{name}' wants {what}, which is not supported.")
+    if shows and source is StepSource.RELATED_TO_USER:
+        place = record.where("adx_entitysourcetype")
+        notices.append(f"{place}: the step '{name}' takes its row from the query, not from a relationship.")
     basic = None
     if shows:
         record.need("adx_targetentitylogicalname")
