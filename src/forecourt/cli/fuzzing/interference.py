@@ -19,7 +19,7 @@ from forecourt.cli.fuzzing.client import Answered, Asked
 from forecourt.cli.fuzzing.doors import Door, ask, doors_of
 from forecourt.cli.fuzzing.fetch import spoken
 from forecourt.cli.fuzzing.findings import Findings, Interference
-from forecourt.cli.fuzzing.probes import site_pages, tags_in, told, write
+from forecourt.cli.fuzzing.probes import portal_questions, site_pages, tags_in, told, write
 from forecourt.cli.fuzzing.questions import Asking, Pool, Question
 from forecourt.cli.fuzzing.readable import Reach, Reading, reading
 from forecourt.cli.fuzzing.worlds import Person, World
@@ -35,6 +35,9 @@ CHANGES = 24
 OWN = "a column of a row that is read"
 #: How many of the requests are about tables that have changed; how many ask for all rows.
 NEAR, PLAIN = 0.6, 0.25
+
+#: Searches of the site in a round, each with a list that is searched and filtered.
+SEARCHES = 3
 
 #: Codes of refusals that the database's own rules cause.
 DATABASE = (b"FC4091", b"FC4092", b"FC4051", b"0x80060892", b"0x80040237", b"0x80040265", b"0x80040227")
@@ -250,6 +253,11 @@ class Lockstep:
             for asked in await site_pages(first, person):
                 findings.doors["pages"] += 1
                 await self._single(person, "pages", asked, kept, findings)
+            for _ in range(SEARCHES):
+                subject, asking = self._subject(kept)
+                for asked in portal_questions(first, asking, subject):
+                    findings.doors["lists and search"] += 1
+                    await self._single(person, "pages", asked, kept, findings)
 
     async def _write(self, person: Person, writes: int, kept: list[Change], findings: Findings) -> None:
         first, _ = self._worlds

@@ -1,7 +1,7 @@
 """Probes: requests of which nothing is known but that the answer must not depend on what is hidden.
 
-Questions at the OData doors, pages of the portal, and writes: of rows that the person reads, of hidden ones, of rows
-that do not exist; with values of hidden rows, and with ETags that were right once.
+Questions at the OData doors, pages, lists and search of the portal, and writes: of rows that the person reads, of
+hidden ones, of rows that do not exist; with values of hidden rows, and with ETags that were right once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 
 from forecourt.cli.fuzzing.client import Answered, Asked
 from forecourt.cli.fuzzing.doors import Door
@@ -43,6 +44,28 @@ async def site_pages(world: World, person: Person) -> list[Asked]:
             if target not in seen and target.isascii() and not target.startswith(_LEAVING):
                 seen.add(target)
                 waiting.append(target)
+    return found
+
+
+def portal_questions(world: World, asking: Asking, subject: Entity) -> list[Asked]:
+    """A search of the site for a value of some row, and a list that is searched, filtered and sorted by anything."""
+    site, draw = world.forecourt.definitions.site, asking.draw
+    texts = [field for field in subject.fields.values() if field.kind is Kind.STRING and field.enum is None]
+    value = asking.value(subject, draw.choice(texts)) if texts else None
+    text = " ".join(str(value or draw.choice(("a", "1", "order"))).split())[:60]
+    if site is None:
+        return []
+    marked = site.marked("Search")
+    found = [Asked("GET", f"{marked.path if marked else '/search'}?{urlencode({'q': text})}")]
+    lists = [(page, listing) for page in site.in_tree if (listing := site.list_of(page)) is not None]
+    if lists:
+        page, listing = draw.choice(lists)
+        chosen = []
+        for group in draw.sample(listing.filters, min(2, len(listing.filters))):
+            chosen.append((group.id, draw.choice((text, "1", "2026-01-01", *(item.id for item in group.choices)))))
+        names = sorted(world.forecourt.definitions.tables.by_name[listing.table].entity.fields)
+        asked = {"search": draw.choice(("", text)), "mf": urlencode(chosen), "sort": draw.choice(("", *names))}
+        found.append(Asked("GET", f"{page.path}?{urlencode({name: item for name, item in asked.items() if item})}"))
     return found
 
 

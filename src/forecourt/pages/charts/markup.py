@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -22,10 +21,9 @@ def _template(language: str) -> Template:
     return environment(_TEMPLATES, language, {}).get_template("_figures.html")
 
 
-def markup(figures: Sequence[Figure], language: str = "en") -> Markup:
-    """The figures, side by side where there is room; '' without one."""
+def markup(figures: Sequence[Figure], key: str, language: str = "en") -> Markup:
+    """The figures, side by side where there is room; '' without one. ``key``: begins their ids on the page."""
     if not figures:
         return Markup()
-    key = f"chart-{secrets.token_hex(4)}"
     text = _template(language).render(figures=figures, key=key, drawing=drawing)
     return Markup(text)  # noqa: S704 - the template escapes

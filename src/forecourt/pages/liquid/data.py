@@ -52,11 +52,17 @@ class Data:
         self._fetches = fetches
         self._clock = clock
         self._left = MAX_QUERIES
+        self._count = 0
         self._names: dict[tuple[str, str], str | None] = {}
         self._records: dict[tuple[str, UUID], Record | None] = {}
 
     def may(self, table: str, right: str) -> bool:
         return self.rows.may(self.principal, table, right)
+
+    def fresh(self, name: str) -> str:
+        """An id that no other thing on the page has."""
+        self._count += 1
+        return f"{name}-{self._count}"
 
     def spend(self) -> None:
         """Counts a query. Raises Stop when there were too many."""

@@ -262,7 +262,7 @@ class ChartNode(DataNode):
             figures = await charts.figures(scope.visit.principal, *found, scope.visit.locales)
         except Refusal as refusal:
             raise refused(refusal, self.token) from refusal
-        return buffer.write(markup(figures, scope.visit.locales.language))
+        return buffer.write(markup(figures, scope.data.fresh("chart"), scope.visit.locales.language))
 
 
 class ChartTag(Tag):
