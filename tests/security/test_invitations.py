@@ -60,7 +60,9 @@ def address(code: str) -> str:
 async def test_a_contact_on_file_chooses_a_password_and_has_the_roles_and_the_account(portal: SmallPortal) -> None:
     contact, account = await on_file(portal), await acme(portal)
     invitations = portal.site.forecourt.invitations
-    code = await invitations.create(WEEK, contact=contact, account=account, web_roles=[MEMBERS])
+    code = await invitations.create(
+        WEEK, contact=contact, account=account, web_roles=[MEMBERS], operations_user="reader"
+    )
     visitor = Visitor(portal.site)
     assert "Welcome, <strong>Ada Byron</strong>" in (await visitor.get(address(code))).text
     assert (await visitor.fill(address(code), password="x")).status == 400
@@ -69,6 +71,7 @@ async def test_a_contact_on_file_chooses_a_password_and_has_the_roles_and_the_ac
     assert "Acme" in (await visitor.get("/")).text
     principal = await portal.site.forecourt.principals.for_contact(contact)
     assert "Members" in principal.web_roles and principal.contact and principal.contact.account == account
+    assert principal.operations_user is not None and principal.operations_user.id == "reader"
     assert (await Visitor(portal.site).get(address(code))).status == 410
     again = Visitor(portal.site)
     assert (await again.fill("/SignIn", username="ada@example.com", password=PASSWORD)).status == 303
@@ -163,13 +166,20 @@ async def test_settings_say_whether_there_are_invitations(
 async def test_the_command_prints_an_address_that_works(portal: SmallPortal) -> None:
     contact = await on_file(portal)
     await acme(portal)
-    given = ["--contact", "ada@example.com", "--role", "members", "--account", "acme"]
+    given = ["--contact", "ada@example.com", "--role", "members", "--account", "acme", "--operations-user", "reader"]
     command = ["invite", str(portal.site.root), *given]
     result = await asyncio.to_thread(CliRunner().invoke, user, command)
     assert result.exit_code == 0, result.output
     code = result.output.strip().rpartition("invitation=")[2]
     answer = await Visitor(portal.site).fill(address(code), password=PASSWORD)
     assert answer.status == 303 and await roles(portal, contact) == {MEMBERS}
-    for wrong in (["--role", "Nobody"], ["--account", "nowhere"], ["--contact", "x@example.com"]):
+    principal = await portal.site.forecourt.principals.for_contact(contact)
+    assert principal.operations_user is not None and principal.operations_user.id == "reader"
+    for wrong in (
+        ["--operations-user", "admin"],
+        ["--role", "Nobody"],
+        ["--account", "nowhere"],
+        ["--contact", "x@example.com"],
+    ):
         refused = await asyncio.to_thread(CliRunner().invoke, user, ["invite", str(portal.site.root), *wrong])
         assert refused.exit_code == 1

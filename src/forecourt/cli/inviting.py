@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from forecourt.cli.user import contact_named, run
+from forecourt.cli.user import contact_named, operations_user_named, require_mappable, run
 from forecourt.cli.user import user as user
 from forecourt.cli.workspace import opened, solution_argument
 
@@ -17,6 +17,7 @@ from forecourt.cli.workspace import opened, solution_argument
 @click.option("--contact", metavar="ID|EMAIL", help="Whom it is for; else whoever has the address and a mailbox.")
 @click.option("--role", "roles", metavar="NAME", multiple=True, help="A web role that it gives.")
 @click.option("--account", metavar="ID|NUMBER|NAME", help="The account (company) that the contact becomes one of.")
+@click.option("--operations-user", metavar="ID", help="The operations user that the contact then acts as.")
 @click.option("--most", metavar="N", type=click.IntRange(0, 100_000), default=1, help="How many may redeem it; 0: any.")
 @click.option("--days", metavar="N", type=click.IntRange(1, 365), default=14, help="How long it counts.")
 def invite(
@@ -25,6 +26,7 @@ def invite(
     contact: str | None,
     roles: tuple[str, ...],
     account: str | None,
+    operations_user: str | None,
     most: int,
     days: int,
 ) -> None:
@@ -33,6 +35,7 @@ def invite(
     \b
     Examples:
       forecourt user invite my-solution --contact ann@example.com --role Vendors
+      forecourt user invite my-solution --contact ann@example.com --operations-user vendor-1
       forecourt user invite my-solution --account US-101 --role Vendors --most 5 --days 30
     """
 
@@ -46,11 +49,15 @@ def invite(
             found = await forecourt.invitations.find_account(account) if account is not None else []
             if account is not None and len(found) != 1:
                 raise click.ClickException(f"There is no one active account {account}. Give its id.")
+            acting = await operations_user_named(forecourt, operations_user) if operations_user is not None else None
+            if acting is not None:
+                require_mappable(acting)
             code = await forecourt.invitations.create(
                 dt.timedelta(days=days),
                 contact=(await contact_named(forecourt, contact))[0] if contact is not None else None,
                 account=found[0] if found else None,
                 web_roles=[known[name.casefold()] for name in roles],
+                operations_user=acting.id if acting is not None else None,
                 most=1 if contact is not None else most,
             )
             click.echo(f"{forecourt.settings.origin}/Register?invitation={code}")

@@ -11,10 +11,8 @@ from pathlib import Path
 import click
 
 from forecourt.cli.inviting import user as user
-from forecourt.cli.user import contact_named, operations_user_named, plain, run, system
+from forecourt.cli.user import contact_named, operations_user_named, plain, require_mappable, run, system
 from forecourt.cli.workspace import opened, solution_argument
-from forecourt.kernel.principal import OperationsUser
-from forecourt.security.rules import NEVER_BEHIND_PORTAL, PORTAL_USER
 
 #: An inactive mapping of the contact is taken over; an active one stops the insertion.
 _MAP = """
@@ -54,7 +52,7 @@ def map_(solution: Path, data: Path | None, contact: str, operations_user: str) 
         async with opened(solution, data) as forecourt:
             contact_id, email = await contact_named(forecourt, contact)
             found = await operations_user_named(forecourt, operations_user)
-            _require_mappable(found)
+            require_mappable(found)
             who = plain(email or str(contact_id))
             rows = await system(forecourt, "map a contact", _MAP, contact_id, found.id)
             if not rows:
@@ -90,19 +88,3 @@ def unmap(solution: Path, data: Path | None, contact: str) -> None:
             click.echo(f"{who} does not act as {plain(', '.join(str(row[0]) for row in rows))} any more.")
 
     run(work())
-
-
-def _require_mappable(found: OperationsUser) -> None:
-    """Raises ClickException, saying why, for a user that a portal may not act as."""
-    never = {role.casefold() for role in NEVER_BEHIND_PORTAL}
-    held = sorted(role for role in found.roles if role.casefold() in never)
-    if held:
-        raise click.ClickException(
-            f"{plain(found.id)} holds {plain(', '.join(held))}, and policies do not restrain such a user: "
-            "the contact would see every row. Map a user without these roles."
-        )
-    if PORTAL_USER not in found.roles:
-        raise click.ClickException(
-            f"{plain(found.id)} lacks the role {PORTAL_USER}, so a portal may not act as it. Give it the role if "
-            "it is meant for people from outside."
-        )

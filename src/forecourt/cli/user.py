@@ -28,6 +28,7 @@ from forecourt.identity.passwords import generate_password
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.principal import OperationsUser
+from forecourt.security.rules import NEVER_BEHIND_PORTAL, PORTAL_USER
 
 _CONTACTS = """
 select c.contactid, coalesce(c.fullname, '') as fullname, coalesce(c.emailaddress1, '') as email,
@@ -324,6 +325,22 @@ async def operations_user_named(forecourt: Forecourt, user_id: str) -> Operation
     if not found.enabled:
         raise click.ClickException(f"Operations user {plain(found.id)} is disabled.")
     return found
+
+
+def require_mappable(found: OperationsUser) -> None:
+    """Raises ClickException, saying why, for a user that a portal may not act as."""
+    never = {role.casefold() for role in NEVER_BEHIND_PORTAL}
+    held = sorted(role for role in found.roles if role.casefold() in never)
+    if held:
+        raise click.ClickException(
+            f"{plain(found.id)} holds {plain(', '.join(held))}, and policies do not restrain such a user: "
+            "the contact would see every row. Map a user without these roles."
+        )
+    if PORTAL_USER not in found.roles:
+        raise click.ClickException(
+            f"{plain(found.id)} lacks the role {PORTAL_USER}, so a portal may not act as it. Give it the role if "
+            "it is meant for people from outside."
+        )
 
 
 def plain(text: str) -> str:

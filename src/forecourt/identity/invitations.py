@@ -27,8 +27,9 @@ from forecourt.store.database import Database, Transaction
 _CODE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 _CREATE: Final = """
-insert into forecourt.invitation (code_hash, contact_id, account_id, web_roles, most, created_at, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7) returning id
+insert into forecourt.invitation
+    (code_hash, contact_id, account_id, web_roles, operations_user, most, created_at, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8) returning id
 """
 
 _FIND: Final = """
@@ -44,7 +45,7 @@ where i.code_hash = $1 and i.expires_at > $2 and (i.most = 0 or i.redeemed < i.m
 _COUNT: Final = """
 update forecourt.invitation set redeemed = redeemed + 1
 where id = $1 and expires_at > $2 and (most = 0 or redeemed < most) and (contact_id is null or contact_id = $3)
-returning account_id, web_roles
+returning account_id, web_roles, operations_user
 """
 _NOTE: Final = """
 insert into forecourt.invitation_redemption (invitation_id, contact_id, at) values ($1, $2, $3)
@@ -57,6 +58,15 @@ on conflict do nothing
 _ACCOUNT: Final = (
     "update dataverse.contact set parentcustomerid = $2, parentcustomerid_type = 'account' where contactid = $1"
 )
+#: A mapping that is active stays: nobody can say that the invitation knows better.
+_MAPPING: Final = """
+insert into dataverse.msdyn_externalportalusermapping
+    (msdyn_externalportalusermappingid, msdyn_contactid, msdyn_userid)
+values (gen_random_uuid(), $1, $2)
+on conflict (msdyn_contactid) do update
+set msdyn_userid = excluded.msdyn_userid, statecode = 0, statuscode = 1, modifiedon = now()
+where msdyn_externalportalusermapping.statecode = 1
+"""
 _FIND_ACCOUNT: Final = """
 select accountid from dataverse.account
 where statecode = 0 and lower($1) in (accountid::text, lower(accountnumber), lower(name)) limit 2
@@ -94,11 +104,13 @@ class Invitations:
         contact: UUID | None = None,
         account: UUID | None = None,
         web_roles: Collection[UUID] = (),
+        operations_user: str | None = None,
         most: int = 1,
     ) -> str:
-        """The code of a new invitation. ``most``: how many may redeem it, 0 for any number."""
+        """The code of a new invitation. ``operations_user``: whom each is mapped to who redeems it, one that a portal
+        may act as; ``most``: how many may redeem it, 0 for any number."""
         code, now = secrets.token_urlsafe(32), self._clock()
-        row = (_digest(code), contact, account, list(web_roles), most, now, now + lifetime)
+        row = (_digest(code), contact, account, list(web_roles), operations_user, most, now, now + lifetime)
         await self._database.system(SystemPlan("invite somebody", _CREATE, row))
         return code
 
@@ -153,6 +165,8 @@ class Invitations:
         if not rows or not await transaction.fetch(_NOTE, invitation_id, contact_id, now):
             raise no_invitation()
         await transaction.execute(_ROLES, contact_id, rows[0]["web_roles"])
+        if rows[0]["operations_user"] is not None:
+            await transaction.execute(_MAPPING, contact_id, rows[0]["operations_user"])
         if rows[0]["account_id"] is not None:
             await transaction.execute(_ACCOUNT, contact_id, rows[0]["account_id"])
 

@@ -182,6 +182,13 @@ comment on table forecourt.external_identity is
     'Whom sign-in providers vouch for: the subject of an issuer is one account, and an account has one of each issuer.';
 """
 
+_INVITED_USERS = """
+alter table forecourt.invitation add column operations_user text;
+drop trigger if exists forecourt_watched on forecourt.invitation;
+comment on column forecourt.invitation.operations_user is
+    'The operations user that who redeems it is mapped to; null for none.';
+"""
+
 #: For ``store/migrate.py``: (name, SQL), in order.
 SCRIPTS: Final[tuple[tuple[str, str], ...]] = (
     ("identity-0001-people", _PEOPLE),
@@ -190,4 +197,5 @@ SCRIPTS: Final[tuple[tuple[str, str], ...]] = (
     ("identity-0004-invitations", _INVITATIONS),
     ("identity-0005-second-factors", _SECOND_FACTORS),
     ("identity-0006-providers", _PROVIDERS),
+    ("identity-0007-invited-users", _INVITED_USERS),
 )

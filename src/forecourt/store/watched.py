@@ -52,7 +52,11 @@ TABLES: Final = (
         ("password_hash",),
     ),
     Watched(TableName("forecourt", "external_identity"), "account", ("credential_id", "provider", "issuer", "subject")),
-    Watched(TableName("forecourt", "invitation"), "membership", ("contact_id", "account_id", "web_roles", "redeemed")),
+    Watched(
+        TableName("forecourt", "invitation"),
+        "membership",
+        ("contact_id", "account_id", "web_roles", "operations_user", "redeemed"),
+    ),
     Watched(TableName("forecourt", "application"), "account", ("client_id", "operations_user"), ("secret_hash",)),
 )
 
