@@ -63,12 +63,25 @@ async def overflow(page: Page) -> int:
 
 
 async def violations(page: Page) -> list[str]:
-    """What axe finds: rule, help and place."""
-    result: dict[str, Any] = (await Axe().run(page)).response
+    """What axe finds, the size of targets (WCAG 2.2) included: rule, help and place."""
+    rules = {"rules": {"target-size": {"enabled": True}}}
+    result: dict[str, Any] = (await Axe().run(page, options=rules)).response
     assert result["passes"], "axe has looked at nothing"
     return [
         f"{found['id']}: {found['help']}: {node['target']}" for found in result["violations"] for node in found["nodes"]
     ]
+
+
+async def obscured(page: Page) -> str:
+    """The element that has the focus, where something else lies upon it; '' where it is seen (WCAG 2.2, 2.4.11)."""
+    found: str = await page.evaluate(
+        """() => {
+          const item = document.activeElement, box = item.getBoundingClientRect();
+          const seen = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+          return seen && (item.contains(seen) || seen.contains(item)) ? "" : item.outerHTML.slice(0, 200);
+        }"""
+    )
+    return found
 
 
 async def end_session(page: Page) -> None:

@@ -15,6 +15,7 @@ from portal_pages import (
     NewPage,
     SignIn,
     end_session,
+    obscured,
     open_form,
     open_order,
     overflow,
@@ -246,6 +247,12 @@ async def test_the_keyboard_reaches_everything_in_order(new_page: NewPage, vendo
         await page.keyboard.press("Tab")
         if await page.evaluate("document.activeElement.classList.contains('fc-row-link')"):
             break
+    for _ in range(25):  # down the list, past the edge of the window, and up again beneath the header
+        await page.keyboard.press("Tab")
+        assert await obscured(page) == ""
+    for _ in range(25):
+        await page.keyboard.press("Shift+Tab")
+        assert await obscured(page) == ""
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/details/**")
     await page.locator(".fc-person summary").focus()
