@@ -30,7 +30,6 @@ PICTURES = (
     ("purchase-orders-dark", 1280, 800, "dark", "/purchase-orders/"),
     ("purchase-orders-phone", 390, 760, "light", "/purchase-orders/"),
     ("home", 1280, 800, "light", "/"),
-    ("order", 1280, 900, "light", "/purchase-orders/*"),
     ("order-german", 1280, 900, "light", "/purchase-orders/*"),
     ("response", 1280, 900, "light", "/orders-for-review/*"),
 )
