@@ -29,6 +29,11 @@ async def test_each_person_finds_their_own_rows_and_the_pages_open_to_them(thing
     assert anonymous.status == 200 and "<strong>0</strong>" in anonymous.text
 
 
+async def test_the_search_is_there_however_its_address_is_written(things: Things) -> None:
+    for path in ("/search/?q=A1", "/Search?q=A1"):
+        assert "<strong>1</strong>" in (await things.ann.get(path)).text
+
+
 async def test_a_column_that_is_not_open_is_not_searched(things: Things) -> None:
     assert await found(things, things.ron, "note") == ("0", [])
     assert (await found(things, things.ron, "A1"))[1] == ["A1"]

@@ -89,7 +89,8 @@ class SitePages:
         file = self._site.file_at(visit.path)
         if file is not None and request.method in {"GET", "HEAD"}:
             return self._file(visit, file)
-        if self._searching.page(visit) == visit.path == "/search" and request.method != "POST":
+        built_in = visit.path.lower().rstrip("/") == "/search" == self._searching.page(visit)
+        if built_in and request.method != "POST":
             return await self._search(visit, None)
         page = self.page_for(visit, visit.path)
         form = self._site.form_of(page)
