@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,12 @@ async def at_data(site: Installation, user: str, entity: Any) -> list[tuple[str,
     if answer.status != 200:
         return answer.refusal
     rows = await person.everything(target)
-    return sorted(tuple(str(row[name]) for name in entity.key) for row in rows)
+    return sorted(tuple(_text(row[name]) for name in entity.key) for row in rows)
+
+
+def _text(value: object) -> str:
+    """A value of a key as ``/data`` writes it."""
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 async def by_sql(connection: asyncpg.Connection, entity: Any) -> list[tuple[str, ...]] | str:
@@ -77,7 +83,7 @@ async def by_sql(connection: asyncpg.Connection, entity: Any) -> list[tuple[str,
         rows = await connection.fetch(f'select {columns} from forecourt_data."{entity.collection}"')
     except asyncpg.InsufficientPrivilegeError:
         return "FC3001"
-    return sorted(tuple(str(value) for value in row) for row in rows)
+    return sorted(tuple(map(_text, row)) for row in rows)
 
 
 async def fields_at_data(site: Installation, user: str, entity: Any) -> set[str]:
@@ -194,7 +200,7 @@ async def test_a_changed_policy_changes_its_own_pieces_alone(site: Installation,
     async with installed(root, site.url) as changed:
         steps = (await (await native_access(changed)).plan()).steps
         touched = {tuple(step.name.removeprefix("erp.").split(".forecourt_")) for step in steps}
-        assert {table for table, _ in touched} == {"hcmworker", "dirpartytable"}
+        assert {table for table, _ in touched} == {"hcmworker", "hcmemployment", "hcmworkeraddress", "dirpartytable"}
         assert {name.partition("_")[0] for _, name in touched} == {"HcmWorkerSelf", "outside"}
         assert {step.kind for step in steps} == {"policy"}
         await (await native_access(changed)).apply()
