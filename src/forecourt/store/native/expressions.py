@@ -167,6 +167,16 @@ def tables_in(predicate: Predicate) -> dict[TableName, frozenset[str]]:
     return {table: frozenset(columns) for table, columns in found.items()}
 
 
+def own_columns(predicate: Predicate, table: TableName) -> frozenset[str]:
+    """The columns that a predicate names of the row that it is about."""
+    parts = [predicate]
+    for select, around in _selects(predicate, {}):
+        if table.name not in {*around, *(source.alias for source in select.sources)}:
+            parts += [select.where, *(source.on for source in select.sources)]
+    named = (operand for part in parts for operand in _every_operand(part))
+    return frozenset(item.name for item in named if isinstance(item, Column) and item.alias == table.name)
+
+
 def _selects(predicate: Predicate, around: dict[str, TableName]) -> Iterator[tuple[Select, dict[str, TableName]]]:
     match predicate:
         case And(items) | Or(items):

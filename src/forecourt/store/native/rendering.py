@@ -17,7 +17,7 @@ from forecourt.kernel.model import DataSource, EntityField
 from forecourt.kernel.relation import TableName
 from forecourt.kernel.row_security import EntityRule, Login, Protection, RowRule
 from forecourt.store.catalog import Catalog
-from forecourt.store.native.expressions import condition, helper_view, tables_in
+from forecourt.store.native.expressions import condition, helper_view, own_columns, tables_in
 from forecourt.store.native.identity import ADMINISTRATOR, PASSES, identity_pieces, roles_held
 from forecourt.store.native.pieces import ENTITIES, HELPERS, Names, Piece, fitted, quoted, text, texts
 from forecourt.store.storage import TEXTS, family_of_type
@@ -55,7 +55,7 @@ def pieces(
         *_roles(names),
         *identity_pieces(names, protection, catalog),
         *_helpers(rules, catalog, names),
-        *(_columns(table, beneath[table], names) for table in beneath),
+        *(_columns(table, beneath[table] | _asked_of(table, rules, catalog), names) for table in beneath),
         *(piece for table in ruled for piece in _table(table, rules, catalog, names, table in secured)),
         *(_entity(rule, rules, catalog, names) for rule in protection.entities),
         *_logins(protection, names, logins),
@@ -101,6 +101,13 @@ def _helpers(rules: Sequence[RowRule], catalog: Catalog, names: Names) -> Iterat
             f"grant select on {qualified(view)} to {quoted(names.views)}",
         )
         yield Piece("view", str(view), create, (f"drop view {qualified(view)}",))
+
+
+def _asked_of(table: TableName, rules: Sequence[RowRule], catalog: Catalog) -> frozenset[str]:
+    """What rules ask of a view of the ERP's: there they stand in the statement, not in row security."""
+    if not catalog.tables[table].view:
+        return frozenset()
+    return frozenset().union(*(own_columns(rule.condition, table) for rule in rules if rule.table == table))
 
 
 def _columns(table: TableName, columns: frozenset[str], names: Names) -> Piece:
