@@ -17,6 +17,8 @@ def test_the_functions_of_the_how_to_are_those_of_the_sample_company(tmp_path: P
     shutil.copytree(ROOT / "examples" / "contoso", root, ignore=shutil.ignore_patterns(".forecourt", "__pycache__"))
     for path in (root / "operations").glob("*.py"):
         path.unlink()
+    roles = root / "operations" / "roles.yaml"  # whose actions are those of the files that are gone
+    roles.write_text(re.sub(r"(, |\n +)actions: \[[^\]]*\]", "", roles.read_text("utf-8")), "utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
     assert len(blocks) == 3
     for number, block in enumerate(blocks):
