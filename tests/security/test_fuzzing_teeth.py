@@ -5,9 +5,12 @@ Each test takes one protection away from requests alone. What a person may read 
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,12 +19,14 @@ from forecourt.cli.fuzzing.agreement import Tally, agreement, comparable, pool_o
 from forecourt.cli.fuzzing.findings import Findings
 from forecourt.cli.fuzzing.interference import Lockstep, Stuck
 from forecourt.cli.fuzzing.worlds import copied, people
+from forecourt.dataverse.changes import ChangeTracking
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
 from forecourt.kernel.plan import ReadPlan, SecuredPlan
 from forecourt.kernel.predicate import TRUE, Column, Predicate
 from forecourt.kernel.principal import Door
 from forecourt.kernel.relation import ROW_VERSION
+from forecourt.pages import site_pages
 from forecourt.security import enforce
 from forecourt.security.enforce import Enforcer
 from forecourt.security.grants import Granted
@@ -32,8 +37,12 @@ from forecourt.settings import Settings
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.logins import scratch_login
 from support import contoso as sample
+from support import drawn_solution
 
 SETTINGS = Settings(lane_size=4)
+
+#: Takes a protection away.
+Weakening = Callable[[pytest.MonkeyPatch], None]
 
 #: Requests, and rounds of two worlds, within which a hole is found.
 REQUESTS, SLICE, ROUNDS = 600, 60, 40
@@ -98,6 +107,108 @@ async def test_a_rule_that_is_not_asked_at_a_door_is_found(
             tally = await agreement(world, asking, SLICE, draw, pool)
             asked += tally.requests
     assert tally.differences, f"{asked} requests have found nothing"
+
+
+# --------------------------------------------------------------------------- doors beside those of questions
+
+
+class NoPoliciesOfPackages(Lowering):
+    """Operations policies are not asked of data packages."""
+
+    def policies(self, entity: Entity, source: str, alias: str, operation: Operation) -> Predicate:
+        return TRUE if self.scope.door is Door.PACKAGES else super().policies(entity, source, alias, operation)
+
+
+class NoOwnersOfNotes(Lowering):
+    """Notes with their files are everybody's who may read any."""
+
+    def rows(
+        self,
+        entity: Entity,
+        prefix: str,
+        operation: Operation,
+        grant: Granted,
+        permissions: bool = True,
+        owned: bool = True,
+    ) -> Predicate:
+        return super().rows(entity, prefix, operation, grant, permissions, owned and entity.name != "annotation")
+
+
+class NoPermissionsOfPages(Lowering):
+    """Table permissions are not asked of pages."""
+
+    def permitted(self, entity: Entity, prefix: str, right: Right) -> Predicate:
+        return TRUE if self.scope.door is Door.PORTAL else super().permitted(entity, prefix, right)
+
+
+def no_policies_of_packages(patch: pytest.MonkeyPatch) -> None:
+    weaken(patch, NoPoliciesOfPackages)
+
+
+def no_owners_of_notes(patch: pytest.MonkeyPatch) -> None:
+    weaken(patch, NoOwnersOfNotes)
+
+
+def no_privilege_for_tracking(patch: pytest.MonkeyPatch) -> None:
+    def anybody(tracking: ChangeTracking, scope: Scope, entity: Entity) -> None:
+        return
+
+    patch.setattr(ChangeTracking, "_require_all", anybody)
+
+
+def no_permissions_of_files(patch: pytest.MonkeyPatch) -> None:
+    """Lists as files hold every row, while their pages do not."""
+    make = site_pages.download
+
+    async def download(*given: Any) -> tuple[bytes, str, int]:
+        with pytest.MonkeyPatch.context() as inner:
+            weaken(inner, NoPermissionsOfPages)
+            return await make(*given)
+
+    patch.setattr(site_pages, "download", download)
+
+
+@pytest.fixture(scope="module")
+async def small(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The rows of small solutions."""
+    await drawn_solution.ensure_loaded(postgres, tmp_path_factory.mktemp("first"))
+    address = postgres.url(drawn_solution.TEMPLATE)
+    os.environ["SMALL_ERP"] = address
+    yield address
+
+
+@pytest.mark.parametrize(
+    ("weakened", "door"),
+    [(no_policies_of_packages, "packages"), (no_privilege_for_tracking, "web delta"), (no_owners_of_notes, "web")],
+)
+async def test_questions_find_what_a_further_door_does_not_ask(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weakened: Weakening, door: str
+) -> None:
+    weakened(monkeypatch)
+    draw = random.Random(5)
+    async with copied(drawn_solution.plain(tmp_path), [small], SETTINGS) as world:
+        pool, asking = await pool_of(world, 5), await people(world.forecourt, draw, 4)
+        tally, asked = Tally(), 0
+        while not tally.differences and asked < REQUESTS:
+            tally = await agreement(world, asking, SLICE, draw, pool)
+            asked += tally.requests
+    assert any(item.door.startswith(door) for item in tally.differences), f"{asked} requests have found nothing"
+
+
+async def test_changed_worlds_find_a_file_that_holds_more_than_its_list(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_permissions_of_files(monkeypatch)
+    draw, findings = random.Random(5), Findings()
+    root = drawn_solution.plain(tmp_path)
+    async with copied(root, [small], SETTINGS) as first, copied(root, [small], SETTINGS) as second:
+        visitor = next(person for person in await people(first.forecourt, draw, 12) if person.user is None)
+        pool = {table: rows for table, rows in (await pool_of(first, 5)).items() if table.name == "cts_thing"}
+        steps = Lockstep(first, second, pool, draw, await first.cells["operations"].transaction_number())
+        with suppress(Stuck):
+            while not findings.found and findings.rounds < ROUNDS:
+                await steps.round(visitor, 0, 0, findings)
+    assert any(item.door == "list files" for item in findings.found), f"{findings.requests} requests have found nothing"
 
 
 async def test_an_etag_that_moves_with_what_is_hidden_is_found(

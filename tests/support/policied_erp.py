@@ -11,8 +11,8 @@ from shutil import copytree
 import asyncpg
 
 from forecourt.store.embedded import EmbeddedServer
-from support.server import Installation, cloned, ensure_template, installed
-from support.small_erp import ROOT, TEMPLATE, _load
+from support.server import Installation, cloned, installed
+from support.small_erp import ROOT, TEMPLATE, ensure_loaded
 
 SCHEMA = """
 create table erp.mine (id int generated always as identity primary key, who text not null, area text not null,
@@ -175,7 +175,7 @@ def written(folder: Path) -> Path:
 @asynccontextmanager
 async def policied_erp(server: EmbeddedServer, folder: Path) -> AsyncIterator[Installation]:
     """The solution over a database with two customers and their orders in each of two legal entities."""
-    await ensure_template(server, TEMPLATE, _load)
+    await ensure_loaded(server)
     async with cloned(server, TEMPLATE) as address:
         connection = await asyncpg.connect(address)
         try:

@@ -33,12 +33,17 @@ async def _load(address: str) -> None:
         await database.close()
 
 
+async def ensure_loaded(server: EmbeddedServer) -> None:
+    """The template: its tables, prepared, without rows."""
+    await ensure_template(server, TEMPLATE, _load)
+
+
 @asynccontextmanager
 async def small_erp(
     server: EmbeddedServer, root: Path = ROOT, settings: Settings = SETTINGS
 ) -> AsyncIterator[Installation]:
     """The solution (or a changed copy of it) over a database of its own, empty."""
-    await ensure_template(server, TEMPLATE, _load)
+    await ensure_loaded(server)
     async with cloned(server, TEMPLATE) as address:
         os.environ["SMALL_ERP"] = address
         async with installed(root, address, settings=settings) as site:

@@ -73,8 +73,9 @@ SEVERITIES = {severity.word: severity for severity in Severity}
     "requests",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Instead: N random requests of random identities at every door, worked out beside it, and rounds in which "
-    "what nobody of them may read changes. On scratch copies of the databases; stop the server first.",
+    help="Instead: N random requests of random identities at every door (OData, FetchXML, change tracking, data "
+    "packages, plain SQL), worked out beside it, and rounds in which pages, files of lists and lookups are asked, too, "
+    "while what the asker may not read changes. On scratch copies of the databases; stop the server first.",
 )
 @click.option("--seed", type=int, default=None, help="Of --fuzz: ask the same again.")
 def audit(

@@ -20,7 +20,8 @@ from forecourt.kernel.predicate import TRUE, Compare, Exists, IsNull, Predicate,
 from forecourt.kernel.relation import Select, aliases_of
 from forecourt.security.ownership import NO_TIES, Ties
 from forecourt.security.permissions import nodes
-from forecourt.security.rules import Operation, Right
+from forecourt.security.rules import Operation, PortalRules, Right
+from forecourt.security.scope import Scope
 
 if TYPE_CHECKING:
     from forecourt.security.lowering import Lowering
@@ -34,6 +35,19 @@ MISSING = {
     Right.APPEND: "90040105",
     Right.APPEND_TO: "90040106",
 }
+
+
+def require(rules: PortalRules, scope: Scope, entity: Entity, right: Right) -> None:
+    """Raises Refusal FC3001 at the portal's doors where no permission of the asker gives the right to any row."""
+    if not scope.portal_door or (entity.pairs and right in (Right.CREATE, Right.DELETE)):
+        return  # a pair is made and removed by who may append its two rows
+    if not nodes(rules, entity.name, right, scope.principal.web_roles):
+        raise Refusal(
+            "FC3001",
+            f"You have no permission to {right.value} {entity.label or entity.name}.",
+            source=entity.name,
+            surface=MISSING[right],
+        )
 
 
 def ties(lowering: Lowering, entity: Entity, plan: WritePlan) -> Ties:

@@ -42,12 +42,10 @@ from forecourt.kernel.predicate import (
 from forecourt.kernel.relation import Holds, Looked, Output, Select, Sort, Source, aliases_of
 from forecourt.odata.paging import effective_order
 from forecourt.security import appending, ownership
-from forecourt.security.appending import MISSING
 from forecourt.security.grants import Granted
 from forecourt.security.linking import Linking
 from forecourt.security.lowering import RIGHTS, Lowering, hidden
 from forecourt.security.naming import beside
-from forecourt.security.permissions import nodes
 from forecourt.security.rules import Operation, Right, Rules
 from forecourt.security.scope import Scope
 from forecourt.security.shaping import Shaping
@@ -241,15 +239,7 @@ class Enforcer:
         return Holds(all_of(reach, lowering.rows(entity, "", Operation.READ, reading, permissions=False)))
 
     def _permitted(self, entity: Entity, scope: Scope, right: Right) -> None:
-        if not scope.portal_door or (entity.pairs and right in (Right.CREATE, Right.DELETE)):
-            return  # a pair is made and removed by who may append its two rows
-        if not nodes(self.rules.portal, entity.name, right, scope.principal.web_roles):
-            raise Refusal(
-                "FC3001",
-                f"You have no permission to {right.value} {entity.label or entity.name}.",
-                source=entity.name,
-                surface=MISSING[right],
-            )
+        appending.require(self.rules.portal, scope, entity, right)
 
     def _selected(
         self, lowering: Lowering, entity: Entity, grant: Granted, select: tuple[str, ...] | None

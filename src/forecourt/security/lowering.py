@@ -278,6 +278,8 @@ class Lowering:
         prefix: str,
         through: Through | None = None,
     ) -> Predicate:
+        if self.scope.door is Door.PORTAL_API and not self._in_rule:  # as for rows that are expanded
+            appending.require(self.rules.portal, self.scope, target, Right.READ)
         self.check_link(entity, target, on)
         self.check_fields(where, target, grant)
         inner = self.fresh("")

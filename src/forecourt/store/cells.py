@@ -17,6 +17,7 @@ from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.relation import TableName
 from forecourt.store.catalog import Catalog, Table
 from forecourt.store.database import Database
+from forecourt.store.tombstones import DELETED
 
 Row = Mapping[str, Any]
 
@@ -24,6 +25,10 @@ _SAMPLE = "select to_jsonb(t)::text from {table} t order by md5(t::text || $1) l
 _FIND = "select to_jsonb(t)::text from {table} t where {key} limit 1"
 _UPDATE = 'update {table} t set "{column}" = n."{column}" from jsonb_populate_record(null::{table}, $1) n where {key}'
 _DELETE = "delete from {table} t using jsonb_populate_record(null::{table}, $1) n where {key}"
+_TRACKED = f"""
+select n.nspname, c.relname from pg_trigger t join pg_class c on c.oid = t.tgrelid
+join pg_namespace n on n.oid = c.relnamespace where t.tgname = '{DELETED}'
+"""
 _INSERT = (
     "insert into {table} ({columns}) overriding system value "
     "select {columns} from jsonb_populate_record(null::{table}, $1) n"
@@ -57,6 +62,7 @@ class Cells:
     def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
         self._catalog = catalog
+        self._tracked: set[TableName] | None = None
 
     @property
     def tables(self) -> list[Table]:
@@ -90,12 +96,18 @@ class Cells:
         """Makes the changes, all or none. False where a constraint of the database does not allow one.
 
         Triggers are passed over: they would change other columns (a version, a time), which no change back undoes.
+        But for the one that remembers what was deleted.
         """
+        if self._tracked is None:
+            rows = await self._database.system(SystemPlan("tables whose deletes are tracked", _TRACKED))
+            self._tracked = {TableName(*row) for row in rows}
         try:
             async with self._database.transaction("change cells") as tx:
                 for item in changes:
                     row = item.before if item.kind == "delete" else item.after
                     await tx.execute(f"alter table {_quoted(item.table)} disable trigger user")
+                    if item.kind == "delete" and item.table in self._tracked:
+                        await tx.execute(f"alter table {_quoted(item.table)} enable trigger {DELETED}")
                     if not (await tx.execute(self._sql(item), json.dumps(row))).endswith(" 1"):
                         raise _Missed
                     await tx.execute(f"alter table {_quoted(item.table)} enable trigger user")

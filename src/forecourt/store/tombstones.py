@@ -17,6 +17,9 @@ from forecourt.store.beneath import named, quoted
 #: Kept a little longer than asked for, so that an answer under way finds what it needs.
 GRACE = dt.timedelta(hours=1)
 
+#: The trigger of a tracked table that remembers its deletes.
+DELETED = "forecourt_deleted"
+
 SCRIPT = """
 create schema if not exists forecourt;
 create table if not exists forecourt.tombstone (
@@ -47,7 +50,7 @@ def tracking(table: TableName, key: str) -> Iterator[str]:
     """Statements that track a table's deletes, safe to run again. ``key``: its uuid primary key."""
     name, column = _literal(str(table)), _literal(key)
     yield f"""
-        create or replace trigger forecourt_deleted after delete on {named(table)}
+        create or replace trigger {DELETED} after delete on {named(table)}
         referencing old table as gone
         for each statement execute function forecourt.note_deleted({name}, {column})"""
     yield f"""

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from forecourt.cli.fuzzing.client import Answered
-from forecourt.cli.fuzzing.doors import Door, ask, doors_of
-from forecourt.cli.fuzzing.fetch import spoken
+from forecourt.cli.fuzzing.doors import Door, doors_of
 from forecourt.cli.fuzzing.oracle import Oracle, Unknown
 from forecourt.cli.fuzzing.questions import Asking, Condition, Joined, Key, Pool, Question
 from forecourt.cli.fuzzing.readable import Reading, reading
+from forecourt.cli.fuzzing.ways import ways_of
 from forecourt.cli.fuzzing.worlds import Person, World
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
@@ -57,11 +57,11 @@ async def pool_of(world: World, seed: int) -> Pool:
 
 
 async def readings(world: World, person: Person) -> Mapping[str, Reading]:
-    """What a person may read at each OData door that knows them."""
+    """What a person may read at each door that answers questions and knows them."""
     found: dict[str, Reading] = {}
-    for door in doors_of(world, person):
+    for name in dict.fromkeys(door.name for door in ways_of(world, person)):
         try:
-            found[door.name] = await reading(world, person, door.name)
+            found[name] = await reading(world, person, name)
         except Refusal:
             continue
     return found
@@ -95,7 +95,7 @@ def known_keys(doors: Sequence[Door], found: Mapping[str, Reading], subject: Ent
             values = {name: row.get(own.name) if own else None for name, own in names.items()}
             identity = row.get(entity.key[0])
             number = entity.fields[entity.key[0]].record_of
-            if door.name == "data":
+            if door.of_data:
                 keys.append(Key(values, None))
             else:
                 keys.append(
@@ -131,7 +131,7 @@ async def agreement(
         doors = doors_of(world, person)
         question = (dataverse if native else operations).question(subject, known_keys(doors, known[person], subject))
         tally.people.add(person.label)
-        for door in spoken(doors):
+        for door in ways_of(world, person):
             await _one(world, tally, person, door, known[person], question)
         progress(tally.requests)
     return tally
@@ -140,9 +140,11 @@ async def agreement(
 async def _one(
     world: World, tally: Tally, person: Person, door: Door, known: Mapping[str, Reading], question: Question
 ) -> None:
-    answers = await ask(world, person, door, question)
-    if answers is None:
+    heard = door.heard(question)
+    answers = await door.answers(world, person, heard) if heard is not None else None
+    if heard is None or answers is None:
         return
+    question = heard
     tally.requests += len(answers)
     for answer in answers:
         tally.answers[door.label, answer.status] += 1
@@ -176,7 +178,7 @@ async def _smallest(
     while shrunk:
         shrunk = False
         for smaller in smaller_than(question):
-            answers = await ask(world, person, door, smaller)
+            answers = await door.answers(world, person, smaller)
             found = judged(door, known, smaller, answers) if answers else ""
             if found:
                 question, what, shrunk = smaller, found, True

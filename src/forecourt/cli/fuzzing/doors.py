@@ -17,6 +17,7 @@ from uuid import UUID
 
 from forecourt.cli.fuzzing.client import ORIGIN, Answered, Asked
 from forecourt.cli.fuzzing.questions import MATCHES, Condition, Joined, Key, Leaf, Question
+from forecourt.cli.fuzzing.readable import Reach
 from forecourt.cli.fuzzing.worlds import ROOTS, Doorway, Person, World
 from forecourt.kernel.model import Entity, EntityField, Model
 from forecourt.kernel.types import Kind
@@ -47,6 +48,19 @@ class Door:
     def sparse(self) -> bool:
         """Whether null values are left out of rows."""
         return False
+
+    @property
+    def of_data(self) -> bool:
+        """Whether the door speaks of data entities by their own keys."""
+        return self.name in ("data", "packages")
+
+    def heard(self, question: Question) -> Question | None:
+        """What of a question the door can ask, None for nothing."""
+        return question
+
+    def opens(self, reach: Reach) -> bool:
+        """Whether rows that a person reads are to be had here, too."""
+        return True
 
     def entity(self, subject: str) -> Entity | None:
         """The door's own of a data entity or native table, None where it has none."""
@@ -233,21 +247,20 @@ class Door:
             return str(value)
         return value
 
-
-async def ask(world: World, person: Person, door: Door, question: Question) -> list[Answered] | None:
-    """The answers to a question, page by page; None where the door cannot ask it."""
-    first = door.asked(question)
-    if first is None:
-        return None
-    if question.batched and door.name != "api":
-        return [await batched(world, person, door, first)]
-    answers = [await world.ask(person, first)]
-    while answers[-1].status == 200 and len(answers) < PAGES:
-        following = door.following(question, answers[-1], len(answers) + 1)
-        if following is None:
-            break
-        answers.append(await world.ask(person, following))
-    return answers
+    async def answers(self, world: World, person: Person, question: Question) -> list[Answered] | None:
+        """The answers to a question, page by page; None where the door cannot ask it."""
+        first = self.asked(question)
+        if first is None:
+            return None
+        if question.batched and self.name != "api":
+            return [await batched(world, person, self, first)]
+        answers = [await world.ask(person, first)]
+        while answers[-1].status == 200 and len(answers) < PAGES:
+            following = self.following(question, answers[-1], len(answers) + 1)
+            if following is None:
+                break
+            answers.append(await world.ask(person, following))
+        return answers
 
 
 async def batched(world: World, person: Person, door: Door, asked: Asked) -> Answered:
@@ -282,4 +295,4 @@ def doors_of(world: World, person: Person) -> Sequence[Door]:
     models = {"data": forecourt.operations_gate.model, "web": forecourt.dataverse_gate.model}
     models["api"] = models["web"]
     portal = forecourt.portal is not None
-    return [Door(name, models[name]) for name in person.doors if name != "pages" and (portal or name != "api")]
+    return [Door(name, models[name]) for name in person.doors if name in models and (portal or name != "api")]

@@ -175,8 +175,3 @@ class FetchDoor(Door):
         if field.kind is Kind.DATE and isinstance(value, dt.date):
             return value.isoformat()
         return self.literal(field, value) if isinstance(shown, int | float) and not field.choice else str(shown)
-
-
-def spoken(doors: Sequence[Door]) -> list[Door]:
-    """The doors, and beside each that knows FetchXML that way of asking it."""
-    return [*doors, *(FetchDoor(door.name, door.model) for door in doors if door.name != "data")]

@@ -12,36 +12,35 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from forecourt.cli.fuzzing.agreement import known_keys, readings, smaller_than, subjects
+from forecourt.cli.fuzzing.changes import OWN, Changes
 from forecourt.cli.fuzzing.client import Answered, Asked
-from forecourt.cli.fuzzing.doors import Door, ask, doors_of
-from forecourt.cli.fuzzing.fetch import spoken
+from forecourt.cli.fuzzing.doors import Door, doors_of
 from forecourt.cli.fuzzing.findings import Findings, Interference
-from forecourt.cli.fuzzing.probes import portal_questions, site_pages, tags_in, told, write
+from forecourt.cli.fuzzing.probes import tags_in, told, write
 from forecourt.cli.fuzzing.questions import Asking, Pool, Question
-from forecourt.cli.fuzzing.readable import Reach, Reading, reading
+from forecourt.cli.fuzzing.readable import Reach, reading
+from forecourt.cli.fuzzing.site import Words, crawl, further
+from forecourt.cli.fuzzing.tracked import Mark, TrackedDoor, followed, mark
+from forecourt.cli.fuzzing.ways import ways_of
 from forecourt.cli.fuzzing.worlds import Person, World
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
 from forecourt.kernel.relation import TableName
-from forecourt.odata import record_id
-from forecourt.store.catalog import Table
-from forecourt.store.cells import Cells, Change, Row
+from forecourt.store.cells import Cells, Change
 
-#: Changes that are tried in a round.
-CHANGES = 24
-OWN = "a column of a row that is read"
+#: Tables of which a round follows the delta links: so many that the person reads whole, so many that have changed.
+MARKS = 2
 #: How many of the requests are about tables that have changed; how many ask for all rows.
 NEAR, PLAIN = 0.6, 0.25
-
-#: Searches of the site in a round, each with a list that is searched and filtered.
-SEARCHES = 3
 
 #: Codes of refusals that the database's own rules cause.
 DATABASE = (b"FC4091", b"FC4092", b"FC4051", b"0x80060892", b"0x80040237", b"0x80040265", b"0x80040227")
 
+#: Doors that writes go to.
+ODATA = ("data", "web", "api")
 
 Pair = tuple[list[Answered], list[Answered]]
 
@@ -60,6 +59,8 @@ class Lockstep:
         self._since = since
         self._day = (dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)).date().isoformat()
         self._entities = subjects(first)
+        self._changes = Changes(second, pool, draw)
+        self._words = Words(pool, draw)
         #: Changes of hidden columns of rows that are read.
         self._own: list[Change] = []
 
@@ -69,13 +70,16 @@ class Lockstep:
         seen = await self._sight(first, person)
         applied: list[Change] = []
         self._own.clear()
-        kept = await self._hide(person, seen, await self._candidates(person, findings), applied, findings)
+        candidates = await self._changes.candidates(await readings(self._worlds[1], person))
+        kept = await self._hide(person, seen, candidates, applied, findings)
         if not kept:
             await self._undo(applied)
             return
         findings.rounds += 1
         findings.people.add(person.label)
+        marks = await self._marks(person, kept)
         await self._read(person, probes, kept, findings)
+        await self._follow(person, marks, kept, findings)
         await self._write(person, writes, kept, findings)
         await self._undo(applied)
 
@@ -92,106 +96,6 @@ class Lockstep:
             except Refusal as refusal:
                 found[door] = refusal.code
         return found
-
-    async def _candidates(self, person: Person, findings: Findings) -> list[tuple[str, Cells, Change]]:
-        """Changes to try: of rows that the person reads, of others, of tables behind no entity."""
-        known = await readings(self._worlds[1], person)
-        found: list[tuple[str, Cells, Change]] = []
-        for _ in range(CHANGES * 4):
-            if len(found) >= CHANGES:
-                break
-            cells = self._draw.choice(list(self._worlds[1].cells.values()))
-            own = await self._own_row(known) if self._draw.random() < 0.4 else None
-            if own is not None:
-                cells, table, row = own
-                change = self._update(table, row)
-                label = OWN
-            else:
-                table = self._draw.choice(cells.tables)
-                rows = self._pool.get(table.name, ())
-                if not rows:
-                    continue
-                change = self._any_change(table, self._draw.choice(rows))
-                label = {"update": "a column of another row", "insert": "a new row", "delete": "a row that goes"}[
-                    change.kind if change is not None else "update"
-                ]
-            if change is not None:
-                found.append((label, cells, change))
-        return found
-
-    async def _own_row(self, known: Mapping[str, Reading]) -> tuple[Cells, Table, Row] | None:
-        """A row that the person reads, as it is in its table."""
-        reaches = [reach for found in known.values() for reach in found if reach.rows]
-        if not reaches:
-            return None
-        reach = self._draw.choice(reaches)
-        entity, row = reach.entity, self._draw.choice(reach.rows)
-        values: dict[str, object] = {}
-        for name in entity.key:
-            own = entity.fields[name]
-            if own.source != entity.root.alias or name not in row:
-                return None
-            number = own.record_of
-            values[own.column] = row[name] if number is None else record_id.decode(number, row[name])
-        for world_cells, catalog in zip(self._worlds[1].cells.values(), self._worlds[1].catalogs.values(), strict=True):
-            table = catalog.tables.get(entity.root.table)
-            if table is not None and table.primary:
-                found = await world_cells.find(table.name, values)
-                return None if found is None else (world_cells, table, found)
-        return None
-
-    def _any_change(self, table: Table, row: Row) -> Change | None:
-        kind = self._draw.choice(("update", "update", "update", "insert", "delete"))
-        if kind == "delete":
-            return Change("delete", table.name, row, None)
-        return self._update(table, row) if kind == "update" else self._insert(table, row)
-
-    def _update(self, table: Table, row: Row) -> Change | None:
-        names = [name for name, column in table.columns.items() if not column.generated and name not in table.primary]
-        if not names:
-            return None
-        name = self._draw.choice(names)
-        value = self._other(table, name, row.get(name))
-        return None if value == row.get(name) else Change("update", table.name, row, {**row, name: value}, name)
-
-    def _insert(self, table: Table, row: Row) -> Change | None:
-        """A row like another one, under a key of its own."""
-        fresh = dict(row)
-        for name in {*table.primary, *(name for key in table.unique for name in key)}:
-            if (changed := self._fresh(table, name, row.get(name))) is not None:
-                fresh[name] = changed
-        return Change("insert", table.name, None, fresh) if fresh != row else None
-
-    def _fresh(self, table: Table, name: str, value: object) -> object:
-        column = table.columns[name]
-        number = self._draw.randrange(10**6, 10**9)
-        if column.type == "uuid":
-            return f"{number:08x}-0000-0000-0000-{number:012x}"
-        if column.type in ("int4", "int8", "numeric"):
-            return number
-        if column.type in ("text", "varchar") and (column.length is None or column.length > 11):
-            return f"Z{number}"
-        return None
-
-    def _other(self, table: Table, name: str, value: object) -> object:
-        """Another value for a cell: one that some row has, or one that none has."""
-        column = table.columns[name]
-        rows = self._pool.get(table.name, ())
-        if rows and self._draw.random() < 0.5:
-            return self._draw.choice(rows).get(name)
-        match column.type:
-            case "int2" | "int4" | "int8" | "numeric" | "float4" | "float8":
-                return self._draw.choice((0, 1, -1, 7, self._draw.randrange(10**4)))
-            case "bool":
-                return not value
-            case "date" | "timestamp" | "timestamptz":
-                return f"20{self._draw.randrange(10, 30)}-0{self._draw.randint(1, 9)}-1{self._draw.randrange(10)}"
-            case "text" | "varchar" | "bpchar":
-                return f"Q{self._draw.randrange(100)}"[: column.length or 3]
-            case "uuid":
-                return f"{self._draw.randrange(10**8):08x}-0000-0000-0000-000000000000"
-            case _:
-                return value
 
     async def _hide(
         self,
@@ -243,21 +147,47 @@ class Lockstep:
             subject, asking = self._subject(kept)
             plain = Question(subject.name, "list", page=self._draw.choice((None, 50)))
             drawn = asking.question(subject, known_keys(doors, known, subject))
-            question = plain if self._draw.random() < PLAIN else drawn
-            door = self._draw.choice(spoken(doors))
-            pair = await self._both(person, door, question)
-            if pair is not None:
+            door = self._draw.choice(ways_of(first, person))
+            question = door.heard(plain if self._draw.random() < PLAIN else drawn)
+            pair = None if question is None else await self._both(person, door, question)
+            if question is not None and pair is not None:
                 findings.doors[door.label] += 1
                 await self._compare(person, door, question, pair, kept, findings)
         if "pages" in person.doors and first.forecourt.portal is not None:
-            for asked in await site_pages(first, person):
-                findings.doors["pages"] += 1
-                await self._single(person, "pages", asked, kept, findings)
-            for _ in range(SEARCHES):
-                subject, asking = self._subject(kept)
-                for asked in portal_questions(first, asking, subject):
-                    findings.doors["lists and search"] += 1
-                    await self._single(person, "pages", asked, kept, findings)
+            pages = await crawl(first, person)
+            for label, asked in [*(("pages", page.asked) for page in pages), *further(pages, self._words)]:
+                findings.doors[label] += 1
+                await self._single(person, label, asked, kept, findings)
+
+    async def _marks(self, person: Person, kept: Sequence[Change]) -> list[Mark]:
+        """Delta links of some tables from before the changes, which are taken back and made again for it."""
+        door = next((item for item in ways_of(self._worlds[0], person) if isinstance(item, TrackedDoor)), None)
+        if door is None:
+            return []
+        known = (await readings(self._worlds[0], person)).get(door.name)
+        changed = {change.table for change in kept}
+        tables = [entity for entity in self._entities if door.entity(entity.name) is not None]
+        tables.sort(key=lambda entity: (entity.root.table not in changed, self._draw.random()))
+        deep = [entity for entity in tables if known is not None and known.reaches[entity.name].deep]
+        await self._undo(list(kept))
+        asked = dict.fromkeys(entity.name for entity in (*deep[:MARKS], *tables[:MARKS]))
+        marks = [await mark(self._worlds, person, door, name) for name in asked]
+        for change in kept:
+            if not await self._cells_of(change.table).change((change,)):
+                raise Stuck
+        return [item for item in marks if item is not None]
+
+    async def _follow(self, person: Person, marks: Sequence[Mark], kept: list[Change], findings: Findings) -> None:
+        """What delta links say by now."""
+        for item in marks:
+            findings.doors["delta links"] += 1
+            findings.requests += 1
+            one, other = await followed(self._worlds, person, item)
+            if self._told([one]) == self._told([other]):
+                self._shared(person, "delta links", str(item), findings)
+                continue
+            shown = _first(one, other, self._told)
+            findings.found.append(Interference(person.label, "delta links", str(item), tuple(kept), *shown))
 
     async def _write(self, person: Person, writes: int, kept: list[Change], findings: Findings) -> None:
         first, _ = self._worlds
@@ -267,7 +197,7 @@ class Lockstep:
             subject, asking = self._subject(kept)
             door = self._draw.choice(doors)
             keys = known_keys(doors, known, subject)
-            listed = await ask(first, person, door, Question(subject.name, "list", page=5))
+            listed = await door.answers(first, person, Question(subject.name, "list", page=5))
             asked = write(door, asking, subject, keys, tags_in(listed or []))
             if asked is not None:
                 findings.doors[f"{door.name} (writes)"] += 1
@@ -287,7 +217,7 @@ class Lockstep:
         return subject, Asking(gate.model, self._pool, self._draw)
 
     async def _both(self, person: Person, door: Door, question: Question) -> Pair | None:
-        one, other = [await ask(world, person, door, question) for world in self._worlds]
+        one, other = [await door.answers(world, person, question) for world in self._worlds]
         return None if one is None or other is None else (one, other)
 
     async def _single(self, person: Person, door: str, asked: Asked, kept: list[Change], findings: Findings) -> None:
@@ -296,11 +226,11 @@ class Lockstep:
         if self._told([one]) == self._told([other]):
             self._shared(person, door, str(asked), findings)
             return
-        if asked.method != "GET" and _declared(one, other):
+        if asked.method != "GET" and door in ODATA and _declared(one, other):
             findings.declared += 1
             return
         changes = tuple(kept)
-        if asked.method == "GET" or (one.status >= 400 and other.status >= 400):
+        if asked.method == "GET" or door not in ODATA or (one.status >= 400 and other.status >= 400):
             changes = await self._fewest(kept, lambda: self._differs(person, asked))
         findings.found.append(Interference(person.label, door, str(asked), changes, *_first(one, other, self._told)))
 

@@ -96,7 +96,7 @@ class Oracle:
 
     def _identity(self, entity: Entity, key: Key | None) -> Mapping[str, object]:
         assert key is not None
-        if self.door.name == "data" or key.id is None:
+        if self.door.of_data or key.id is None:
             return key.values or {}
         field = entity.fields[entity.key[0]]
         if isinstance(key.id, int) and field.record_of is not None:
@@ -105,7 +105,7 @@ class Oracle:
 
     def _open(self, entity: Entity) -> Reach:
         reach = self.reading.reaches[entity.name]
-        if reach.refusal is not None:
+        if reach.refusal is not None or not self.door.opens(reach):
             raise Refused
         return reach
 

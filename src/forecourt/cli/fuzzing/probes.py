@@ -1,7 +1,7 @@
-"""Probes: requests of which nothing is known but that the answer must not depend on what is hidden.
+"""Probes: writes, of which nothing is known but that the answer must not depend on what is hidden; and comparing.
 
-Questions at the OData doors, pages, lists and search of the portal, and writes: of rows that the person reads, of
-hidden ones, of rows that do not exist; with values of hidden rows, and with ETags that were right once.
+Writes of rows that the person reads, of hidden ones, of rows that do not exist; with values of hidden rows, and with
+ETags that were right once.
 """
 
 from __future__ import annotations
@@ -12,61 +12,16 @@ import re
 import zipfile
 from collections.abc import Sequence
 from decimal import Decimal
-from html import unescape
 from typing import Any
-from urllib.parse import urlencode
 
 from forecourt.cli.fuzzing.client import Answered, Asked
 from forecourt.cli.fuzzing.doors import Door
 from forecourt.cli.fuzzing.questions import Asking, Key
-from forecourt.cli.fuzzing.worlds import ROOTS, Person, World
+from forecourt.cli.fuzzing.worlds import ROOTS
 from forecourt.kernel.model import Entity
 from forecourt.kernel.types import Kind
 
-#: Pages of a portal that a person is sent to.
-PAGES = 24
-
-_LINK = re.compile(rb'href="(/[^"#]*)"')
-_LEAVING = ("/_layout", "/SignOut", "/signout", "/Account", "/assets", "/static")
 _JSON = (("content-type", "application/json"),)
-
-
-async def site_pages(world: World, person: Person) -> list[Asked]:
-    """Addresses of pages that a person comes to from the home page by following links."""
-    seen, waiting = {"/"}, ["/"]
-    found: list[Asked] = []
-    while waiting and len(found) < PAGES:
-        asked = Asked("GET", waiting.pop(0))
-        answer = await world.ask(person, asked)
-        found.append(asked)
-        for link in _LINK.findall(answer.body):
-            target = unescape(link.decode("utf-8", "replace"))
-            if target not in seen and target.isascii() and not target.startswith(_LEAVING):
-                seen.add(target)
-                waiting.append(target)
-    return found
-
-
-def portal_questions(world: World, asking: Asking, subject: Entity) -> list[Asked]:
-    """A search of the site for a value of some row, and a list that is searched, filtered and sorted by anything."""
-    site, draw = world.forecourt.definitions.site, asking.draw
-    texts = [field for field in subject.fields.values() if field.kind is Kind.STRING and field.enum is None]
-    value = asking.value(subject, draw.choice(texts)) if texts else None
-    text = " ".join(str(value or draw.choice(("a", "1", "order"))).split())[:60]
-    if site is None:
-        return []
-    marked = site.marked("Search")
-    found = [Asked("GET", f"{marked.path if marked else '/search'}?{urlencode({'q': text})}")]
-    lists = [(page, listing) for page in site.in_tree if (listing := site.list_of(page)) is not None]
-    if lists:
-        page, listing = draw.choice(lists)
-        chosen = []
-        for group in draw.sample(listing.filters, min(2, len(listing.filters))):
-            chosen.append((group.id, draw.choice((text, "1", "2026-01-01", *(item.id for item in group.choices)))))
-        names = sorted(world.forecourt.definitions.tables.by_name[listing.table].entity.fields)
-        asked = {"search": draw.choice(("", text)), "mf": urlencode(chosen), "sort": draw.choice(("", *names))}
-        found.append(Asked("GET", f"{page.path}?{urlencode({name: item for name, item in asked.items() if item})}"))
-    return found
 
 
 def write(door: Door, asking: Asking, subject: Entity, keys: Sequence[Key], tags: Sequence[str]) -> Asked | None:
@@ -122,6 +77,7 @@ _PASSING = frozenset(
 
 _NOISE = (
     (re.compile(rb'value="[A-Za-z0-9_\-]{40,}"'), b'value="(proof)"'),
+    (re.compile(rb'name="@once" value="[^"]*"'), b'name="@once" value="(once)"'),
     (re.compile(rb"batchresponse_[0-9a-f-]{36}|changesetresponse_[0-9a-f-]{36}"), b"(boundary)"),
     (re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"), b"(random)"),
     (re.compile(rb"<code>[0-9a-f]{16}</code>"), b"<code>(reference)</code>"),

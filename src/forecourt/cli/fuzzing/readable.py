@@ -14,7 +14,7 @@ from typing import Any
 from forecourt.cli.fuzzing.worlds import Doorway, Person, World
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
-from forecourt.kernel.predicate import FALSE, Const
+from forecourt.kernel.predicate import FALSE, Column, Const
 from forecourt.kernel.principal import Door
 from forecourt.kernel.relation import Output, Select, aliases_of
 from forecourt.kernel.types import Kind, is_empty_date
@@ -22,8 +22,9 @@ from forecourt.odata import record_id
 from forecourt.security.enforce import admitted
 from forecourt.security.gate import Gate
 from forecourt.security.lowering import Lowering
+from forecourt.security.ownership import depth
 from forecourt.security.permissions import nodes
-from forecourt.security.rules import Operation, Right
+from forecourt.security.rules import Depth, Operation, Privilege, Right
 from forecourt.security.scope import Scope
 
 DOORS: Mapping[Doorway, Door] = {
@@ -31,6 +32,7 @@ DOORS: Mapping[Doorway, Door] = {
     "web": Door.DATAVERSE,
     "api": Door.PORTAL_API,
     "pages": Door.PORTAL,
+    "packages": Door.PACKAGES,
 }
 
 #: Rows of an entity that are compared; an identity that reads more of one is not asked about it.
@@ -42,13 +44,15 @@ Row = Mapping[str, Any]
 @dataclass(frozen=True)
 class Reach:
     """An identity's part of an entity at a door. ``rows`` by the names of its open ``fields``; ``refusal``: why there
-    is none; ``whole``: False where there are more rows than are compared."""
+    is none; ``whole``: False where there are more rows than are compared; ``deep``: whether the person has the
+    privilege to read every row of a native table, now and later."""
 
     entity: Entity
     fields: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     refusal: Refusal | None = None
     whole: bool = True
+    deep: bool = False
 
     @cached_property
     def _indices(self) -> dict[tuple[str, ...], dict[tuple[object, ...], list[Row]]]:
@@ -77,7 +81,8 @@ class Reading:
 
 
 def gate_of(world: World, door: Doorway) -> Gate:
-    return world.forecourt.operations_gate if door == "data" else world.forecourt.dataverse_gate
+    operations = door in ("data", "packages")
+    return world.forecourt.operations_gate if operations else world.forecourt.dataverse_gate
 
 
 async def reading(world: World, person: Person, door: Doorway) -> Reading:
@@ -101,6 +106,7 @@ async def _reach(gate: Gate, scope: Scope, entity: Entity) -> Reach:
     if where == FALSE:
         return Reach(entity, names)
     outputs = tuple(Output(name, lowering.column(entity, "", name), entity.fields[name].kind) for name in names)
+    outputs += tuple(_tables(entity, names))
     used = aliases_of(where) | {entity.fields[name].source for name in names}
     select = Select(
         lowering.sources(entity, "", Operation.READ, used),
@@ -110,8 +116,29 @@ async def _reach(gate: Gate, scope: Scope, entity: Entity) -> Reach:
         nullable=lowering.nullable(entity, ""),
     )
     found = (await gate.look(entity, select, _Values(scope.values))).rows
-    rows = [{name: shown(entity, name, value) for name, value in zip(names, row, strict=True)} for row in found]
-    return Reach(entity, names, tuple(rows[:MOST]), whole=len(rows) <= MOST)
+    rows = [
+        {
+            output.name: shown(entity, output.name, value) if output.name in entity.fields else value
+            for output, value in zip(outputs, row, strict=True)
+        }
+        for row in found
+    ]
+    return Reach(entity, names, tuple(rows[:MOST]), whole=len(rows) <= MOST, deep=_deep(gate, scope, entity))
+
+
+def _tables(entity: Entity, names: tuple[str, ...]) -> Iterator[Output]:
+    """Beside a lookup that leads to several tables, which of them it is: answers name it."""
+    for name in names:
+        field = entity.fields[name]
+        if field.target_column:
+            yield Output(f"{name}@table", Column(field.source, field.target_column), Kind.STRING)
+
+
+def _deep(gate: Gate, scope: Scope, entity: Entity) -> bool:
+    if entity.virtual_of is not None or scope.door is not Door.DATAVERSE:
+        return False
+    rules, roles = gate.enforcer.rules.dataverse, scope.principal.security_roles
+    return depth(rules, roles, entity, Privilege.READ) is Depth.ORGANIZATION
 
 
 def shown(entity: Entity, name: str, value: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +15,10 @@ from pathlib import Path
 from forecourt.app import connect
 from forecourt.cli.fuzzing.agreement import Tally, agreement, comparable, pool_of
 from forecourt.cli.fuzzing.findings import Findings
+from forecourt.cli.fuzzing.furnished import furnished
 from forecourt.cli.fuzzing.interference import Lockstep, Stuck
 from forecourt.cli.fuzzing.native import NativeTally, plain_sql
-from forecourt.cli.fuzzing.worlds import copied, people
+from forecourt.cli.fuzzing.worlds import Person, copied, people
 from forecourt.cli.workspace import data_folder, opened
 from forecourt.settings import Settings
 
@@ -82,34 +83,41 @@ async def fuzzed(
     seed: int,
     settings: Settings,
     progress: Callable[[int], None] = lambda _: None,
+    rounds: int | None = None,
 ) -> Fuzzed:
-    """The same over databases that are loaded and that nobody is connected to."""
+    """The same over databases that are loaded and that nobody is connected to. ``rounds``: of two worlds."""
     started = time.monotonic()
     draw = random.Random(seed)  # noqa: S311 - the same seed has to ask the same again
     own = replace(settings, lane_size=min(settings.lane_size, 4))
     findings, tally = Findings(), Tally()
-    wanted = max(2, requests // REQUESTS_PER_ROUND)
+    wanted = max(2, requests // REQUESTS_PER_ROUND) if rounds is None else rounds
     tried = 0
-    while tried < wanted:
-        async with copied(root, urls, own) as first, copied(root, urls, own) as second:
-            pool = await pool_of(first, seed)
-            if not tally.requests:
-                asking = await people(first.forecourt, draw, PEOPLE)
-                tally = await agreement(first, asking, requests, draw, pool, progress)
-            asking = await comparable(first, await people(first.forecourt, draw, PEOPLE))
-            since = await first.cells["operations"].transaction_number()
-            steps = Lockstep(first, second, pool, draw, since)
-            while asking and tried < wanted:
-                tried += 1
-                try:
-                    await steps.round(draw.choice(asking), READS, WRITES, findings)
-                except Stuck:
+    async with furnished(root, urls, own, seed) as (templates, holders):
+        while tried < wanted:
+            async with copied(root, templates, own) as first, copied(root, templates, own) as second:
+                pool = await pool_of(first, seed)
+                if not tally.requests:
+                    asking = _joined(holders, await people(first.forecourt, draw, PEOPLE))
+                    tally = await agreement(first, asking, requests, draw, pool, progress)
+                asking = await comparable(first, _joined(holders, await people(first.forecourt, draw, PEOPLE)))
+                since = await first.cells["operations"].transaction_number()
+                steps = Lockstep(first, second, pool, draw, since)
+                while asking and tried < wanted:
+                    tried += 1
+                    try:
+                        await steps.round(draw.choice(asking), READS, WRITES, findings)
+                    except Stuck:
+                        break
+                if not asking:
                     break
-            if not asking:
-                break
     async with copied(root, urls, own) as third:
         native = await plain_sql(third, await people(third.forecourt, draw, PEOPLE), LOGINS, draw)
     return Fuzzed(seed, time.monotonic() - started, tally, findings, native)
+
+
+def _joined(holders: Sequence[Person], others: Sequence[Person]) -> list[Person]:
+    """At most so many people, those who hold something first."""
+    return [*dict.fromkeys((*holders, *others))][:PEOPLE]
 
 
 @asynccontextmanager

@@ -11,9 +11,10 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
+from urllib.parse import quote
 from uuid import UUID
 
 from prometheus_client import CollectorRegistry
@@ -32,9 +33,12 @@ from forecourt.store.cells import Cells
 from forecourt.store.clone import copy_of
 from forecourt.store.database import Database
 
-Doorway = Literal["data", "web", "api", "pages"]
-ROOTS: Mapping[str, str] = {"data": "/data", "web": "/api/data/v9.2", "api": "/_api", "pages": ""}
+Doorway = Literal["data", "web", "api", "pages", "packages"]
+ROOTS: Mapping[str, str] = {"data": "/data", "web": "/api/data/v9.2", "api": "/_api", "pages": "", "packages": "/data"}
 TOKENS = ("data", "web")
+
+#: In a body: the anti-forgery token of whoever sends it.
+PROOF = b"(proof)"
 
 #: Of a kind of people, how many are looked at.
 LOOKED = 60
@@ -56,8 +60,8 @@ class Person:
     def doors(self) -> tuple[Doorway, ...]:
         """Where the person may knock."""
         if self.contact is not None:
-            return ("data", "web", "api", "pages") if self.user is not None else ("api", "pages")
-        return ("data", "web") if self.user is not None else ("api", "pages")
+            return ("data", "packages", "web", "api", "pages") if self.user is not None else ("api", "pages")
+        return ("data", "packages", "web") if self.user is not None else ("api", "pages")
 
 
 @dataclass
@@ -77,6 +81,10 @@ class World:
         credentials = dict(await self._credentials(person, asked.target))
         if asked.target.startswith("/_api") and asked.method not in ("GET", "HEAD"):
             credentials[csrf.HEADER.lower()] = await self._proof(person)
+        elif PROOF in asked.body:
+            proof = quote(await self._proof(person)).encode()
+            asked = replace(asked, body=asked.body.replace(PROOF, proof))
+            credentials = dict(await self._credentials(person, asked.target))
         return await send(self.server, asked, credentials)
 
     def faults(self) -> list[Fault]:
@@ -137,11 +145,11 @@ async def copied(root: Path, urls: Sequence[str], settings: Settings) -> AsyncIt
     """A solution over scratch copies of its databases, one URL or two (operations, Dataverse)."""
     async with AsyncExitStack() as stack:
         copies = [await stack.enter_async_context(copy_of(url)) for url in dict.fromkeys(urls)]
-        yield await stack.enter_async_context(_opened(root, copies, settings))
+        yield await stack.enter_async_context(opened_world(root, copies, settings))
 
 
 @asynccontextmanager
-async def _opened(root: Path, urls: Sequence[str], settings: Settings) -> AsyncIterator[World]:
+async def opened_world(root: Path, urls: Sequence[str], settings: Settings) -> AsyncIterator[World]:
     observed: list[Observation] = []
     opened = [await Database.open(url, observed.append, settings.lane_size) for url in urls]
     databases = Databases(opened[0], opened[-1], None)

@@ -281,6 +281,10 @@ class PackageWriter:
         self._zip.writestr(HEADER, header_text(self._project))
         self._zip.close()
 
+    def discard(self) -> None:
+        """Gives the package up while its file is still there to be written to."""
+        self._zip.close()
+
 
 def single(part: Part, project: str, source: BinaryIO, target: BinaryIO) -> None:
     """Wraps one data file into a package."""

@@ -44,9 +44,13 @@ class Exporter:
         """Runs a claimed job and ends it. Raises Refusal where it cannot be done, LeaseLost, Unavailable."""
         with tempfile.TemporaryFile() as file:
             writer = PackageWriter(file, job.project)
-            for part in await self._register.parts(job):
-                principal = await self._resolve(job.owner)
-                await self._part(job, part, principal, writer, progress)
+            try:
+                for part in await self._register.parts(job):
+                    principal = await self._resolve(job.owner)
+                    await self._part(job, part, principal, writer, progress)
+            except BaseException:
+                writer.discard()
+                raise
             await asyncio.to_thread(writer.close)
             file.seek(0)
             await self._keep(job, file)
