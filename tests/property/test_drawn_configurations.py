@@ -21,7 +21,7 @@ from shutil import rmtree
 
 import pytest
 
-from forecourt.cli.fuzzing.agreement import Tally, agreement, comparable, pool_of
+from forecourt.cli.fuzzing.agreement import Tally, agreement, arrive, comparable, pool_of
 from forecourt.cli.fuzzing.findings import Findings
 from forecourt.cli.fuzzing.interference import Lockstep, Stuck
 from forecourt.cli.fuzzing.worlds import copied, people
@@ -55,6 +55,7 @@ async def tried(root: Path, url: str, seed: int) -> Tried:
     async with copied(root, [url], SETTINGS) as first, copied(root, [url], SETTINGS) as second:
         pool = await pool_of(first, seed)
         asking = await people(first.forecourt, draw, PEOPLE)
+        await arrive(second, asking)
         tally = await agreement(first, asking, REQUESTS, draw, pool)
         steps = Lockstep(first, second, pool, draw, await first.cells["operations"].transaction_number())
         able = await comparable(first, asking)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from forecourt.cli.fuzzing.client import Answered
 from forecourt.cli.fuzzing.doors import Door, doors_of
 from forecourt.cli.fuzzing.oracle import Oracle, Unknown
 from forecourt.cli.fuzzing.questions import Asking, Condition, Joined, Key, Pool, Question
-from forecourt.cli.fuzzing.readable import Reading, reading
+from forecourt.cli.fuzzing.readable import DOORS, Reading, gate_of, reading
 from forecourt.cli.fuzzing.ways import ways_of
 from forecourt.cli.fuzzing.worlds import Person, World
 from forecourt.kernel.errors import Refusal
@@ -67,6 +68,15 @@ async def readings(world: World, person: Person) -> Mapping[str, Reading]:
     return found
 
 
+async def arrive(world: World, people: Sequence[Person]) -> None:
+    """Lets everybody come to the Web API once, which gives a user its row there: nothing is to change by asking."""
+    for person in people:
+        if "web" in person.doors:
+            with suppress(Refusal):
+                gate = gate_of(world, "web")
+                await gate.scope(await world.principal(person, "web"), DOORS["web"], fresh=True)
+
+
 async def comparable(world: World, people: Sequence[Person]) -> list[Person]:
     """Those who read no more of any entity than is compared."""
     found = []
@@ -117,6 +127,7 @@ async def agreement(
 ) -> Tally:
     """Asks until ``requests`` questions have been put to some door."""
     tally = Tally()
+    await arrive(world, people)
     known = {person: await readings(world, person) for person in people}
     open_to = {person: await _subjects(world, person, known[person]) for person in people}
     models = {id(item): item for item in subjects(world)}

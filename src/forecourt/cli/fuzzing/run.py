@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from forecourt.app import connect
-from forecourt.cli.fuzzing.agreement import Tally, agreement, comparable, pool_of
+from forecourt.cli.fuzzing.agreement import Tally, agreement, arrive, comparable, pool_of
 from forecourt.cli.fuzzing.findings import Findings
 from forecourt.cli.fuzzing.furnished import furnished
 from forecourt.cli.fuzzing.interference import Lockstep, Stuck
@@ -94,12 +94,17 @@ async def fuzzed(
     tried = 0
     async with furnished(root, urls, own, seed) as (templates, holders):
         while tried < wanted:
+            met: list[Person] = []
             async with copied(root, templates, own) as first, copied(root, templates, own) as second:
                 pool = await pool_of(first, seed)
                 if not tally.requests:
                     asking = _joined(holders, await people(first.forecourt, draw, PEOPLE))
                     tally = await agreement(first, asking, requests, draw, pool, progress)
-                asking = await comparable(first, _joined(holders, await people(first.forecourt, draw, PEOPLE)))
+                    met = asking
+                asking = _joined(holders, await people(first.forecourt, draw, PEOPLE))
+                for world in (first, second):
+                    await arrive(world, [*met, *asking])
+                asking = await comparable(first, asking)
                 since = await first.cells["operations"].transaction_number()
                 steps = Lockstep(first, second, pool, draw, since)
                 while asking and tried < wanted:
