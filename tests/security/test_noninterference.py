@@ -24,7 +24,7 @@ async def test_random_requests_and_changed_worlds_show_nothing_that_is_hidden(
     postgres: EmbeddedServer, seed: int
 ) -> None:
     await sample.ensure_loaded(postgres)
-    found = await fuzzed(sample.ROOT, [postgres.url(sample.TEMPLATE)], 200, seed, SETTINGS)
+    found = await fuzzed(sample.ROOT, [postgres.url(sample.TEMPLATE)], 120, seed, SETTINGS)
     assert found.clean, "\n".join(found.lines())
     assert found.tally.requests >= 200
     assert found.native.rows > 100, found.native.line()
