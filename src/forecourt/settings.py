@@ -74,6 +74,7 @@ class Settings:
         },
     )
 
+    upload_limit: int = field(default=5, metadata={"help": "MB that a file sent with a form of the site may have."})
     package_limit: int = field(default=256, metadata={"help": "MB that a data package may have."})
 
     @property

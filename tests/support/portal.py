@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from forecourt.app import Definitions, load_definitions
-from forecourt.dataverse.rows import Found, GroupQuery, Groups, Page, Query, Row, SearchQuery
+from forecourt.dataverse.rows import Beneath, Found, GroupQuery, Groups, Page, Query, Row, SearchQuery
 from forecourt.dataverse.tables import Tables
 from forecourt.identity.accounts import Credential
 from forecourt.identity.sessions import Session
@@ -124,6 +124,7 @@ class MemoryRows:
         changes: Mapping[str, object],
         version: str | None = None,
         door: Door = Door.PORTAL,
+        beneath: Sequence[Beneath] = (),
     ) -> None:
         self._check(table)
         if self.refuses is not None:
@@ -132,6 +133,7 @@ class MemoryRows:
         if version is not None and version != found.version:
             raise Refusal("FC4121", "The row has been changed by somebody else since it was read.")
         self.put(table, row_id, dict(changes))
+        self._put_beneath(row_id, beneath)
 
     async def create(
         self,
@@ -140,6 +142,7 @@ class MemoryRows:
         values: Mapping[str, object],
         mark: bytes = b"",
         door: Door = Door.PORTAL,
+        beneath: Sequence[Beneath] = (),
     ) -> UUID:
         self._check(table)
         if self.refuses is not None:
@@ -148,7 +151,13 @@ class MemoryRows:
         if made is None:
             made = self.marks[mark] = row_id(table, 10_000 + len(self.rows.setdefault(table, [])))
             self.rows[table].append(Row(made, dict(values), "1"))
+            self._put_beneath(made, beneath)
         return made
+
+    def _put_beneath(self, above: UUID, beneath: Sequence[Beneath]) -> None:
+        for item in beneath:
+            rows = self.rows.setdefault(item.table, [])
+            rows.append(Row(row_id(item.table, 10_000 + len(rows)), {**item.values, item.lookup: str(above)}, "1"))
 
     async def delete(
         self, principal: Principal, table: str, row_id: UUID, version: str | None = None, door: Door = Door.PORTAL

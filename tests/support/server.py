@@ -99,7 +99,7 @@ async def ask(
         pairs.append((b"content-length", str(len(body)).encode()))
     scope: MutableMapping[str, Any] = {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": method,
         "scheme": "http",

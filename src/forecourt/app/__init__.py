@@ -256,7 +256,9 @@ async def build(
             form_sessions=FormSessions(store),
             texts=PageTexts(databases.dataverse),
             entry=entry_of(entry, found.site, title, settings, doors),
-            options=PortalOptions(title=header.title, secure=settings.secure_cookies),
+            options=PortalOptions(
+                title=header.title, secure=settings.secure_cookies, upload_limit=settings.upload_limit * 1024 * 1024
+            ),
             observer=observer,
         )
     people = People(store, users, book, principals, standings)

@@ -182,7 +182,9 @@ def _with_notes(file: TableFile, noted: tuple[str, ...]) -> TableFile:
     table, column = NOTES
     if file.table != table or column not in file.columns:
         return file
-    found = msgspec.structs.replace(file.columns[column], targets=noted, target=None)
+    written = file.columns[column].relationship
+    names = {**{target: f"{target}_Annotations" for target in noted}, **(written if isinstance(written, dict) else {})}
+    found = msgspec.structs.replace(file.columns[column], targets=noted, target=None, relationship=names)
     return msgspec.structs.replace(file, columns={**file.columns, column: found})
 
 

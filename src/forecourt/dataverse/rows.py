@@ -6,7 +6,7 @@ as Dataverse shows them (choice numbers, GUIDs as text, null for an empty date).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -53,6 +53,16 @@ class Row:
     values: Mapping[str, Any]
     version: str
     rights: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Beneath:
+    """A row that is made with another: one of ``table`` with ``values``. ``lookup``: logical name of the column that
+    names the other row."""
+
+    table: str
+    lookup: str
+    values: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +148,11 @@ class Rows(Protocol):
         changes: Mapping[str, object],
         version: str | None = None,
         door: Door = Door.PORTAL,
+        beneath: Sequence[Beneath] = (),
     ) -> None:
-        """Changes columns of one row; ``changes`` are Dataverse values (choice numbers, dates, text, None)."""
+        """Changes columns of one row; ``changes`` are Dataverse values (choice numbers, dates, text, None).
+
+        ``beneath`` is made with it: all or nothing."""
         ...
 
     async def create(
@@ -149,8 +162,11 @@ class Rows(Protocol):
         values: Mapping[str, object],
         mark: bytes = b"",
         door: Door = Door.PORTAL,
+        beneath: Sequence[Beneath] = (),
     ) -> UUID:
-        """Makes a row and gives its id. A second call with the same ``mark`` gives the id of the first one's row."""
+        """Makes a row and gives its id. A second call with the same ``mark`` gives the id of the first one's row.
+
+        ``beneath`` is made with it: all or nothing."""
         ...
 
     async def delete(

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID
 
-from forecourt.dataverse.rows import Found, GroupQuery, Groups, Page, Query, Row, SearchQuery
+from forecourt.dataverse.rows import Beneath, Found, GroupQuery, Groups, Page, Query, Row, SearchQuery
 from forecourt.dataverse.shaped_rows import ShapedRows
 from forecourt.dataverse.tables import Table, Tables
 from forecourt.kernel.change import Write
@@ -180,8 +180,9 @@ class TableRows:
         changes: Mapping[str, object],
         version: str | None = None,
         door: Door = Door.PORTAL,
+        beneath: Sequence[Beneath] = (),
     ) -> None:
-        """Changes columns of one row; values are Dataverse's."""
+        """Changes columns of one row, and makes others beneath it; values are Dataverse's."""
         found = self._table(table)
         values = self._values(found, changes)
         key = ((found.primary_id, self._key_value(found, row_id)),)
@@ -189,8 +190,10 @@ class TableRows:
         write = Write(found.name, "update", key, values, version)
 
         async def change(work: Work) -> None:
-            await self._check_lookups(work, scope, found, values)
-            await self._gate.write(work, scope, write)
+            if values or not beneath:
+                await self._check_lookups(work, scope, found, values)
+                await self._gate.write(work, scope, write)
+            await self._make_beneath(work, scope, row_id, beneath)
 
         await self._gate.coordinator.run(change, f"write {found.name}")
 
@@ -201,8 +204,10 @@ class TableRows:
         values: Mapping[str, object],
         mark: bytes = b"",
         door: Door = Door.PORTAL,
+        beneath: Sequence[Beneath] = (),
     ) -> UUID:
-        """Makes a row; values are Dataverse's. A second call with the same ``mark`` gives the id of the first one's."""
+        """Makes a row, and others beneath it; values are Dataverse's. A second call with the same ``mark`` gives the id
+        of the first one's."""
         found = self._table(table)
         given = self._values(found, values)
         scope = await self._gate.scope(principal, door)
@@ -214,6 +219,7 @@ class TableRows:
             await self._check_lookups(work, scope, found, given)
             written = await self._gate.write(work, scope, Write(found.name, "create", (), given))
             made = self._identity(found, (written.after or {})[found.primary_id])
+            await self._make_beneath(work, scope, made, beneath)
             if mark:
                 await self._submissions.keep(work, mark, made)
             return made
@@ -331,6 +337,18 @@ class TableRows:
                 raise Refusal("FC1002", f"{table.name} has no column '{name}'.", source=name)
             values.append((name, self._stored(table.entity, field, value)))
         return tuple(values)
+
+    async def _make_beneath(self, work: Work, scope: Scope, above: UUID, beneath: Sequence[Beneath]) -> None:
+        """Makes rows whose lookup names ``above``, a row that the person has just written or can read."""
+        for item in beneath:
+            found = self._table(item.table)
+            lookup = found.column(item.lookup)
+            if lookup is None:
+                raise Refusal("FC1002", f"{found.name} has no column '{item.lookup}'.", source=item.lookup)
+            given = self._values(found, {**item.values, lookup.name: str(above)})
+            others = tuple((name, value) for name, value in given if name != lookup.name)
+            await self._check_lookups(work, scope, found, others)
+            await self._gate.write(work, scope, Write(found.name, "create", (), given))
 
     async def _check_lookups(
         self, work: Work, scope: Scope, table: Table, values: tuple[tuple[str, object], ...]

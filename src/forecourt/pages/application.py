@@ -41,6 +41,8 @@ from forecourt.pages.form_pages import FormPages
 from forecourt.pages.lists import Lists
 from forecourt.pages.multistep import MultistepPages
 from forecourt.pages.navigation import robots, sitemap
+from forecourt.pages.notes.attaching import Attaching
+from forecourt.pages.notes.downloading import Downloading
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import (
     Accounts,
@@ -108,7 +110,9 @@ class Portal:
         searching = Searching(site, tables, rows, filters, texts)
         renderer = Renderer(site, self._assets, self._options, lists, fetches, searching)
         deletes = Deleting(site, forms, rows, renderer, observer)
-        filling = Filling(forms, rows, observer)
+        attaching = Attaching(site, tables, rows, self._options.upload_limit)
+        filling = Filling(forms, rows, attaching, observer)
+        self._downloading = Downloading(site, rows)
         self._writing = FormPages(site, forms, rows, renderer, deletes, filling)
         makes = self._writing.makes
         self._steps = MultistepPages(site, forms, rows, renderer, filling, form_sessions, makes)
@@ -137,6 +141,7 @@ class Portal:
             Route("/assets/{digest}/{name}", self._asset),
             *(Route(path, self._favicon) for path in ICONS if self._site.file_at(path) is None),
             Route("/_layout/tokenhtml", self._handle(self._token)),
+            Route("/_entity/annotation/{note}", self._handle(self._downloading.answer), methods=["GET"]),
             Route("/_layout/theme", self._handle(self._theme), methods=["POST"]),
             Route("/_api/{path:path}", self._handle(self._api.answer), methods=every),
         ]
@@ -185,7 +190,8 @@ class Portal:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = list(message["headers"])
-                headers.extend(SECURITY_HEADERS)
+                given = {name for name, _ in headers}
+                headers.extend(item for item in SECURITY_HEADERS if item[0] not in given)
                 headers.append((b"x-correlation-id", str(correlation).encode()))
                 if self._options.secure:
                     headers.append((b"strict-transport-security", b"max-age=31536000"))

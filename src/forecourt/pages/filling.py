@@ -8,11 +8,11 @@ where it leads, which are the pages' (:mod:`~forecourt.pages.form_pages`, :mod:`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from forecourt.dataverse.rows import Row, Rows
+from forecourt.dataverse.rows import Beneath, Row, Rows
 from forecourt.dataverse.tables import Table
 from forecourt.identity import csrf
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
@@ -23,11 +23,14 @@ from forecourt.pages import lookups
 from forecourt.pages.details import Forms
 from forecourt.pages.editing import BLANK, ONCE, VERSION, Editor, Filled
 from forecourt.pages.inputs import ruled, text_of
+from forecourt.pages.notes import attaching
+from forecourt.pages.notes.attaching import Attaching, Offered
 from forecourt.pages.presets import value_of as preset_value
 from forecourt.pages.site import FormDefinition, FormMode, Page
 from forecourt.pages.site.field_rules import FieldRule, Preset
 from forecourt.pages.visit import Visit
 from forecourt.web.translation import N_
+from forecourt.web.uploads import Upload
 
 AGAIN = N_("You are signed in again. Nothing that you typed is lost, and nothing is saved yet: check it and save.")
 TOO_OLD = N_("For your safety the form was not sent: it was opened too long ago. Check it and save again.")
@@ -37,7 +40,7 @@ TOO_OLD = N_("For your safety the form was not sent: it was opened too long ago.
 class Opened:
     """A form for one visitor. ``row``: as it is stored, a blank one for a form that makes it. ``given``: what a new row
     brings without being typed, as texts by column; ``query``: of the form's address; ``forced``: what is stored
-    whatever was typed, by column."""
+    whatever was typed, by column; ``attach``: the field for files."""
 
     visit: Visit
     page: Page
@@ -48,6 +51,7 @@ class Opened:
     given: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     forced: Mapping[str, object] = field(default_factory=dict)
+    attach: Offered | None = None
 
     @property
     def new(self) -> bool:
@@ -56,10 +60,12 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a form has done. ``values``: what was written, by column; empty where nothing was changed."""
+    """What a form has done. ``values``: what was written, by column; empty where nothing was changed. ``files``:
+    attached ones."""
 
     row: UUID
     values: Mapping[str, object]
+    files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,9 @@ class Asked:
 class Filling:
     """Opens forms and writes them."""
 
-    def __init__(self, forms: Forms, rows: Rows, observer: Observer = nobody) -> None:
+    def __init__(self, forms: Forms, rows: Rows, attaching: Attaching, observer: Observer = nobody) -> None:
         self._forms = forms
+        self._attaching = attaching
         self._rows = rows
         self._observer = observer
 
@@ -113,7 +120,8 @@ class Filling:
                 if name in shown
             }
             given = {**filled, **given}
-        return Opened(visit, page, definition, table, editor, row, given, query, forced)
+        attach = self._attaching.offered(visit.principal, definition, table, visit.locales)
+        return Opened(visit, page, definition, table, editor, row, given, query, forced, attach)
 
     def _presets(
         self, visit: Visit, definition: FormDefinition, table: Table, of: Callable[[FieldRule], Preset | None]
@@ -173,9 +181,15 @@ class Filling:
         editor = opened.editor
         return editor.again(BLANK, opened.given, {}) if opened.new else editor.opened(opened.row)
 
-    async def write(self, opened: Opened, posted: Mapping[str, str], mark: bytes | None = None) -> Written | Asked:
-        """Writes what was typed. ``mark``: by which a new row is known when it is made twice; None: by the form's own
-        number and what was typed. Raises Refusal FC4041 where the row to change is no more."""
+    async def write(
+        self,
+        opened: Opened,
+        posted: Mapping[str, str],
+        mark: bytes | None = None,
+        files: Sequence[Upload] = (),
+    ) -> Written | Asked:
+        """Writes what was typed, and ``files`` with it. ``mark``: by which a new row is known when it is made twice;
+        None: by the form's own number and what was typed. Raises Refusal FC4041 where the row to change is no more."""
         editor, row, visit = opened.editor, opened.row, opened.visit
         try:
             visit.require_token(posted.get(csrf.FIELD))
@@ -184,12 +198,15 @@ class Filling:
         if lookups.wanted(editor.sections, posted):
             return Asked(editor.again(row, posted, {}))
         changes, errors = editor.changes(posted)
-        if errors:
-            return Asked(editor.again(row, posted, errors), 422)
+        notes, wrong = self._attached(opened, files)
+        if errors or wrong:
+            filled = editor.again(row, posted, errors)
+            about = tuple((attaching.FIELD, text) for text in wrong)
+            return Asked(replace(filled, errors=(*filled.errors, *about)), 422)
         try:
-            return await (
-                self._make(opened, changes, posted, mark) if opened.new else self._change(opened, changes, posted)
-            )
+            if opened.new:
+                return await self._make(opened, changes, posted, mark, notes, files)
+            return await self._change(opened, changes, posted, notes)
         except Unavailable as error:
             self._observer(Fault(visit.correlation, error))
             refused = Refusal("FC5031", CODES["FC5031"][1])
@@ -204,6 +221,12 @@ class Filling:
         found, general = editor.refusal(refused)
         return Asked(editor.again(row, posted, found, general), refused.status)
 
+    def _attached(self, opened: Opened, files: Sequence[Upload]) -> tuple[tuple[Beneath, ...], tuple[str, ...]]:
+        """The notes of files that are sent, and what is wrong with these."""
+        if opened.attach is not None:
+            return self._attaching.check(opened.attach, files, opened.visit.locales)
+        return (), (opened.visit.locales.gettext("You may not attach files here."),) if files else ()
+
     async def conflict(self, opened: Opened, posted: Mapping[str, str]) -> Asked:
         """The form after somebody else's change, field by field."""
         editor = opened.editor
@@ -211,7 +234,13 @@ class Filling:
         return Asked(editor.conflicting(now, posted), 409)
 
     async def _make(
-        self, opened: Opened, changes: dict[str, object], posted: Mapping[str, str], mark: bytes | None
+        self,
+        opened: Opened,
+        changes: dict[str, object],
+        posted: Mapping[str, str],
+        mark: bytes | None,
+        notes: tuple[Beneath, ...],
+        files: Sequence[Upload],
     ) -> Written:
         shown = {item.name for section in opened.editor.sections for item in section.fields}
         values = {
@@ -223,17 +252,20 @@ class Filling:
             raise Refusal("FC1003", "Nothing is filled in yet.")
         visit, definition = opened.visit, opened.definition
         if mark is None:
-            mark = _mark(posted.get(ONCE, ""), visit.principal.label, definition.id, values)
-        row_id = await self._rows.create(visit.principal, opened.table.name, values, mark)
-        return Written(row_id, values)
+            sent = {**values, attaching.FIELD: attaching.digest(files)} if files else values
+            mark = _mark(posted.get(ONCE, ""), visit.principal.label, definition.id, sent)
+        row_id = await self._rows.create(visit.principal, opened.table.name, values, mark, beneath=notes)
+        return Written(row_id, values, len(notes))
 
-    async def _change(self, opened: Opened, changes: dict[str, object], posted: Mapping[str, str]) -> Written:
+    async def _change(
+        self, opened: Opened, changes: dict[str, object], posted: Mapping[str, str], notes: tuple[Beneath, ...]
+    ) -> Written:
         visit, row = opened.visit, opened.row
         changes = {**changes, **opened.forced}
-        if changes:
+        if changes or notes:
             version = posted.get(VERSION) or row.version
-            await self._rows.update(visit.principal, opened.table.name, row.id, changes, version)
-        return Written(row.id, changes)
+            await self._rows.update(visit.principal, opened.table.name, row.id, changes, version, beneath=notes)
+        return Written(row.id, changes, len(notes))
 
     async def dressed(self, opened: Opened, filled: Filled, posted: Mapping[str, str]) -> Filled:
         """The form with the names of the rows that its lookups hold, and with what they look for."""

@@ -22,9 +22,12 @@ from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms, Makes, heading_of
 from forecourt.pages.editing import ONCE
 from forecourt.pages.filling import AGAIN, Asked, Filling, Opened
+from forecourt.pages.notes.attaching import FIELD
 from forecourt.pages.render import Renderer, finish, notice_of
 from forecourt.pages.site import FormDefinition, FormMode, Page, Site
 from forecourt.pages.visit import Visit
+from forecourt.web.requests import read_posted
+from forecourt.web.uploads import Bounds
 
 
 class FormPages:
@@ -85,16 +88,20 @@ class FormPages:
             raise Refusal("FC3001", "You may read this, but not change it.")
         return await self._show(opened, Asked(self._filling.blank(opened)), {})
 
-    async def post(self, visit: Visit, page: Page, definition: FormDefinition, posted: Mapping[str, str]) -> Response:
-        """Writes what was typed, and leads on."""
+    async def post(self, visit: Visit, page: Page, definition: FormDefinition) -> Response:
+        """Writes what was typed and the files that came with it, and leads on."""
         opened = await self._filling.open(visit, page, definition, visit.query)
-        done = await self._filling.write(opened, posted)
+        # Where no file is taken, one that is sent is seen, so that it is refused and not lost unnoticed.
+        bounds = opened.attach.bounds if opened.attach is not None else Bounds(1, 0)
+        sent = await read_posted(visit.request, bounds)
+        posted = sent.fields
+        done = await self._filling.write(opened, posted, files=sent.files)
         if isinstance(done, Asked):
             return await self._show(opened, done, posted)
         if opened.new:
             return finish(visit, RedirectResponse(await self._after(opened, done.row), 303))
         back = site_map.details_page(self._site, visit, page, opened.table.name) or page
-        notice = "saved" if done.values else "unchanged"
+        notice = "saved" if done.values or done.files else "unchanged"
         return finish(visit, RedirectResponse(site_map.row_url(self._site, back, done.row, notice=notice), 303))
 
     async def replay(self, visit: Visit, page: Page, query: Mapping[str, str], posted: Mapping[str, str]) -> Response:
@@ -166,6 +173,8 @@ class FormPages:
             status=asked.status,
             text=await self._renderer.text(visit, page),
             filled=filled,
+            attach=opened.attach,
+            attach_field=FIELD,
             banner=visit.locales.gettext(asked.banner) if asked.banner else "",
             below=below,
             once=(posted.get(ONCE) or secrets.token_urlsafe(16)) if opened.new else "",

@@ -11,6 +11,7 @@ class PortalOptions:
 
     ``origins``: the site's own origins (``https://portal.example``); empty means the one that a request names.
     ``help``: whom to ask for access, '' for the site setting ``Support/Contact``. ``time_zone``: of moments shown.
+    ``upload_limit``: bytes that a file sent with a form may have.
     """
 
     title: str = ""
@@ -18,3 +19,4 @@ class PortalOptions:
     origins: frozenset[str] = frozenset()
     help: str = ""
     time_zone: str = "UTC"
+    upload_limit: int = 5 * 1024 * 1024

@@ -111,7 +111,7 @@ class SitePages:
                 return await self._deleting.post(visit, page, form, await read_form(request))
             if form is None or form.mode is FormMode.READ_ONLY:
                 raise Refusal("FC1008", "This page takes no form.", headers=(("Allow", "GET, HEAD"),))
-            return await self._writing.post(visit, page, form, await read_form(request))
+            return await self._writing.post(visit, page, form)
         if form is not None:
             return await self._form(visit, page, form)
         if listing is not None:

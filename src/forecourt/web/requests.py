@@ -8,10 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.requests import Request
 
 from forecourt.kernel.errors import Refusal
-
-#: Largest body of a form, and most fields in it.
-MAX_FORM = 512 * 1024
-MAX_FIELDS = 500
+from forecourt.web.uploads import MAX_FIELDS, MAX_FORM, Bounds, Posted, is_multipart, read_multipart
 
 
 def own_origins(request: Request) -> frozenset[str]:
@@ -21,10 +18,22 @@ def own_origins(request: Request) -> frozenset[str]:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a posted form (``application/x-www-form-urlencoded``); of one given twice the last.
+    """The fields of a posted form; of one given twice the last, of files none.
 
     Raises Refusal FC1009 (another content type), FC1005 (too large), FC1006 (not UTF-8, too many fields).
     """
+    return (await read_posted(request, Bounds())).fields
+
+
+async def read_posted(request: Request, bounds: Bounds) -> Posted:
+    """A posted form with its files: ``multipart/form-data``, or ``application/x-www-form-urlencoded`` without any.
+
+    Raises Refusal as :func:`read_form` does.
+    """
+    return await read_multipart(request, bounds) if is_multipart(request) else Posted(await _read_encoded(request))
+
+
+async def _read_encoded(request: Request) -> dict[str, str]:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -93,7 +93,7 @@ def test_relationships_lead_back_with_what_a_delete_does(tables: tuple[Design, T
     assert order.relations["fc_order_lines"].on_delete == "cascade"
     assert order.relations["fc_order_fc_order_fc_parentid"].on_delete == "restrict"
     assert account.relations["contact_customer_accounts"].target == "contact"
-    assert order.relations["fc_order_annotation_objectid"].on_delete == "cascade"
+    assert order.relations["fc_order_Annotations"].on_delete == "cascade"
     made = {r.on_delete for r in entity(tables, "systemuser").relations.values() if r.name.startswith("lk_")}
     assert made == {"none", "clear"}  # who made a row, and who administers a team
 

@@ -7,8 +7,10 @@ because what it decides here (labels of views, the page behind a row, the label 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID
 
+from forecourt.pages.site.attachments import read_attach
 from forecourt.pages.site.definitions import (
     FormDefinition,
     FormMode,
@@ -16,7 +18,7 @@ from forecourt.pages.site.definitions import (
     ListDefinition,
     ListView,
 )
-from forecourt.pages.site.field_rules import FieldRules, read_field_rules
+from forecourt.pages.site.field_rules import FieldRules, forms_with_notes, read_field_rules
 from forecourt.pages.site.kinds import FORM, FORM_METADATA, LIST
 from forecourt.pages.site.list_actions import RowAction, find, label_of, page_of, read_actions
 from forecourt.pages.site.list_filters import FilterGroup, Orientation, read_filters
@@ -117,7 +119,7 @@ def _downloads(settings: object) -> str:
 
 def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefinition]:
     """``basic-forms/``."""
-    rules = read_field_rules(folder, FORM_METADATA)
+    rules, noted = read_field_rules(folder, FORM_METADATA), forms_with_notes(folder, FORM_METADATA)
     found: dict[UUID, FormDefinition] = {}
     for record in folder.records(FORM):
         form_id = record.id("adx_entityformid")
@@ -133,7 +135,7 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
         if source is FormSource.RELATED_TO_USER:
             place, name = record.where("adx_entitysourcetype"), record.text("adx_name")
             notices.append(f"{place}: the form '{name}' takes its row from the query, not from a relationship.")
-        found[form_id] = basic_form(
+        form = basic_form(
             record,
             form_id,
             mode,
@@ -141,6 +143,7 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
             record.text("adx_recordidquerystringparametername") or "id",
             rules.get(form_id, {}),
         )
+        found[form_id] = replace(form, attach=read_attach(record, text_of, notices), notes=form_id in noted)
     return found
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 from forecourt.kernel.model import NOWHERE, Where
+from forecourt.pages.site.attachments import Attach
 from forecourt.pages.site.conditions import Condition
 from forecourt.pages.site.field_rules import FieldRules
 from forecourt.pages.site.list_actions import RowAction
@@ -281,7 +282,7 @@ class FormDefinition:
     which the query names by ``parent_parameter``, or the lookup of the relationship ``parent_relation``. ``tab``: only
     the sections of this tab. ``all_required``: every field needs a value. ``delete_label``: what deleting a row is
     called, '' where the form does not offer it; ``delete_question``: what it asks. ``fields``: rules of single columns,
-    by logical name.
+    by logical name. ``attach``: files that are sent with it; ``notes``: the row's notes are shown with it.
     """
 
     id: UUID
@@ -307,6 +308,8 @@ class FormDefinition:
     tab: str = ""
     parent_relation: str = ""
     fields: FieldRules = field(default_factory=dict)
+    attach: Attach | None = None
+    notes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

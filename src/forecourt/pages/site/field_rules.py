@@ -1,8 +1,9 @@
 """What a form says of single fields beyond the table: metadata of basic forms and of steps (A4.4).
 
 A rule is about a column: another label, that it needs a value, a pattern, its own words for what is wrong, a text
-beside it, what it holds when the form is opened, and what is stored whatever was typed. Metadata of other parts of a
-form (sections, tabs, subgrids, notes) and control styles have no effect here.
+beside it, what it holds when the form is opened, and what is stored whatever was typed. One of the notes, or of the
+timeline, shows a row's notes with a basic form; its further settings have no effect. Metadata of other parts of a
+form (sections, tabs, subgrids) and control styles have no effect here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from forecourt.pages.site.record import Folder, Record
 
 #: ``adx_type`` of metadata of a column.
 COLUMN: Final = "100000000"
+
+#: ``adx_type`` of metadata of the notes.
+NOTES: Final = "100000005"
 
 #: Columns of a rule that have no effect.
 _WITHOUT: Final = ("adx_controlstyle", "adx_entityformforcreate")
@@ -81,6 +85,19 @@ def read_field_rules(folder: Folder, kind: Kind) -> Mapping[UUID, FieldRules]:
         if owner is not None and column and record.active and record.text("adx_type", COLUMN) == COLUMN:
             found.setdefault(owner, {})[column] = _rule(record)
     return found
+
+
+def forms_with_notes(folder: Folder, kind: Kind) -> frozenset[UUID]:
+    """The forms that show notes of their row."""
+    found = (record.uuid(kind.owned_by) for record in folder.records(kind) if record.active and _of_notes(record))
+    return frozenset(owner for owner in found if owner is not None)
+
+
+def _of_notes(record: Record) -> bool:
+    return record.text("adx_type") == NOTES or (
+        record.text("adx_type", COLUMN) != COLUMN
+        and any(record.text(key) for key in ("adx_notes_settings", "adx_timeline_settings"))
+    )
 
 
 def without_effect(record: Record) -> bool:

@@ -1,0 +1,191 @@
+"""Files of notes: sent with a form, kept in the note, given back to who may read it, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from forecourt.identity import csrf
+from forecourt.pages.site.loader import load_site
+from forecourt.security.rules import Scope
+from forecourt.store.embedded import EmbeddedServer
+from support.forms import opened
+from support.server import Answer, Person
+from support.small_portal import Content, Permission, SmallPortal, SmallSite, id_of, small_portal, solution
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+NOTES = "cts_thing_Annotations"
+
+SITE = SmallSite(
+    permissions=(
+        Permission("own things", "cts_thing", Scope.CONTACT, "rwcdat", link="cts_thing_contact"),
+        Permission("own notes", "annotation", Scope.PARENT, "rca", link=NOTES, parent="own things"),
+        Permission("no notes", "cts_thing", Scope.CONTACT, "rwca", ("Managers",), link="cts_thing_contact"),
+        Permission("oneself", "contact", Scope.SELF, "rat", ("Members", "Managers")),
+    ),
+    pages=(Content("New", shows="new"), Content("Thing", shows="form")),
+    new_form={
+        "adx_associatecurrentportaluser": True,
+        "adx_targetentityportaluserlookupattribute": "cts_buyer",
+        "adx_attachfile": True,
+        "adx_attachfilelabel": "Drawing",
+        "adx_attachfilemaxsize": 64,
+        "adx_attachfileallowmultiple": True,
+    },
+    more={
+        "basic-forms/thing/Thing.basicformmetadata.yml": [
+            {
+                "adx_entityformmetadataid": id_of("metadata", "notes"),
+                "adx_entityform": id_of("form", "thing"),
+                "adx_type": 100000005,
+            }
+        ]
+    },
+)
+
+
+@pytest.fixture(scope="module")
+async def portal(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SmallPortal]:
+    async with small_portal(postgres, tmp_path_factory.mktemp("files"), SITE) as made:
+        await made.person("ann", "Members")
+        await made.person("bob", "Members")
+        await made.person("max", "Managers")
+        yield made
+
+
+def multipart(fields: dict[str, str], files: list[tuple[str, bytes]]) -> tuple[str, bytes]:
+    """A form as browsers send it: content type and body."""
+    parts = [f'name="{name}"\r\n\r\n{value}'.encode() for name, value in fields.items()]
+    for name, data in files:
+        quoted = name.replace('"', "%22")
+        head = f'name="@attachment"; filename="{quoted}"\r\nContent-Type: image/png\r\n\r\n'
+        parts.append(head.encode() + data)
+    body = b"".join(b"--edge\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--edge--\r\n"
+    return "multipart/form-data; boundary=edge", body
+
+
+async def send(person: Person, files: list[tuple[str, bytes]], path: str = "/new/", **changed: str) -> Answer:
+    """The form at ``path``, sent with files."""
+    kind, body = multipart({**await opened(person, path), **changed}, files)
+    headers = {"content-type": kind, "cookie": await person.cookie()}
+    return await person.site.ask("POST", path, headers, body)
+
+
+async def notes(portal: SmallPortal, thing: str) -> list[tuple[object, ...]]:
+    sql = "select annotationid, filename, mimetype, filesize, documentbody, notetext from dataverse.annotation a join "
+    rows = await portal.site.dataverse(
+        sql + "dataverse.cts_thing t on a.objectid = t.cts_thingid where cts_name = $1", thing
+    )
+    return [tuple(row) for row in rows]
+
+
+async def count(portal: SmallPortal) -> tuple[int, int]:
+    sql = "select (select count(*) from dataverse.cts_thing), (select count(*) from dataverse.annotation)"
+    row = (await portal.site.dataverse(sql))[0]
+    return row[0], row[1]
+
+
+async def test_a_file_comes_with_its_row_and_goes_to_who_may_read_it(portal: SmallPortal) -> None:
+    ann, bob = portal.people["ann"], portal.people["bob"]
+    made = await send(ann, [("C:\\in\\../Plan Ü.png", PNG), ("b.txt", b"plain")], cts_name="with files")
+    assert made.status == 303, html.unescape(
+        re.sub(r"(?s).*<ul>(.*?)</ul>.*", r"\1", made.text[made.text.index("alert") :])
+    )
+    found = sorted(await notes(portal, "with files"), key=lambda row: str(row[1]))
+    assert [row[1:4] for row in found] == [("Plan Ü.png", "image/png", len(PNG)), ("b.txt", "text/plain", 5)]
+    assert base64.b64decode(str(found[0][4])) == PNG and str(found[0][5]).startswith("*WEB*")
+    path = f"/_entity/annotation/{found[0][0]}"
+    given = await ann.get(path)
+    assert given.status == 200 and given.body == PNG
+    headers = dict(given.headers)
+    assert headers["content-disposition"] == "attachment; filename=\"Plan _.png\"; filename*=UTF-8''Plan%20%C3%9C.png"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"].startswith("sandbox;")
+    hidden = [await bob.get(path), await bob.get(f"/_entity/annotation/{uuid.uuid4()}")]
+    assert {answer.status for answer in hidden} == {404}
+    first, second = (_told(answer.text) for answer in hidden)
+    assert first == second
+    visitor = await portal.site.ask("GET", path)
+    assert visitor.status == 404
+
+
+def _told(text: str) -> str:
+    """A page without what differs from request to request."""
+    text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", text)
+    text = re.sub(r'(name="__RequestVerificationToken" value=")[^"]*', r"\1", text)
+    return re.sub(r"\b[0-9a-f]{16}\b", "CORRELATION", text)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("a.gif", b"GIF89a/*<script>alert(1)</script>*/", "not what its name says"),
+        ("a.png", b"GIF89a" + bytes(40), "not what its name says"),
+        ("a.pdf", b"MZ" + bytes(40), "not what its name says"),
+        ("a.txt", b"<!DOCTYPE html><p>", "not what its name says"),
+        ("a.html", b"<p>", "are not accepted"),
+        ("a.svg", b"<svg/>", "are not accepted"),
+        ("bill.pdf.exe", b"%PDF-1.7", "are not accepted"),
+        ("bill.exe.pdf", b"%PDF-1.7", "are not accepted"),
+        ("bill\u202efdp.exe", b"%PDF-1.7", "are not accepted"),
+        ("a.txt", b"", "is empty"),
+        ("a.txt", b"x" * (64 * 1024 + 1), "larger than 64 KB"),
+    ],
+)
+async def test_what_a_file_may_not_be_is_said_and_nothing_is_written(
+    portal: SmallPortal, name: str, data: bytes, says: str
+) -> None:
+    before = await count(portal)
+    answer = await send(portal.people["ann"], [(name, data)], cts_name="typed text")
+    assert answer.status == 422
+    assert says in html.unescape(answer.text) and "typed text" in answer.text
+    assert 'href="#f-@attachment"' in answer.text
+    assert await count(portal) == before
+
+
+async def test_a_form_that_is_far_too_large_or_broken_is_refused_unread(portal: SmallPortal) -> None:
+    ann, before = portal.people["ann"], await count(portal)
+    large = await send(ann, [("a.txt", bytes(10 * 1024 * 1024))], cts_name="large")
+    assert large.status == 413
+    kind, body = multipart({**await opened(ann, "/new/"), "cts_name": "cut"}, [("a.txt", b"abc")])
+    headers = {"content-type": kind, "cookie": await ann.cookie()}
+    for broken in (body[:-12], body.replace(b"form-data; name", b"form-data; x"), b"--edge"):
+        assert (await ann.site.ask("POST", "/new/", headers, broken)).status == 400
+    assert await count(portal) == before
+
+
+async def test_a_file_without_token_or_right_is_not_kept(portal: SmallPortal) -> None:
+    ann, before = portal.people["ann"], await count(portal)
+    forged = await send(ann, [("a.png", PNG)], cts_name="forged", **{csrf.FIELD: ""})
+    assert forged.status == 403 and "forged" in forged.text
+    page = await portal.people["max"].get("/new/")
+    assert 'type="file"' not in page.text
+    smuggled = await send(portal.people["max"], [("a.png", PNG)], cts_name="smuggled")
+    assert smuggled.status == 422 and "may not attach" in smuggled.text
+    kind, body = multipart({"cts_name": "nobody"}, [("a.png", PNG)])
+    visitor = await portal.site.ask("POST", "/new/", {"content-type": kind}, body)
+    assert visitor.status == 401
+    assert await count(portal) == before
+
+
+async def test_a_note_cannot_be_put_on_somebody_elses_row(portal: SmallPortal) -> None:
+    theirs = await portal.thing("theirs", portal.people["bob"].contact)
+    before = await count(portal)
+    kind, body = multipart({csrf.FIELD: await portal.people["ann"].proof()}, [("a.png", PNG)])
+    headers = {"content-type": kind, "cookie": await portal.people["ann"].cookie()}
+    answer = await portal.site.ask("POST", f"/thing/?id={theirs}", headers, body)
+    assert answer.status == 404
+    assert await count(portal) == before
+
+
+async def test_a_site_says_what_its_forms_take(tmp_path: Path) -> None:
+    site = load_site(solution(tmp_path, SITE) / "site")
+    forms = {form.name: form for form in site.forms.values()}
+    assert forms["New thing"].attach is not None and forms["New thing"].attach.max_size == 64
+    assert forms["Thing"].attach is None and forms["Thing"].notes
