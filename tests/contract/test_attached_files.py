@@ -107,12 +107,17 @@ async def test_a_file_comes_with_its_row_and_goes_to_who_may_read_it(portal: Sma
     assert headers["content-disposition"] == "attachment; filename=\"Plan _.png\"; filename*=UTF-8''Plan%20%C3%9C.png"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["content-security-policy"].startswith("sandbox;")
+    page = await ann.get(made.headers["location"])
+    assert f'href="{path}"' in page.text and "Plan Ü.png" in page.text and "*WEB*" not in page.text
     hidden = [await bob.get(path), await bob.get(f"/_entity/annotation/{uuid.uuid4()}")]
     assert {answer.status for answer in hidden} == {404}
     first, second = (_told(answer.text) for answer in hidden)
     assert first == second
     visitor = await portal.site.ask("GET", path)
     assert visitor.status == 404
+    await portal.site.dataverse("update dataverse.annotation set notetext = 'internal'")
+    assert (await ann.get(path)).status == 404
+    assert "Plan" not in (await ann.get(made.headers["location"])).text
 
 
 def _told(text: str) -> str:

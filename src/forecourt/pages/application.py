@@ -43,6 +43,7 @@ from forecourt.pages.multistep import MultistepPages
 from forecourt.pages.navigation import robots, sitemap
 from forecourt.pages.notes.attaching import Attaching
 from forecourt.pages.notes.downloading import Downloading
+from forecourt.pages.notes.reading import Notes
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import (
     Accounts,
@@ -112,11 +113,13 @@ class Portal:
         deletes = Deleting(site, forms, rows, renderer, observer)
         attaching = Attaching(site, tables, rows, self._options.upload_limit)
         filling = Filling(forms, rows, attaching, observer)
-        self._downloading = Downloading(site, rows)
-        self._writing = FormPages(site, forms, rows, renderer, deletes, filling)
+        self._downloading, notes = Downloading(site, rows), Notes(site, tables, rows)
+        self._writing = FormPages(site, forms, rows, renderer, deletes, filling, notes)
         makes = self._writing.makes
         self._steps = MultistepPages(site, forms, rows, renderer, filling, form_sessions, makes)
-        pages = SitePages(site, lists, forms, self._writing, deletes, self._steps, rows, renderer, searching, observer)
+        pages = SitePages(
+            site, lists, forms, self._writing, deletes, self._steps, rows, renderer, searching, notes, observer
+        )
         self._pages = pages
         self._redirects = Redirects(site)
         self._errors = ErrorPages(site, renderer)

@@ -23,6 +23,7 @@ from forecourt.pages.details import Forms, Makes, heading_of
 from forecourt.pages.editing import ONCE
 from forecourt.pages.filling import AGAIN, Asked, Filling, Opened
 from forecourt.pages.notes.attaching import FIELD
+from forecourt.pages.notes.reading import Notes
 from forecourt.pages.render import Renderer, finish, notice_of
 from forecourt.pages.site import FormDefinition, FormMode, Page, Site
 from forecourt.pages.visit import Visit
@@ -41,7 +42,9 @@ class FormPages:
         renderer: Renderer,
         deletes: Deleting,
         filling: Filling,
+        notes: Notes,
     ) -> None:
+        self._notes = notes
         self._deleting = deletes
         self._filling = filling
         self._site = site
@@ -163,6 +166,12 @@ class FormPages:
                 self.makes(visit, page),
             )
         )
+        url = site_map.row_url(self._site, page, row.id)
+        notes = (
+            None
+            if opened.new
+            else await self._notes.of(visit.principal, opened.definition, table, row, opened.query, url, visit.locales)
+        )
         title = self._site.content(page, visit.languages).title
         address = urlencode(self._kept(opened))
         return await self._renderer.page(
@@ -177,6 +186,7 @@ class FormPages:
             attach_field=FIELD,
             banner=visit.locales.gettext(asked.banner) if asked.banner else "",
             below=below,
+            notes=notes,
             once=(posted.get(ONCE) or secrets.token_urlsafe(16)) if opened.new else "",
             subject=visit.locales.gettext("New %(kind)s", kind=table.label)
             if opened.new

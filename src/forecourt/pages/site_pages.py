@@ -25,6 +25,7 @@ from forecourt.pages.form_pages import FormPages
 from forecourt.pages.liquid import Fragment
 from forecourt.pages.lists import Lists
 from forecourt.pages.multistep import MultistepPages
+from forecourt.pages.notes.reading import Notes
 from forecourt.pages.picking import Picking
 from forecourt.pages.render import Link, Renderer, finish
 from forecourt.pages.searching import Searching
@@ -57,8 +58,10 @@ class SitePages:
         rows: Rows,
         renderer: Renderer,
         searching: Searching,
+        notes: Notes,
         observer: Observer = nobody,
     ) -> None:
+        self._notes = notes
         self._observer = observer
         self._site = site
         self._lists = lists
@@ -266,9 +269,12 @@ class SitePages:
         edit = site_map.edit_page(self._site, visit, page, definition.table)
         may_edit = edit is not None and self._rows.may(visit.principal, definition.table, "write")
         table = self._lists.tables.by_name[definition.table]
+        url = site_map.row_url(self._site, page, row_id)
+        notes = await self._notes.of(visit.principal, definition, table, found.row, visit.query, url, visit.locales)
         return await self._renderer.page(
             visit,
             "details.html",
+            notes=notes,
             title=found.heading,
             page=page,
             text=await self._renderer.text(visit, page),

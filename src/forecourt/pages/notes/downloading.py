@@ -66,7 +66,7 @@ class Downloading:
             raise not_found() from None
         values = row.values
         body = values.get("documentbody")
-        shown = str(values.get("notetext") or "").startswith(prefix(self._site))
+        shown = str(values.get("notetext") or "").lower().startswith(prefix(self._site).lower())
         if not (shown and values.get("isdocument") and isinstance(body, str) and body):
             raise not_found()
         kind = str(values.get("mimetype") or "")

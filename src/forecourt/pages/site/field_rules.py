@@ -102,7 +102,7 @@ def _of_notes(record: Record) -> bool:
 
 def without_effect(record: Record) -> bool:
     """Whether a row of metadata asks for something that no page does."""
-    if record.kind not in (FORM_METADATA, STEP_METADATA):
+    if record.kind not in (FORM_METADATA, STEP_METADATA) or (record.kind is FORM_METADATA and _of_notes(record)):
         return False
     return record.text("adx_type", COLUMN) != COLUMN or any(record.text(key) for key in _WITHOUT)
 
