@@ -39,13 +39,25 @@ SITE = SmallSite(
         "adx_attachfileallowmultiple": True,
     },
     more={
+        "basic-forms/thing/Thing.basicform.yml": {
+            "adx_entityformid": id_of("form", "thing"),
+            "adx_name": "Thing",
+            "adx_entityname": "cts_thing",
+            "adx_formname": "Thing",
+            "adx_mode": 100000001,
+            "adx_attachfile": True,
+            "adx_attachfileaccept": "application/pdf",
+            "adx_attachfileacceptextensions": ".svg",
+            "adx_attachfilerestrictaccept": True,
+            "adx_attachfiletypeerrormessage": "PDF or SVG, please.",
+        },
         "basic-forms/thing/Thing.basicformmetadata.yml": [
             {
                 "adx_entityformmetadataid": id_of("metadata", "notes"),
                 "adx_entityform": id_of("form", "thing"),
                 "adx_type": 100000005,
             }
-        ]
+        ],
     },
 )
 
@@ -189,8 +201,24 @@ async def test_a_note_cannot_be_put_on_somebody_elses_row(portal: SmallPortal) -
     assert await count(portal) == before
 
 
+async def test_a_form_that_changes_a_row_adds_files_of_the_kinds_it_names(portal: SmallPortal) -> None:
+    ann = portal.people["ann"]
+    path = f"/thing/?id={await portal.thing('changed', ann.contact)}"
+    refused = await send(ann, [("a.png", PNG)], path, cts_memo="new text")
+    assert refused.status == 422 and "PDF or SVG, please." in refused.text and "new text" in refused.text
+    assert (await send(ann, [("a.pdf", b"%PDF-1.7")], path)).status == 303
+    assert (await send(ann, [("b.svg", b"<svg><script/></svg>")], path, cts_memo="new text")).status == 303
+    found = sorted((str(row[1]), row[0]) for row in await notes(portal, "changed"))
+    assert [name for name, _ in found] == ["a.pdf", "b.svg"]
+    given = await ann.get(f"/_entity/annotation/{found[1][1]}")
+    assert given.headers["content-type"] == "application/octet-stream"
+    assert given.headers["content-disposition"].startswith("attachment")
+
+
 async def test_a_site_says_what_its_forms_take(tmp_path: Path) -> None:
     site = load_site(solution(tmp_path, SITE) / "site")
     forms = {form.name: form for form in site.forms.values()}
     assert forms["New thing"].attach is not None and forms["New thing"].attach.max_size == 64
-    assert forms["Thing"].attach is None and forms["Thing"].notes
+    attach = forms["Thing"].attach
+    assert attach is not None and attach.accept == ("application/pdf", ".svg") and attach.restrict
+    assert forms["Thing"].notes and not forms["New thing"].notes
