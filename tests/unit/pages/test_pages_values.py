@@ -143,7 +143,7 @@ def test_a_label_within_an_english_sentence_begins_small() -> None:
 
 @pytest.mark.parametrize("accent", ["#ffff00", "#0f6b5c", "#000000", "#ffffff", "#3366ff", "nonsense"])
 def test_any_accent_is_made_readable(accent: str) -> None:
-    light, dark = theme.stylesheet(accent).split("@media", 1)
+    light, dark = theme.stylesheet(theme.from_settings({"Theme/Accent": accent})).split("@media", 1)
     for sheet, page in ((light, (246, 247, 248)), (dark, (30, 35, 41))):
         colour = sheet.split("--fc-accent:#")[1][:6]
         rgb = int(colour[:2], 16), int(colour[2:4], 16), int(colour[4:], 16)

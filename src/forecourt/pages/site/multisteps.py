@@ -38,6 +38,7 @@ _SOURCES: Mapping[StepSource, FormSource] = {
 
 #: Switches of steps that have no effect here, and what they are about.
 _WITHOUT = {
+    "adx_attachfile": "files, which basic forms take",
     "adx_autogeneratesteps": "steps made of a form's tabs",
     "adx_captcharequired": "a captcha",
     "adx_createautonumber": "numbers made by the form; give the column the type autonumber",
