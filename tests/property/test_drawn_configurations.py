@@ -4,8 +4,8 @@ Roles, policies, security roles, table permissions, columns and settings are dra
 company. Of each configuration, random requests are answered at every door as the rules say, and two copies of the
 databases that differ in nothing that the asker may read give the same answers.
 
-``FORECOURT_CONFIGURATIONS=300 pytest tests/property/test_drawn_configurations.py`` tries out so many; the first seed
-is ``FORECOURT_FIRST_SEED``.
+``CONFIGURATIONS=300 pytest tests/property/test_drawn_configurations.py`` tries out so many; the first seed
+is ``FIRST_SEED``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from forecourt.store.embedded import EmbeddedServer
 from support import drawn_solution
 
 SETTINGS = Settings(lane_size=2)
-COUNT, FIRST = int(os.environ.get("FORECOURT_CONFIGURATIONS", "2")), int(os.environ.get("FORECOURT_FIRST_SEED", "3"))
+COUNT, FIRST = int(os.environ.get("CONFIGURATIONS", "2")), int(os.environ.get("FIRST_SEED", "3"))
 
 #: Of a configuration: people, questions at one door, rounds of two worlds, and in each so many reads and writes.
 PEOPLE, REQUESTS, ROUNDS, READS, WRITES = 10, 40, 3, 16, 6

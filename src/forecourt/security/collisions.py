@@ -1,8 +1,9 @@
-"""Keys that are taken: whether the asker may know of the row that has one.
+"""Keys that are taken, and rows that are referred to: whether the asker may know of them.
 
 A row out of reach must not show in the refusal of another one. To somebody who does not read the row that has the key,
-a new row with it is one out of reach, the same as a row that no rule lets them make. What cannot be hidden is that the
-key cannot be had: see docs/reference/differences.md.
+a new row with it is one out of reach, the same as a row that no rule lets them make. So is a row that refers to one that
+does not exist: with one that is hidden it would be out of reach as well. What cannot be hidden is that the key cannot be
+had: see docs/reference/differences.md.
 """
 
 from __future__ import annotations
@@ -25,15 +26,19 @@ if TYPE_CHECKING:
     from forecourt.security.gate import Gate
 
 
+def sees_all(gate: Gate, scope: Scope, entity: Entity) -> bool:
+    """Whether no row of the entity is hidden from the asker."""
+    user = scope.principal.operations_user
+    administers = user is not None and SYSTEM_ADMINISTRATOR in user.roles and not scope.portal_door
+    return administers or gate.enforcer.reads_all(entity, scope)
+
+
 async def knows_of(gate: Gate, behind: Gate, scope: Scope, entity: Entity, values: Mapping[str, object]) -> bool:
     """Whether the asker reads a row that has one of the keys in ``values``, or reads all rows that there are.
 
     ``behind``: the gate of the data entities behind virtual tables.
     """
-    user = scope.principal.operations_user
-    if user is not None and SYSTEM_ADMINISTRATOR in user.roles and not scope.portal_door:
-        return True
-    if gate.enforcer.reads_all(entity, scope):
+    if sees_all(gate, scope, entity):
         return True
     for names in _keys(behind, entity):
         slots = [values.get(name) for name in names]

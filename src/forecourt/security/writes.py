@@ -24,13 +24,14 @@ from forecourt.kernel.types import Kind
 from forecourt.odata.slots import slot_kind
 from forecourt.security import binding
 from forecourt.security.appending import MISSING
-from forecourt.security.collisions import knows_of, out_of_reach
+from forecourt.security.collisions import knows_of, out_of_reach, sees_all
 from forecourt.security.constructs import is_moment
 from forecourt.security.contexts import contexts
 from forecourt.security.rows import AskerRows, SystemRows
 from forecourt.security.rules import Right
 from forecourt.security.scope import Scope
 from forecourt.store.compile_write import compile_write
+from forecourt.store.failures import breaks_reference
 from forecourt.store.statements import WriteStatement
 from forecourt.store.unit import Unit
 from forecourt.store.watched import notes
@@ -154,7 +155,9 @@ class Writer:
         try:
             after = await self._apply(unit, scope, bound, found, values)
         except Refusal as refusal:
-            if refusal.code != "FC4092" or await knows_of(gate, behind, scope, entity, draft.values):
+            taken = refusal.code == "FC4092" and not await knows_of(gate, behind, scope, entity, draft.values)
+            dangling = operation != "delete" and breaks_reference(refusal) and not sees_all(gate, scope, entity)
+            if not taken and not dangling:
                 raise
             raise out_of_reach(scope, operation) from None
         draft.after = None if after is None else _fields(entity, after)

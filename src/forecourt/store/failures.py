@@ -78,6 +78,11 @@ def contended(error: BaseException) -> bool:
     return is_collision(error) or isinstance(error, pg.LockNotAvailableError)
 
 
+def breaks_reference(refusal: BaseException) -> bool:
+    """A refusal because a row that is referred to is missing, or because others refer to the row."""
+    return isinstance(refusal.__cause__, pg.ForeignKeyViolationError)
+
+
 def translated(error: Exception) -> Exception:
     """The refusal that stands for the error, or the error itself."""
     match error:
