@@ -1,9 +1,9 @@
 """Keys that are taken, and rows that are referred to: whether the asker may know of them.
 
 A row out of reach must not show in the refusal of another one. To somebody who does not read the row that has the key,
-a new row with it is one out of reach, the same as a row that no rule lets them make. So is a row that refers to one that
-does not exist: with one that is hidden it would be out of reach as well. What cannot be hidden is that the key cannot be
-had: see docs/reference/differences.md.
+a new row with it is one out of reach, the same as a row that no rule lets them make. So is a row that refers to one
+that does not exist: with one that is hidden it would be out of reach as well. What cannot be hidden is that the key
+cannot be had: see docs/reference/differences.md.
 """
 
 from __future__ import annotations
