@@ -176,8 +176,7 @@ async def test_nothing_typed_is_lost_when_the_session_has_ended(
     await expect(page.locator("main")).to_contain_text("Jun 7, 2027")
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "dark"), [(360, False), (1440, True)])
 async def test_pages_fit_their_window_and_axe_finds_nothing(
     new_page: NewPage, vendor: SignIn, width: int, dark: bool
 ) -> None:

@@ -34,8 +34,7 @@ def address(**fields: str) -> str:
     return "/studio/explain?" + urlencode(fields)
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize(("width", "dark"), [(360, False), (1440, True)])
 async def test_pages_fit_their_window_and_axe_finds_nothing(
     new_page: NewPage, administrator: SignIn, width: int, dark: bool
 ) -> None:
