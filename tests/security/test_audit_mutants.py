@@ -34,7 +34,7 @@ OPENED = (
     ("scope widened to Global: Everybody: account of the own contact", "FC7010"),
     ("scope widened to Global: Customer: copied sales orders", "FC7010"),
     ("scope widened to Global: Vendor: own purchase orders", "FC7006"),
-    ("permission removed: Worker: own record", "FC7001"),
+    ("permission removed: Vendor: own vendor record", "FC7001"),
     ("mapped to another user: v-us-101", "FC7001"),
     ("account of the contact changed: v-us-101", "FC7001"),
     ("legal entities widened: v-fr-101", "FC7001"),
@@ -186,4 +186,5 @@ async def test_no_comparison_of_the_sample_goes_through_rows_person_by_person(
     groups = list(classes(field[0].people, 1000))
     asked = [check.asked for kind in kinds for group in groups for check in kind.checks(group)]
     assert len(asked) > 40
-    assert {question.way for question in asked} == {"joined", "contained"}
+    ways = {question.way for question in asked if "published" not in question.entity.name.lower()}
+    assert ways == {"joined", "contained"}, "what is published is nobody's own: there is nothing to join it by"

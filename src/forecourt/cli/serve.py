@@ -94,19 +94,32 @@ async def _run(
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=settings.trusted_proxies or None,
         )
-        server = uvicorn.Server(config)
+        title = forecourt.header.title or forecourt.header.name
+        server = _Announced(config, f"Serving {title} on {settings.origin}  (Ctrl+C stops)")
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         if show_sign_ins:
             _show(root, data_folder(root, data), settings)
             await _show_copies(root, data, forecourt)
-        click.echo(f"Serving {forecourt.header.title or forecourt.header.name} on {settings.origin}  (Ctrl+C stops)")
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn raises what it caught once more when it is done; what is open here must be closed after that.
             signal.signal(number, lambda *_: None)
         async with serving:
             await server.serve()
+
+
+class _Announced(uvicorn.Server):
+    """Says that it serves, once it does: whoever waits for the words may ask at once."""
+
+    def __init__(self, config: uvicorn.Config, words: str) -> None:
+        super().__init__(config)
+        self._words = words
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            click.echo(self._words)
 
 
 def _require_free(settings: Settings) -> None:
