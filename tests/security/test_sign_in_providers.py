@@ -65,6 +65,8 @@ async def closed(
     settings = (TWO_FACTOR, settings_of(own.issuer), settings_of(own.issuer, "Mail", **BY_EMAIL), lacking)
     async for made in portal_of(postgres, tmp_path_factory, *settings):
         yield made
+        # Whichever of the tests shows the sign-in page first has it said.
+        assert all("NOBODY_SETS_THIS" in str(item) for item in made.site.faults)
 
 
 async def leave(visitor: Visitor, page: str = "/SignIn", provider: str = "Own", **fields: str) -> str:
