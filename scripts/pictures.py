@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,16 +41,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def listening(port: int) -> None:
-    """Waits until the demo takes connections."""
-    for _ in range(600):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise SystemExit("The demo does not answer.")
-
-
 @contextmanager
 def demo() -> Iterator[tuple[str, str, str]]:
     """A demo: its address, and the user name and password of the first vendor that it prints."""
@@ -68,7 +57,6 @@ def demo() -> Iterator[tuple[str, str, str]]:
             found = re.search(r"^  (\S+@\S+) +(\S+) +.*vendor", "".join(said), re.MULTILINE | re.IGNORECASE)
             if found is None:
                 raise SystemExit("The demo printed no sign-in of a vendor:\n" + "".join(said))
-            listening(port)
             yield f"http://127.0.0.1:{port}", found.group(1), found.group(2)
         finally:
             process.terminate()

@@ -74,9 +74,9 @@ def new_request(row: Row) -> None:
 @default(LEAVE)
 async def asked_for(row: Row) -> None:
     """A request is the worker's own, for a legal entity that employs it, and does not overlap another one."""
-    own = await own_number(row)
     first, last = row["StartDate"], row["EndDate"]
     if row.operation == "create":
+        own = await own_number(row)
         if own is not None:
             row["PersonnelNumber"] = own
         worker = await row.rows.find(WORKER, {"PersonnelNumber": row["PersonnelNumber"] or ""})

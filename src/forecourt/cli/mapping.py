@@ -13,17 +13,7 @@ import click
 from forecourt.cli.inviting import user as user
 from forecourt.cli.user import contact_named, operations_user_named, plain, require_mappable, run, system
 from forecourt.cli.workspace import opened, solution_argument
-
-#: An inactive mapping of the contact is taken over; an active one stops the insertion.
-_MAP = """
-insert into dataverse.msdyn_externalportalusermapping
-    (msdyn_externalportalusermappingid, msdyn_contactid, msdyn_userid)
-values (gen_random_uuid(), $1, $2)
-on conflict (msdyn_contactid) do update
-set msdyn_userid = excluded.msdyn_userid, statecode = 0, statuscode = 1, modifiedon = now()
-where msdyn_externalportalusermapping.statecode = 1
-returning msdyn_userid
-"""
+from forecourt.identity.mappings import MAP_CONTACT
 
 _MAPPED = """
 select msdyn_userid from dataverse.msdyn_externalportalusermapping
@@ -54,7 +44,7 @@ def map_(solution: Path, data: Path | None, contact: str, operations_user: str) 
             found = await operations_user_named(forecourt, operations_user)
             require_mappable(found)
             who = plain(email or str(contact_id))
-            rows = await system(forecourt, "map a contact", _MAP, contact_id, found.id)
+            rows = await system(forecourt, "map a contact", MAP_CONTACT, contact_id, found.id)
             if not rows:
                 present = [row[0] for row in await system(forecourt, "find a mapping", _MAPPED, contact_id)]
                 if present != [found.id]:

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from forecourt.identity.accounts import CREATE, Accounts, Credential, credential_of, say_who
 from forecourt.identity.clock import Clock
+from forecourt.identity.mappings import MAP_CONTACT
 from forecourt.identity.throttle import Throttle
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Observer, SignIn
@@ -58,15 +59,6 @@ on conflict do nothing
 _ACCOUNT: Final = (
     "update dataverse.contact set parentcustomerid = $2, parentcustomerid_type = 'account' where contactid = $1"
 )
-#: A mapping that is active stays: nobody can say that the invitation knows better.
-_MAPPING: Final = """
-insert into dataverse.msdyn_externalportalusermapping
-    (msdyn_externalportalusermappingid, msdyn_contactid, msdyn_userid)
-values (gen_random_uuid(), $1, $2)
-on conflict (msdyn_contactid) do update
-set msdyn_userid = excluded.msdyn_userid, statecode = 0, statuscode = 1, modifiedon = now()
-where msdyn_externalportalusermapping.statecode = 1
-"""
 _FIND_ACCOUNT: Final = """
 select accountid from dataverse.account
 where statecode = 0 and lower($1) in (accountid::text, lower(accountnumber), lower(name)) limit 2
@@ -166,7 +158,8 @@ class Invitations:
             raise no_invitation()
         await transaction.execute(_ROLES, contact_id, rows[0]["web_roles"])
         if rows[0]["operations_user"] is not None:
-            await transaction.execute(_MAPPING, contact_id, rows[0]["operations_user"])
+            # A mapping that is active stays: nobody can say that the invitation knows better.
+            await transaction.execute(MAP_CONTACT, contact_id, rows[0]["operations_user"])
         if rows[0]["account_id"] is not None:
             await transaction.execute(_ACCOUNT, contact_id, rows[0]["account_id"])
 

@@ -22,11 +22,11 @@ from forecourt.dataverse.rows import Query, Row, Rows
 from forecourt.dataverse.tables import Table
 from forecourt.identity import csrf
 from forecourt.kernel.errors import Refusal, not_found
-from forecourt.kernel.observe import Denied, Observer, nobody
+from forecourt.kernel.observe import Observer, nobody
 from forecourt.kernel.plan import WriteOperation
 from forecourt.kernel.predicate import FALSE, Predicate, any_of, shift_slots
-from forecourt.kernel.principal import Door
 from forecourt.pages import page_rules, site_map
+from forecourt.pages.asking import told
 from forecourt.pages.details import heading_of
 from forecourt.pages.editing import VERSION
 from forecourt.pages.lists import Action, Lists, Offers
@@ -152,15 +152,10 @@ class Acting:
         try:
             await self._do(visit, wanted, version)
         except Refusal as refusal:
-            if refusal.code == "FC4041" or refusal.status >= 500:
-                raise
-            if refusal.status == 403:
-                self._observer(Denied(Door.PORTAL, visit.principal.label, refusal.code, visit.path))
-            text = visit.locales.said(refusal)
-            if refusal.code == "FC4121":
-                text = visit.locales.gettext(
-                    "Somebody else has changed it meanwhile. Look at it again before you go on."
-                )
+            changed = visit.locales.gettext(
+                "Somebody else has changed it meanwhile. Look at it again before you go on."
+            )
+            text = told(visit, self._observer, refusal, changed)
             return await self._ask(visit, page, wanted, text, refusal.status)
         notice = urlencode({"notice": _USUAL[wanted.action.kind][3]})
         address = f"{wanted.back}{'&' if '?' in wanted.back else '?'}{notice}"

@@ -13,9 +13,9 @@ from starlette.responses import RedirectResponse, Response
 from forecourt.dataverse.rows import Rows
 from forecourt.identity import csrf
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.observe import Denied, Observer, nobody
-from forecourt.kernel.principal import Door
+from forecourt.kernel.observe import Observer, nobody
 from forecourt.pages import site_map
+from forecourt.pages.asking import told
 from forecourt.pages.details import Forms, heading_of
 from forecourt.pages.editing import VERSION
 from forecourt.pages.render import Renderer, finish
@@ -93,15 +93,10 @@ class Deleting:
         try:
             await self._rows.delete(visit.principal, definition.table, row_id, version)
         except Refusal as refusal:
-            if refusal.code == "FC4041" or refusal.status >= 500:
-                raise
-            if refusal.status == 403:
-                self._observer(Denied(Door.PORTAL, visit.principal.label, refusal.code, visit.path))
-            text = visit.locales.said(refusal)
-            if refusal.code == "FC4121":
-                text = visit.locales.gettext(
-                    "Somebody else has changed it meanwhile. Look at it again before you delete it."
-                )
+            changed = visit.locales.gettext(
+                "Somebody else has changed it meanwhile. Look at it again before you delete it."
+            )
+            text = told(visit, self._observer, refusal, changed)
             return await self.get(visit, page, definition, visit.query, text, refusal.status)
         return finish(visit, RedirectResponse(self._after(visit, page, definition.table), 303))
 
