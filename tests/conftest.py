@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -17,6 +19,9 @@ _BEGAN: list[bool] = []
 
 
 def pytest_configure() -> None:
+    # Hundreds of processes are started: each of them would compile the product anew, which takes a second.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     _BEGAN.append(support.begin_run())
 
 

@@ -138,9 +138,9 @@ BROKEN = {
 @pytest.mark.parametrize("path", KINDS)
 def test_a_broken_file_is_told_with_its_place(root: Path, path: str) -> None:
     file, loaded = root / path, part(root, path)
-    chosen = list(BROKEN.items())
-    if loaded.name == "site":  # a site takes a while to load, and has many kinds of file: each gets a part of them
-        chosen = chosen[KINDS.index(path) % 4 :: 4]
+    # A solution takes a while to load, and has many kinds of file: each gets a part of them.
+    part_of = 4 if loaded.name == "site" else 2
+    chosen = list(BROKEN.items())[KINDS.index(path) % part_of :: part_of]
     for what, content in chosen:
         file.write_bytes(content)
         found = faults(loaded)
@@ -214,7 +214,7 @@ def test_a_slip_anywhere_in_a_file_is_told_or_harmless(root: Path, path: str) ->
     file, loaded = root / path, part(root, path)
     shipped = file.read_text("utf-8")
     draw = random.Random(f"slips of {path}")
-    for text in _mutants(shipped, draw, 4 if loaded.name == "site" else 12):
+    for text in _mutants(shipped, draw, 4 if loaded.name == "site" else 7):
         file.write_text(text, "utf-8")
         for error in faults(loaded):
             assert PLACED.match(str(error)), str(error)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +11,10 @@ from pathlib import Path
 import pytest
 
 from forecourt.store.embedded import EmbeddedServer
+from support.command import Said, run
 from support.contoso import ROOT, TEMPLATE, ensure_loaded
 from support.packages import csv_rows, csv_text, package, unpacked
 from support.server import cloned
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
 
 
 @dataclass(frozen=True)
@@ -32,17 +24,9 @@ class Shell:
     root: Path
     data: Path
 
-    async def __call__(self, command: str, *arguments: object, solution: bool = True) -> Done:
-        given = [command, *([str(self.root)] if solution else []), *map(str, arguments)]
-        data = ["--data", str(self.data)] if solution else []
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from forecourt.cli import main; main()", "package", *given, *data),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return Done(process.returncode, out.decode(), err.decode())
+    async def __call__(self, command: str, *arguments: object, solution: bool = True) -> Said:
+        given = [command, *([self.root] if solution else []), *arguments]
+        return await run("package", *given, *(["--data", self.data] if solution else []))
 
 
 @pytest.fixture(scope="module")

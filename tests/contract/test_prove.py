@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import io
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -12,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from forecourt.cli import main
 from forecourt.cli import proofs as command
 from forecourt.kernel.errors import Refusal
 from forecourt.store.embedded import EmbeddedServer
 from support import contoso
+from support.command import run
 from support.server import Installation, installed
 
 pytest.importorskip("z3", reason="z3-solver, of requirements/dev.txt, is not installed")
@@ -131,18 +128,6 @@ async def test_a_contact_with_the_account_of_another_is_named(postgres: Embedded
     assert all(verdict.counterexample is not None for verdict in found)
 
 
-async def said(*arguments: object) -> tuple[int, str]:
-    """Exit code and output of a command line, in a thread, as it runs in a process of its own."""
-
-    def call() -> tuple[int, str]:
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out), pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        return int(ended.value.code or 0), out.getvalue()
-
-    return await asyncio.to_thread(call)
-
-
 async def test_the_command_ends_with_one_and_names_the_rows_where_something_is_refuted(
     clean: Installation, tmp_path: Path
 ) -> None:
@@ -156,17 +141,17 @@ async def test_the_command_ends_with_one_and_names_the_rows_where_something_is_r
     text = text.replace(old, f"connections: {{dataverse: {database}, operations: {database}}}")
     header.write_text(text.replace("external_users: policy-required", "external_users: open") + "\n", "utf-8")
     (root / "operations" / "policies" / "HcmWorkerSelf.yaml").unlink()
-    code, out = await said("prove", root, "--data", tmp_path / "data", "--json")
-    report = json.loads(out)
-    assert code == 1
+    told = await run("prove", root, "--data", tmp_path / "data", "--json")
+    report = json.loads(told.out)
+    assert told.code == 1
     assert report["refuted"] and report["proved"]
     wide = [item for item in report["verdicts"] if item["status"] == "refuted" and item["containment"] == "direct"]
     assert {item["entity"] for item in wide} >= {"HcmWorkerEntity"}
     assert all(item["counterexample"]["row"] and item["where"] and item["people"] for item in wide)
-    code, out = await said("prove", root, "--data", tmp_path / "data")
-    assert code == 1
-    assert "refuted  what the source admits of Workers is what the portal shows" in out
-    assert "shown to leak: PersonnelNumber=" in out
+    told = await run("prove", root, "--data", tmp_path / "data")
+    assert told.code == 1
+    assert "refuted  what the source admits of Workers is what the portal shows" in told.out
+    assert "shown to leak: PersonnelNumber=" in told.out
 
 
 async def test_without_the_solver_the_command_says_what_to_install(

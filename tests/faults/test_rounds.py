@@ -11,7 +11,7 @@ import pytest
 from support.fault_rounds import LABELS, arena, plans
 
 #: Rounds of a run of all tests; ``make faults`` asks for more.
-FEW = 10
+FEW = 6
 
 #: Rounds from which on every label has had its turn.
 ENOUGH = 3 * len(LABELS)

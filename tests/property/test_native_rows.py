@@ -184,7 +184,7 @@ async def ground(postgres: EmbeddedServer) -> AsyncIterator[Ground]:
         await database.close()
 
 
-@settings(max_examples=25, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 async def test_plain_sql_under_a_mapped_role_shows_what_the_gate_shows(ground: Ground, case: Drawn) -> None:
     tables = rows(case.seed)
@@ -259,7 +259,7 @@ async def same_field(ground: Ground, gate: Gate, user: OperationsUser, name: str
     return sorted((row[0] for row in shown), key=repr) == sorted((row[field] for row in result.rows), key=repr)
 
 
-@settings(max_examples=25, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(case=cases(full=True))
 async def test_what_row_security_lets_be_written_is_what_the_gate_lets_be_written(ground: Ground, case: Drawn) -> None:
     tables = rows(case.seed)

@@ -483,7 +483,7 @@ class Values(dict[str, object]):
         return None
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=drawn())
 async def test_what_comes_through_the_gate_is_what_the_rules_mean(bench: Bench, case: Drawn) -> None:
     with said(case):
@@ -524,7 +524,7 @@ def _versioned(tables: Mapping[TableName, list[dict[str, object]]]) -> dict[Tabl
     return {table: [{**row, "@version": 0} for row in found] for table, found in tables.items()}
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=70, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=drawn())
 async def test_no_filter_shows_a_row_that_is_hidden_without_one(bench: Bench, case: Drawn) -> None:
     with said(case):
@@ -551,7 +551,7 @@ async def test_no_filter_shows_a_row_that_is_hidden_without_one(bench: Bench, ca
         assert {row["Id"] for row in some.rows} <= {row["Id"] for row in everything.rows}
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=70, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=drawn())
 async def test_the_portal_shows_no_row_that_the_direct_door_hides(bench: Bench, case: Drawn) -> None:
     """Every layer only narrows."""
@@ -589,7 +589,7 @@ PLAIN = {
 }
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=drawn())
 async def test_policies_let_through_what_the_reference_says(bench: Bench, case: Drawn) -> None:
     """Row by row, by words that share nothing with the predicates that requests run under."""

@@ -305,7 +305,7 @@ def by_text(found: Sequence[tuple[object, ...]]) -> list[tuple[object, ...]]:
     return sorted(found, key=lambda row: [text(value) for value in row])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=70, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 async def test_shaped_rows_are_made_of_rows_that_the_person_reads(bench: Bench, case: Case) -> None:
     tables = rows(case.drawn.seed)
@@ -359,7 +359,7 @@ async def test_shaped_rows_are_made_of_rows_that_the_person_reads(bench: Bench, 
     assert near(by_text(expected(case.plan, [dict(row.items()) for row in found.rows], visible)), by_text(got))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 async def test_rows_are_sorted_by_related_rows_as_far_as_the_person_reads_them(
     bench: Bench, data: st.DataObject

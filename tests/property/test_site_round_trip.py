@@ -83,7 +83,7 @@ def put(root: Path, files: dict[str, Any]) -> Path:
     return root
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(sites())
 def test_import_export_import_gives_the_same_site(files: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -327,7 +327,7 @@ async def bench(postgres: EmbeddedServer) -> AsyncIterator[Bench]:
         await database.close()
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(case=cases())
 async def test_the_same_rows_in_the_same_order_come_from_sql_and_from_memory(bench: Bench, case: Case) -> None:
     choose = random.Random(repr(case))  # rows that differ from case to case, and come again with it

@@ -226,7 +226,7 @@ async def test_what_is_no_token_is_refused(identity: Identity, token: str) -> No
     await refused(identity.tokens, token)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=120)
 @given(text=st.text(), payload=st.binary(max_size=200), cut=st.integers(0, 400))
 async def test_no_text_breaks_the_check(identity: Identity, text: str, payload: bytes, cut: int) -> None:
     token = issue(identity)

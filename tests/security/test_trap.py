@@ -6,9 +6,7 @@ Copies of the sample solution, each with one thing wrong, over one database: wha
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import io
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -17,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from forecourt.cli import main
 from forecourt.store.embedded import EmbeddedServer
 from support import contoso as sample
+from support.command import Said, run
 from support.server import Case, Installation, Known, Person, installed, table_rows, url
 
 pytestmark = pytest.mark.xdist_group("trap")
@@ -37,27 +35,6 @@ KEPT = (
     "c-de-00001",
     "w-000001",
 )
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-
-async def run(*arguments: object) -> Said:
-    """A command line, in a thread, as it runs in a process of its own."""
-
-    def call() -> Said:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        return Said(int(ended.value.code or 0), out.getvalue(), err.getvalue())
-
-    return await asyncio.to_thread(call)
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ async def fresh_database(server: EmbeddedServer) -> AsyncIterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     connection = await asyncpg.connect(server.url("postgres"))
     try:
-        await connection.execute(f'create database "{name}"')
+        await connection.execute(f'create database "{name}" strategy file_copy')  # half the time of the log
         try:
             yield server.url(name)
         finally:

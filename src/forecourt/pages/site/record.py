@@ -20,7 +20,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import yaml
 
-from forecourt.kernel.document import Document, compose, compose_all
+from forecourt.kernel.document import Document, compose, compose_all, texts
 from forecourt.kernel.errors import DefinitionError
 from forecourt.kernel.model import Where
 from forecourt.pages.site.kinds import BY_ENDING, WEB_FILE, WEBSITE, DataModel, Kind, canonical, written
@@ -281,8 +281,7 @@ class Folder:
         except DefinitionError as error:
             self.faults.append(error)
             return
-        plains = yaml.load_all(text, Loader=yaml.BaseLoader)  # scalars stay text, nothing is constructed
-        for document, plain in zip(documents, plains, strict=False):
+        for document, plain in zip(documents, texts(text), strict=False):
             yield from self._of_document(kind, entry, document, _without_nulls(plain, document.data))
 
     def _of_document(self, kind: Kind, entry: Entry, document: Document, plain: Any) -> Iterator[Record]:
