@@ -23,7 +23,7 @@ SOURCE = ROOT / "src" / "forecourt"
 CATALOGUES = SOURCE / "web" / "locale"
 
 #: Where words for visitors are.
-PAGES = ("pages", "web")
+PAGES = ("pages", "web", "identity/mail/letters.py")
 #: Whose refusals visitors meet on forms of the portal.
 REFUSING = (
     "pages",
@@ -67,8 +67,9 @@ OPTIONS = {"trimmed": "true", "newstyle_gettext": "true", "trim_blocks": "true",
 def messages() -> Catalog:
     """All messages, with the files that they are in."""
     found = Catalog(project="Forecourt", charset="utf-8")
-    for folder in PAGES:
-        for path in sorted((SOURCE / folder).rglob("*")):
+    for place in PAGES:
+        folder = SOURCE / place
+        for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
             method = {".py": "python", ".html": "jinja2"}.get(path.suffix)
             if method is None:
                 continue

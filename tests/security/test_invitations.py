@@ -8,12 +8,14 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from forecourt.cli.inviting import user
+from forecourt.cli.mail import mail
 from forecourt.store.embedded import EmbeddedServer
-from support.mailbox import Mailbox, Visitor, hidden, link_in, mailbox
+from support.mailbox import Mailbox, Visitor, hidden, link_in, mailbox, text_of
 from support.small_portal import SmallPortal, SmallSite, id_of, small_portal
 
 PASSWORD, PAGE, WEEK = "Correct-horse-1", "/Register", dt.timedelta(days=7)
@@ -161,6 +163,39 @@ async def test_settings_say_whether_there_are_invitations(
     given = {f"Authentication/Registration/{name}": value for name, value in settings.items()}
     async with small_portal(postgres, tmp_path, SmallSite(settings=given)) as portal:
         assert (await Visitor(portal.site).get(PAGE)).status == status
+
+
+async def test_an_invitation_is_mailed_by_the_server_and_what_is_not_sent_is_listed_sent_again_or_dropped(
+    portal: SmallPortal, box: Mailbox
+) -> None:
+    await on_file(portal)
+    root, sender = str(portal.site.root), portal.site.forecourt.sender
+    assert sender is not None
+
+    async def said(group: click.Group, verb: str, *words: str, code: int = 0) -> str:
+        result = await asyncio.to_thread(CliRunner().invoke, group, [verb, root, *words])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    given = ("--contact", "ada@example.com", "--role", "members", "--send")
+    assert "waits to be sent" in await said(user, "invite", *given)
+    box.answers.append("554 no")
+    assert await sender.send_due() == 0
+    [line] = (await said(mail, "list", code=1)).splitlines()
+    assert "aside" in line and "ada@example.com" in line and "554" in line and "invitation=" not in line
+    assert "1 due now." in await said(mail, "retry")
+    assert await sender.send_due() == 1
+    assert len(portal.site.faults) == 1
+    code = text_of(box.letters[0]).partition("invitation=")[2].split()[0]
+    assert (await Visitor(portal.site).fill(address(code), password=PASSWORD)).status == 303
+    assert "Everything is sent." in await said(mail, "list")
+    await on_file(portal, "eve@example.com")
+    await said(user, "invite", "--contact", "eve@example.com", "--send")
+    number = (await said(mail, "list")).split()[0]
+    assert "1 dropped." in await said(mail, "drop", number)
+    await said(mail, "drop", number, code=1)
+    await said(user, "invite", "--send", code=2)
+    assert len(box.letters) == 1
 
 
 async def test_the_command_prints_an_address_that_works(portal: SmallPortal) -> None:

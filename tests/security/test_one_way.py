@@ -27,6 +27,7 @@ SYSTEM = {
     "identity/contacts.py",
     "identity/invitations.py",
     "identity/links.py",
+    "identity/mail/outbox.py",
     "identity/pending.py",
     "identity/people.py",
     "identity/principals.py",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from forecourt.identity import csrf, sessions
+from forecourt.identity.recovery import MOST
 from forecourt.identity.throttle import Throttle
-from forecourt.kernel.observe import SignIn
+from forecourt.kernel.observe import SignIn, SystemWork
 from forecourt.store.embedded import EmbeddedServer
 from support.mailbox import SENDER, Mailbox, Visitor, hidden, link_in, mailbox, text_of
 from support.server import Answer
@@ -286,7 +288,40 @@ async def test_one_answer_for_whoever_has_an_account(portal: SmallPortal, box: M
     shown = {shape(await asked(portal, FORGOT, email), email) for email in emails}
     assert len(shown) == 1
     assert [letter["To"] for letter in box.letters] == ["known@example.com"]
-    assert len(await portal.site.dataverse("select from forecourt.link")) == 4
+    assert len(await portal.site.dataverse("select from forecourt.link")) == 4 * MOST
+
+
+async def test_the_same_work_is_done_whoever_has_an_account(portal: SmallPortal) -> None:
+    """The statements are the same, and so are the rows: what differs is which of them are sent."""
+    await portal.person("known")
+    done = set()
+    for target in (REGISTER, FORGOT):
+        for email in ("known@example.com", "unknown@example.com"):
+            visitor, site = Visitor(portal.site), portal.site
+            page = hidden((await visitor.get(target)).text)
+            site.observed.clear()
+            sending, sender = site.forecourt, site.forecourt.sender
+            site.forecourt = replace(sending, sender=None)
+            await visitor.post(target, {**page, "email": email})
+            site.forecourt = replace(sending, sender=sender)
+            work = tuple(item.reason for item in site.observed if isinstance(item, SystemWork))
+            [rows] = await site.dataverse(
+                "select count(*), (select count(*) from forecourt.link), max(length(sealed)) > 100 from forecourt.mail"
+            )
+            await site.dataverse("delete from forecourt.mail")
+            await site.dataverse("delete from forecourt.link")
+            done.add((target, work, tuple(rows)))
+    assert len(done) == 2, sorted(done)
+
+
+async def test_a_letter_is_in_the_language_that_the_person_prefers_or_the_site_was_used_in(
+    portal: SmallPortal, box: Mailbox
+) -> None:
+    await registered(portal, box)
+    await portal.site.dataverse("alter table dataverse.contact add column adx_preferredlcid int")
+    await portal.site.dataverse("update dataverse.contact set adx_preferredlcid = 1036")
+    await asked(portal, FORGOT, "ada@example.com")
+    assert "mot de passe" in str(box.letters[-1]["Subject"])
 
 
 async def test_a_used_link_and_a_changed_password_end_all_links(portal: SmallPortal, box: Mailbox) -> None:

@@ -28,14 +28,22 @@ SENDER = "portal@contoso.example"
 
 @dataclass
 class Mailbox:
-    """What has come in, oldest first. ``answers``: replies to give first, in place of taking a message."""
+    """What has come in, oldest first. ``answers``: replies to give first, in place of taking a message; ``asked``: it
+    was offered one, which it takes when ``gate`` is open."""
 
     port: int = 0
     letters: list[EmailMessage] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     came: threading.Condition = field(default_factory=threading.Condition)
+    asked: threading.Event = field(default_factory=threading.Event)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.asked.set()
+        await asyncio.to_thread(self.gate.wait, 60)
         if self.answers:
             return self.answers.pop(0)
         parsed = email.message_from_bytes(bytes(envelope.content or b""), policy=default)
@@ -131,8 +139,8 @@ class Visitor:
                 self.cookies[name] = value
             else:
                 self.cookies.pop(name, None)
-        if self.site.forecourt.post is not None:
-            await self.site.forecourt.post.settle()
+        if self.site.forecourt.sender is not None:
+            await self.site.forecourt.sender.send_due()
         return answer
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from forecourt.app.databases import PREPARING, Databases, base_currency, connect, prepare, read_table_files
 from forecourt.app.definitions import Definitions, load_definitions, read_header
-from forecourt.app.entry import Doors, entry_of, post_of
+from forecourt.app.entry import Doors, entry_of, letters_of, sender_of
 from forecourt.dataverse.cascades import Cascades
 from forecourt.dataverse.organization import Enlisting
 from forecourt.dataverse.pipeline import Pipeline
@@ -31,7 +31,9 @@ from forecourt.identity.fetch import fetch
 from forecourt.identity.invitations import Invitations
 from forecourt.identity.issuers import Issuers
 from forecourt.identity.links import Links
-from forecourt.identity.mail import Smtp
+from forecourt.identity.mail.letters import Letters
+from forecourt.identity.mail.outbox import Outbox as MailOutbox
+from forecourt.identity.mail.sender import Sender
 from forecourt.identity.owners import Owners
 from forecourt.identity.passwords import Passwords
 from forecourt.identity.pending import Pending
@@ -130,7 +132,9 @@ class Forecourt:
     invitations: Invitations
     factors: SecondFactors
     pending: Pending
-    post: Smtp | None
+    mail: MailOutbox
+    letters: Letters
+    sender: Sender | None
     tokens: Tokens
     bearer: Bearer
     token_endpoint: TokenEndpoint
@@ -239,9 +243,12 @@ async def build(
     factors = SecondFactors(
         store, utc_now, observer, Vault(settings.secret_key), title, failures=entry.failures, lock=entry.lock
     )
-    post = post_of(settings, observer)
+    mail = MailOutbox(store, utc_now, Vault(settings.secret_key))
+    letters = letters_of(found.site, title, settings)
+    sender = sender_of(settings, mail, observer)
     contact = native.tables.get(TableName("dataverse", "contact"))
-    doors = Doors(store, accounts, links, invitations, factors, pending, post, observer, contact)
+    ways = (store, accounts, links, invitations, factors, pending)
+    doors = Doors(*ways, mail, letters, sender is not None, observer, contact)
     portal = None
     if found.site is not None:
         portal = Portal(
@@ -255,7 +262,7 @@ async def build(
             fetches=Fetches(dataverse_gate, PORTAL, Door.PORTAL, ""),
             form_sessions=FormSessions(store),
             texts=PageTexts(databases.dataverse),
-            entry=entry_of(entry, found.site, title, settings, doors),
+            entry=entry_of(entry, found.site, settings, doors),
             options=PortalOptions(
                 title=header.title, secure=settings.secure_cookies, upload_limit=settings.upload_limit * 1024 * 1024
             ),
@@ -277,6 +284,7 @@ async def build(
             settings.secure_cookies,
         ),
         pending=pending if found.site is not None else None,
+        mail=mail,
         observer=observer,
     )
     return Forecourt(
@@ -302,7 +310,9 @@ async def build(
         invitations=invitations,
         factors=factors,
         pending=pending,
-        post=post,
+        mail=mail,
+        letters=letters,
+        sender=sender,
         tokens=tokens,
         bearer=Bearer(tokens, Issuers(header.issuers, fetch, utc_now), principals),
         token_endpoint=TokenEndpoint(tokens, accounts, applications, utc_now, password_grant=settings.password_grant),

@@ -1,4 +1,4 @@
-"""The ways into a portal, put together: the post, the letters, and what the site's settings open."""
+"""The ways into a portal, put together: mail and its letters, and what the site's settings open."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from forecourt.identity.clock import utc_now
 from forecourt.identity.entry import EntryRules
 from forecourt.identity.fetch import ask
 from forecourt.identity.invitations import Invitations
-from forecourt.identity.letters import Letters
 from forecourt.identity.links import Links
-from forecourt.identity.mail import Smtp, server_of
+from forecourt.identity.mail.languages import Languages
+from forecourt.identity.mail.letters import Letters
+from forecourt.identity.mail.outbox import Outbox
+from forecourt.identity.mail.sender import Sender
+from forecourt.identity.mail.smtp import server_of
 from forecourt.identity.pending import Pending
 from forecourt.identity.providers.client import ProviderClient
 from forecourt.identity.providers.definitions import read_providers
@@ -27,21 +30,31 @@ from forecourt.pages.site.site import Site
 from forecourt.settings import SettingError, Settings
 from forecourt.store.catalog import Table
 from forecourt.store.database import Database
+from forecourt.web.translation import gettext, language_of
 
 
-def post_of(settings: Settings, observer: Observer) -> Smtp | None:
-    """The post to the mail server that the settings name. Raises MailError."""
+def sender_of(settings: Settings, outbox: Outbox, observer: Observer) -> Sender | None:
+    """Who sends to the mail server that the settings name. Raises MailError."""
     given = settings
     if not given.smtp_host:
         return None
     credentials = (given.smtp_user, given.smtp_password, given.smtp_from, given.smtp_authority)
     server = server_of(given.smtp_host, given.smtp_port, given.smtp_security, *credentials)
-    return Smtp(server, observer)
+    return Sender(outbox, server, utc_now, observer)
+
+
+def letters_of(site: Site | None, title: str, settings: Settings) -> Letters:
+    """What is written to a site's people."""
+    if site is None:
+        return Letters(title, settings.origin, "", gettext, language_of)
+    portal = {str(item.portal): item.code for item in site.languages.values()}
+    languages = Languages(site.language, portal)
+    return Letters(title, settings.origin, site.setting("Support/Contact"), gettext, language_of, languages)
 
 
 @dataclass(frozen=True)
 class Doors:
-    """What the ways in work with. ``post`` None: no mail."""
+    """What the ways in work with. ``mails``: there is a mail server."""
 
     store: Database
     accounts: Accounts
@@ -49,7 +62,9 @@ class Doors:
     invitations: Invitations
     factors: SecondFactors
     pending: Pending
-    post: Smtp | None
+    outbox: Outbox
+    letters: Letters
+    mails: bool
     observer: Observer
     contact: Table | None
 
@@ -78,7 +93,7 @@ def external_of(rules: EntryRules, site: Site, settings: Settings, doors: Doors)
     return ExternalDoors(clients, identities, Throttle(doors.store, utc_now, name="provider", refusal=refusal))
 
 
-def entry_of(rules: EntryRules, site: Site, title: str, settings: Settings, doors: Doors) -> Entry:
+def entry_of(rules: EntryRules, site: Site, settings: Settings, doors: Doors) -> Entry:
     """The ways into a portal; those that need mail are closed without a mail server."""
     external = external_of(rules, site, settings, doors)
     entry = Entry(
@@ -91,13 +106,12 @@ def entry_of(rules: EntryRules, site: Site, title: str, settings: Settings, door
         pending=doors.pending,
         external=external,
     )
-    if doors.post is None or not rules.local:
+    if not doors.mails or not rules.local:
         return entry
-    store, accounts, links, post, observer = doors.store, doors.accounts, doors.links, doors.post, doors.observer
-    letters = Letters(title, settings.origin, site.setting("Support/Contact") or f"your contact at {title}")
-    limits = MailLimits(store, utc_now)
-    registration = Registration(store, utc_now, observer, accounts, links, limits, letters, post, doors.invitations)
-    recovery = Recovery(store, observer, accounts, links, limits, letters, post)
+    store, accounts, links, outbox, observer = doors.store, doors.accounts, doors.links, doors.outbox, doors.observer
+    letters, limits = doors.letters, MailLimits(store, utc_now)
+    registration = Registration(store, utc_now, observer, accounts, links, limits, letters, outbox, doors.invitations)
+    recovery = Recovery(store, observer, accounts, links, limits, letters, outbox)
     return replace(
         entry,
         open=rules.open,

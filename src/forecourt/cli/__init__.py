@@ -14,6 +14,7 @@ from forecourt.cli.check import check
 from forecourt.cli.explain import explain
 from forecourt.cli.init import init
 from forecourt.cli.log import log
+from forecourt.cli.mail import mail
 from forecourt.cli.mapping import user
 from forecourt.cli.native import native
 from forecourt.cli.package import package
@@ -48,7 +49,7 @@ def forecourt() -> None:
 
 
 COMMANDS = (
-    *(demo, serve, reload, check, audit, explain, prove, init, user, log),
+    *(demo, serve, reload, check, audit, explain, prove, init, user, mail, log),
     *(schema, site, sync, package, tables, native, bench),
 )
 for command in COMMANDS:

@@ -1,4 +1,4 @@
-"""What a server does beside answering: upkeep, logs and their seals, data packages, copies."""
+"""What a server does beside answering: upkeep, mail, logs and their seals, data packages, copies."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 from forecourt.app import Forecourt
 from forecourt.cli.sync_work import copying, transport_of
+from forecourt.identity.mail.outbox import EXPIRED
+from forecourt.identity.mail.smtp import MailError
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.observe import Fault
 from forecourt.operations.packages.queues import Queues
@@ -23,6 +25,8 @@ async def background(forecourt: Forecourt) -> AsyncIterator[None]:
         if forecourt.dual_write.maps:
             works += [*copying(forecourt, transport, relay=True, at_once=0), _copies(forecourt)]
             works.append(forecourt.copies.jobs.run())
+        if forecourt.sender is not None:
+            works.append(forecourt.sender.run())
         tasks = [asyncio.create_task(work) for work in works]
         try:
             yield
@@ -30,8 +34,8 @@ async def background(forecourt: Forecourt) -> AsyncIterator[None]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if forecourt.post is not None:
-                await forecourt.post.close()
+            if forecourt.sender is not None:
+                forecourt.sender.close()
             await forecourt.security_log.flush()
 
 
@@ -47,6 +51,8 @@ async def _upkeep(forecourt: Forecourt) -> None:
             await forecourt.pending.purge()
             await forecourt.factors.purge()
             await forecourt.packages.purge()
+            if late := await forecourt.mail.tidy():
+                forecourt.observer(Fault("mail", MailError(f"{EXPIRED} ({late})")))
         except (Refusal, Unavailable) as error:
             forecourt.observer(Fault("upkeep", error))
 

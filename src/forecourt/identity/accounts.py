@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -133,6 +133,10 @@ def sign_in_refused() -> Refusal:
     )
 
 
+#: What a change of an account does beside, in its transaction.
+Also = Callable[[Transaction, Credential], Awaitable[None]]
+
+
 class Accounts:
     """``failures``: how many wrong passwords lock an account; ``lock``: for how long."""
 
@@ -221,28 +225,36 @@ class Accounts:
             raise Refusal("FC4091", "This user name, or this contact, already has an account.", source="username")
         return credential_of(rows[0])
 
-    async def change_password(self, username: str, current: str, new: str, address: str) -> Credential:
+    async def change_password(
+        self, username: str, current: str, new: str, address: str, also: Also | None = None
+    ) -> Credential:
         """A person's own change: the current password is proved first, under the same limits as a sign-in.
 
         Ends all sessions of the account; the caller starts a new one from the answer.
         """
         self._policy.require(new, username)
         credential = await self.sign_in(username, current, address)
-        return await self.set_password(credential.id, new, credential.username)
+        return await self.set_password(credential.id, new, credential.username, also)
 
-    async def set_password(self, credential_id: UUID, new: str, actor: str = "") -> Credential:
+    async def set_password(
+        self, credential_id: UUID, new: str, actor: str = "", also: Also | None = None
+    ) -> Credential:
         """A new password, given by an administrator or after a proof. Ends all sessions, lifts a lock.
 
-        ``actor``: whose doing it is, for the security log; '' for whoever runs this process.
+        ``actor``: whose doing it is, for the security log; '' for whoever runs this process; ``also``: what the same
+        transaction does.
         """
         hashed = await self.hashed(new)
         async with self._database.transaction("set a password") as tx:
             if actor:
                 await say_who(tx, actor)
             rows = await tx.fetch(RENEW, credential_id, hashed)
-        if not rows:
-            raise not_found("The account")
-        return credential_of(rows[0])
+            if not rows:
+                raise not_found("The account")
+            credential = credential_of(rows[0])
+            if also is not None:
+                await also(tx, credential)
+        return credential
 
     async def hashed(self, password: str, username: str = "") -> str:
         """The hash of a new password. Raises Refusal FC1003 unless the policy allows it."""

@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -98,12 +98,17 @@ class Invitations:
         web_roles: Collection[UUID] = (),
         operations_user: str | None = None,
         most: int = 1,
+        also: Callable[[Transaction, str], Awaitable[None]] | None = None,
     ) -> str:
         """The code of a new invitation. ``operations_user``: whom each is mapped to who redeems it, one that a portal
-        may act as; ``most``: how many may redeem it, 0 for any number."""
+        may act as; ``most``: how many may redeem it, 0 for any number; ``also``: what the same
+        transaction does with the code."""
         code, now = secrets.token_urlsafe(32), self._clock()
         row = (_digest(code), contact, account, list(web_roles), operations_user, most, now, now + lifetime)
-        await self._database.system(SystemPlan("invite somebody", _CREATE, row))
+        async with self._database.transaction("invite somebody") as tx:
+            await tx.execute(_CREATE, *row)
+            if also is not None:
+                await also(tx, code)
         return code
 
     async def find_account(self, text: str) -> list[UUID]:

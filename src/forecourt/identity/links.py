@@ -30,7 +30,6 @@ _ISSUE: Final = """
 insert into forecourt.link
     (code_hash, purpose, email, credential_id, security_stamp, invitation_id, created_at, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8)
-returning code_hash
 """
 
 _FIND: Final = """
@@ -69,18 +68,19 @@ class Links:
 
     async def issue(
         self,
+        transaction: Transaction,
         purpose: Purpose,
         lifetime: dt.timedelta,
         email: str,
         credential: Credential | None = None,
         invitation: UUID | None = None,
     ) -> str:
-        """The code of a new link."""
+        """The code of a new link, which is there when the transaction is."""
         code, now = secrets.token_urlsafe(32), self._clock()
         stamp = credential.security_stamp if credential else None
         owner = credential.id if credential else None
         row = (_digest(code), purpose, email[:320], owner, stamp, invitation, now, now + lifetime)
-        await self._database.system(SystemPlan("issue a link", _ISSUE, row))
+        await transaction.execute(_ISSUE, *row)
         return code
 
     async def peek(self, purpose: Purpose, code: str) -> Link:

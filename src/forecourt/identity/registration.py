@@ -13,16 +13,18 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
 from forecourt.identity.accounts import CREATE, Accounts, Credential, credential_of, say_who
 from forecourt.identity.clock import Clock
 from forecourt.identity.invitations import Invitations
-from forecourt.identity.letters import Letters
-from forecourt.identity.links import Link, Links, ended
-from forecourt.identity.mail import Post, is_address
+from forecourt.identity.links import Link, Links, Purpose, ended
+from forecourt.identity.mail.languages import PREFERRED
+from forecourt.identity.mail.letters import Letters
+from forecourt.identity.mail.message import is_address
+from forecourt.identity.mail.outbox import Outbox
 from forecourt.identity.throttle import Throttle
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Observer, SignIn
@@ -34,12 +36,15 @@ LIFETIME: Final = dt.timedelta(hours=24)
 #: Longest first and last name: the contact's columns.
 LONGEST_NAME: Final = 50
 
-_KNOWN: Final = """
+_KNOWN: Final = f"""
 select exists (
     select from forecourt.credential c left join dataverse.contact p on p.contactid = c.contact_id
     where lower(c.username) = lower($1) or lower(p.emailaddress1) = lower($1)) as account,
-exists (select from dataverse.contact where lower(emailaddress1) = lower($1)) as contact
-"""
+exists (select from dataverse.contact where lower(emailaddress1) = lower($1)) as contact, preferred.*
+from (values (1)) one left join (
+    select {PREFERRED} from dataverse.contact p where lower(p.emailaddress1) = lower($1) and p.statecode = 0 limit 1
+) preferred on true
+"""  # noqa: S608 -- no value of a request is in it
 
 #: Two registrations of one address take turns.
 _TURN: Final = "select pg_advisory_xact_lock(hashtextextended('forecourt.registration ' || lower($1), 0))"
@@ -97,7 +102,7 @@ class Registration:
         links: Links,
         limits: MailLimits,
         letters: Letters,
-        post: Post,
+        outbox: Outbox,
         invitations: Invitations,
     ) -> None:
         self._invitations = invitations
@@ -108,10 +113,12 @@ class Registration:
         self._links = links
         self._limits = limits
         self._letters = letters
-        self._post = post
+        self._outbox = outbox
 
-    async def ask(self, email: str, address: str, invitation: UUID | None = None) -> None:
-        """Sends a mail to ``email``; what it says depends on who that is, and nothing else does.
+    async def ask(self, email: str, address: str, language: str, invitation: UUID | None = None) -> None:
+        """Writes to ``email``; what the letter says depends on who that is, and nothing else does.
+
+        ``language``: code of the one that the site is used in.
 
         Raises Refusal FC1003 for what is no address, FC2004 for a network address that asks too often.
         """
@@ -119,13 +126,18 @@ class Registration:
         allowed = await self._limits.admit(address, wanted)
         [known] = await self._database.system(SystemPlan("look whether an address is known", _KNOWN, (wanted,)))
         free = not known["account"] and not known["contact"]
-        code = await self._links.issue("register" if free and allowed else "nobody", LIFETIME, wanted, None, invitation)
-        if not allowed:
-            return
-        if free:
-            self._post.send(self._letters.registration(wanted, code, int(LIFETIME.total_seconds()) // 3600))
-        else:
-            self._post.send((self._letters.has_account if known["account"] else self._letters.known)(wanted))
+        language = self._letters.languages.of(known, language)
+        async with self._database.transaction("write to somebody who registers") as tx:
+            purpose: Purpose = "register" if free and allowed else "nobody"
+            code = await self._links.issue(tx, purpose, LIFETIME, wanted, None, invitation)
+            if free:
+                letter = self._letters.registration(language, wanted, code, LIFETIME)
+            elif known["account"]:
+                letter = self._letters.has_account(language, wanted)
+            else:
+                letter = self._letters.known(language, wanted)
+            await self._outbox.put(tx, letter if allowed else replace(letter, kind="nobody"))
+        self._outbox.wake()
 
     async def peek(self, code: str) -> Link:
         """The registration that a link leads to. Raises Refusal FC2006."""

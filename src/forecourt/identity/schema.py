@@ -2,7 +2,8 @@
 
 Nothing here can be used as it is read: passwords and client secrets are argon2id hashes, a session is the hash of its
 cookie, a link the hash of its code. The exceptions are what a server must be able to use: the signing keys of tokens,
-and the secrets of second factors, which are encrypted where the settings have a key (``vault``). Who reads
+the secrets of second factors, and mail that waits to be sent: both are encrypted where the settings have a key
+(``vault``). Who reads
 ``forecourt.signing_key`` can sign as anybody, so no role but the server's own is granted the schema.
 
 Usernames are unique without regard to case. A credential belongs to a contact or to an operations user, never both.
@@ -189,6 +190,27 @@ comment on column forecourt.invitation.operations_user is
     'The operations user that who redeems it is mapped to; null for none.';
 """
 
+_MAIL = """
+create table forecourt.mail (
+    id              uuid primary key default gen_random_uuid(),
+    kind            text not null,
+    recipient       text not null,
+    sealed          text,
+    created_at      timestamptz not null,
+    expires_at      timestamptz not null,
+    due_at          timestamptz,
+    attempts        int not null default 0,
+    said            text not null default ''
+);
+create index mail_due on forecourt.mail (due_at) where due_at is not null;
+create index mail_created on forecourt.mail (created_at);
+comment on table forecourt.mail is
+    'Messages that wait for the mail server or were set aside. A row is gone when its message is sent.';
+comment on column forecourt.mail.sealed is
+    'Subject and texts, encrypted where the settings have a key; null when they are of no use any more.';
+comment on column forecourt.mail.due_at is 'When it is tried; null: it was set aside for an administrator.';
+"""
+
 #: For ``store/migrate.py``: (name, SQL), in order.
 SCRIPTS: Final[tuple[tuple[str, str], ...]] = (
     ("identity-0001-people", _PEOPLE),
@@ -198,4 +220,5 @@ SCRIPTS: Final[tuple[tuple[str, str], ...]] = (
     ("identity-0005-second-factors", _SECOND_FACTORS),
     ("identity-0006-providers", _PROVIDERS),
     ("identity-0007-invited-users", _INVITED_USERS),
+    ("identity-0008-mail", _MAIL),
 )

@@ -95,8 +95,8 @@ class Accounts(Protocol):
 class Registration(Protocol):
     """Open registration by e-mail. ``identity.registration.Registration``."""
 
-    async def ask(self, email: str, address: str, invitation: UUID | None = None) -> None:
-        """Sends a mail; the answer is the same whoever that is. Raises Refusal FC1003, FC2004."""
+    async def ask(self, email: str, address: str, language: str, invitation: UUID | None = None) -> None:
+        """Writes to the address; the answer is the same whoever that is. Raises Refusal FC1003, FC2004."""
         ...
 
     async def peek(self, code: str) -> Link:
@@ -127,7 +127,7 @@ class Invitations(Protocol):
 class Recovery(Protocol):
     """Forgotten passwords. ``identity.recovery.Recovery``."""
 
-    async def ask(self, email: str, address: str) -> None:
+    async def ask(self, email: str, address: str, language: str) -> None:
         """Sends a link where an account has this address. Raises Refusal FC1003, FC2004."""
         ...
 
@@ -135,12 +135,12 @@ class Recovery(Protocol):
         """The account that a link leads to. Raises Refusal FC2006."""
         ...
 
-    async def complete(self, code: str, password: str) -> Credential:
+    async def complete(self, code: str, password: str, language: str) -> Credential:
         """Sets the password. Raises Refusal FC2006, FC1003."""
         ...
 
-    async def tell(self, credential: Credential) -> None:
-        """Writes to the account's contact that the password has changed."""
+    async def change(self, username: str, current: str, new: str, address: str, language: str) -> Credential:
+        """A new password after a proof of the current one, with a letter about it. Raises Refusal FC1003, FC2001."""
         ...
 
 

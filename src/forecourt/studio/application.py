@@ -29,7 +29,7 @@ from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.security.explain import Explainer, Reverse
 from forecourt.studio.explaining import ExplainPage
-from forecourt.studio.ports import Accounts, Pending, People, Sessions, Users
+from forecourt.studio.ports import Accounts, Mail, Pending, People, Sessions, Users
 from forecourt.studio.visit import Visit, administrator, begin
 from forecourt.web import theme
 from forecourt.web.assets import Assets
@@ -76,8 +76,10 @@ class Studio:
         accounts: Accounts,
         options: StudioOptions,
         pending: Pending | None = None,
+        mail: Mail | None = None,
         observer: Observer = nobody,
     ) -> None:
+        self._mail = mail
         self._pending = pending
         self._users = users
         self._sessions = sessions
@@ -161,7 +163,8 @@ class Studio:
     # -- pages ---------------------------------------------------------------------------------------------------
 
     async def _start(self, visit: Visit) -> Response:
-        return self._page(visit, "start.html", title="Start")
+        waiting, aside = await self._mail.count() if self._mail is not None else (0, 0)
+        return self._page(visit, "start.html", title="Start", waiting=waiting, aside=aside)
 
     async def _explaining(self, visit: Visit) -> Response:
         query = {name: value.strip() for name, value in visit.request.query_params.items()}

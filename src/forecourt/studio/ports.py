@@ -39,6 +39,14 @@ class Pending(Protocol):
     async def start(self, purpose: Purpose, detail: Mapping[str, str], credential: Credential | None = None) -> str: ...
 
 
+class Mail(Protocol):
+    """Mail that is not sent. ``identity.mail.outbox.Outbox``."""
+
+    async def count(self) -> tuple[int, int]:
+        """How many messages wait, and how many were set aside."""
+        ...
+
+
 class Users(Protocol):
     """The operations users."""
 

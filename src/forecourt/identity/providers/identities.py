@@ -25,7 +25,7 @@ from uuid import UUID
 from forecourt.identity.accounts import CREATE, Credential, credential_of, say_who
 from forecourt.identity.clock import Clock
 from forecourt.identity.invitations import Invitations, no_invitation
-from forecourt.identity.mail import is_address
+from forecourt.identity.mail.message import is_address
 from forecourt.identity.providers.client import Vouched
 from forecourt.identity.providers.definitions import ClaimMapping, Provider
 from forecourt.kernel.errors import Refusal

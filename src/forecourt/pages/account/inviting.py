@@ -59,7 +59,7 @@ class Inviting:
                 return await self._forms.signed_in(visit, credential, ENTERED)
             if step == "email" and self._registration is not None:
                 email = posted.get("email", "")
-                await self._registration.ask(email, address_of(visit), invitation.id)
+                await self._registration.ask(email, address_of(visit), visit.languages[0], invitation.id)
                 text = visit.locales.gettext(MAILED)
                 return await self._forms.show(visit, "account/sent.html", SENT, email=email.strip(), text=text)
             return await self._show(visit, code, step, name=invitation.name)

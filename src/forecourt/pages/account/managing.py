@@ -79,13 +79,15 @@ class Managing:
         try:
             self._forms.require(visit, posted)
             current, new = posted.get("current", ""), posted.get("password", "")
-            credential = await self._accounts.change_password(username, current, new, address_of(visit))
+            given = (username, current, new, address_of(visit))
+            if self._recovery is not None:
+                credential = await self._recovery.change(*given, visit.languages[0])
+            else:
+                credential = await self._accounts.change_password(*given)
         except Refusal as refusal:
             if refusal.code not in SHOWN:
                 raise
             return await self._forms.show(visit, template, title, about_current(refusal), username=username)
-        if self._recovery is not None:
-            await self._recovery.tell(credential)
         return await self._forms.signed_in(visit, credential, f"{PATH}?notice=password-changed", proved=True)
 
     async def _show(self, visit: Visit, refusal: Refusal | None = None) -> Response:

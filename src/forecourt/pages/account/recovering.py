@@ -28,7 +28,7 @@ class Recovering:
         email = posted.get("email", "")
         try:
             self._forms.require(visit, posted)
-            await recovery.ask(email, address_of(visit))
+            await recovery.ask(email, address_of(visit), visit.languages[0])
         except Refusal as refusal:
             if refusal.code not in SHOWN:
                 raise
@@ -53,7 +53,7 @@ class Recovering:
         link = await recovery.peek(code)
         try:
             self._forms.require(visit, posted)
-            await recovery.complete(code, posted.get("password", ""))
+            await recovery.complete(code, posted.get("password", ""), visit.languages[0])
         except Refusal as refusal:
             if refusal.code not in SHOWN:
                 raise

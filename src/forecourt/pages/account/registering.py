@@ -37,7 +37,7 @@ class Registering:
         email = posted.get("email", "")
         try:
             self._forms.require(visit, posted)
-            await registration.ask(email, address_of(visit))
+            await registration.ask(email, address_of(visit), visit.languages[0])
         except Refusal as refusal:
             if refusal.code not in SHOWN:
                 raise

@@ -1,0 +1,1 @@
+"""Mail to people: what is written (``letters``), kept till it is sent (``outbox``), carried (``sender``, ``smtp``)."""
