@@ -15,17 +15,18 @@ from typing import Any
 import asyncpg
 import pytest
 
-from forecourt.cli.fuzzing.agreement import Tally, agreement, comparable, pool_of
+from forecourt.cli.fuzzing.agreement import Tally, agreement, arrive, comparable, pool_of
 from forecourt.cli.fuzzing.findings import Findings
 from forecourt.cli.fuzzing.interference import Lockstep, Stuck
 from forecourt.cli.fuzzing.worlds import copied, people
+from forecourt.dataverse import changes
 from forecourt.dataverse.changes import ChangeTracking
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
-from forecourt.kernel.plan import ReadPlan, SecuredPlan
+from forecourt.kernel.plan import ReadPlan, SecuredPlan, SystemPlan
 from forecourt.kernel.predicate import TRUE, Column, Predicate
 from forecourt.kernel.principal import Door
-from forecourt.kernel.relation import ROW_VERSION
+from forecourt.kernel.relation import ROW_VERSION, TableName
 from forecourt.pages import site_pages
 from forecourt.security import enforce
 from forecourt.security.enforce import Enforcer
@@ -38,6 +39,7 @@ from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.logins import scratch_login
 from support import contoso as sample
 from support import drawn_solution
+from support.drawn_solution import USERS
 
 SETTINGS = Settings(lane_size=4)
 
@@ -209,6 +211,37 @@ async def test_changed_worlds_find_a_file_that_holds_more_than_its_list(
             while not findings.found and findings.rounds < ROUNDS:
                 await steps.round(visitor, 0, 0, findings)
     assert any(item.door == "list files" for item in findings.found), f"{findings.requests} requests have found nothing"
+
+
+def deletes_of_every_table(patch: pytest.MonkeyPatch) -> None:
+    """What was deleted is told of whatever table it was in."""
+
+    def everywhere(table: TableName, key: str, since: str, after: int, limit: int) -> SystemPlan:
+        sql = """select id, row_id from forecourt.tombstone
+                 where id > $1 and not pg_visible_in_snapshot(deleted_by, $2::text::pg_snapshot) order by id limit $3"""
+        return SystemPlan("list deleted rows", sql, (after, since, limit))
+
+    patch.setattr(changes, "gone", everywhere)
+
+
+@pytest.mark.parametrize("weakened", [no_privilege_for_tracking, deletes_of_every_table])
+async def test_changed_worlds_find_a_delta_link_that_tells_of_hidden_deletes(
+    small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weakened: Weakening
+) -> None:
+    weakened(monkeypatch)
+    draw, findings = random.Random(5), Findings()
+    root = drawn_solution.plain(tmp_path)
+    async with copied(root, [small], SETTINGS) as first, copied(root, [small], SETTINGS) as second:
+        teller = next(person for person in await people(first.forecourt, draw, 12) if person.user == USERS[-1])
+        for world in (first, second):
+            await arrive(world, [teller])
+        tracked = ("cts_thing", "cts_part", "annotation")
+        pool = {table: rows for table, rows in (await pool_of(first, 5)).items() if table.name in tracked}
+        steps = Lockstep(first, second, pool, draw, await first.cells["operations"].transaction_number())
+        with suppress(Stuck):
+            while not findings.found and findings.rounds < ROUNDS:
+                await steps.round(teller, 0, 0, findings)
+    assert any(item.door == "delta links" for item in findings.found), f"{findings.doors} have found nothing"
 
 
 async def test_an_etag_that_moves_with_what_is_hidden_is_found(

@@ -244,7 +244,8 @@ def drawn(folder: Path, seed: int) -> Path:
 
 
 def plain(folder: Path) -> Path:
-    """A solution in which every layer hides something from everybody: rows of others, notes of others, things."""
+    """A solution in which every layer hides something from everybody: rows of others, notes of others, things.
+    Parts are open to the last user."""
     privileges = {"Look": {"entities": {name: {"grant": ["read"]} for name in FIELDS}}}
     roles = {PORTAL_USER: {}, "Outside": {"privileges": ["Look"], "context": "Own"}}
     users = [{"id": user, "roles": ["Outside", PORTAL_USER], "company": "usmf"} for user in USERS]
@@ -258,7 +259,10 @@ def plain(folder: Path) -> Path:
         SmallSite((permission,), pages=(Content("Things", shows="list"),), listing=DOWNLOADS),
         {"privileges": privileges, "roles": roles, "users": users},
         own,
-        {"roles": {"Keeper": keeper}, "users": {user: ["Keeper"] for user in USERS}},
+        {
+            "roles": {"Keeper": keeper, "Teller": {"tables": {"cts_part": {"read": "organization"}}}},
+            "users": {**{user: ["Keeper"] for user in USERS}, USERS[-1]: ["Keeper", "Teller"]},
+        },
     )
 
 

@@ -9,15 +9,12 @@ told of twice, never not at all. Between the first page and the last, nothing is
 
 Like the original, tracking is for who reads the whole table: organization depth. So a row cannot leave an asker's
 reach unless the right itself is taken away, which refuses the next request, and ids of deleted rows tell nothing that
-the asker could not have read. Rows still go through the gate, under the same predicates as any other read.
+the asker could not have read. Rows still go through the gate, under the same predicates as any other read. What a token
+carries is sealed (``delta_tokens``), for numbers of transactions and of tombstones tell of other tables.
 
-::
-
-    token = paging's, with the values    "full" | "rows" | "gone", since, until, taken at[, position ...]
-
-Like a paging token it carries no secret; changed by hand it can only ask for another time. A row that was made and
-deleted in between is told of as deleted. A number of a transaction means nothing in another cluster: after a dump and
-restore, tokens must be made anew. Leaves out ``$filter`` and its like, which the original refuses as well.
+A row that was made and deleted in between is told of as deleted. A number of a transaction means nothing in another
+cluster: after a dump and restore, tokens must be made anew. Leaves out ``$filter`` and its like, which the original
+refuses as well.
 """
 
 from __future__ import annotations
@@ -31,7 +28,9 @@ from urllib.parse import parse_qsl, quote
 from uuid import UUID
 
 import msgspec
+from msgspec import structs
 
+from forecourt.dataverse.delta_tokens import OPTION, DeltaTokens, Progress
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
 from forecourt.kernel.plan import OrderBy, ReadPlan, SecuredPlan
@@ -39,7 +38,6 @@ from forecourt.kernel.predicate import ChangedSince, Field, Slot
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.types import Kind
 from forecourt.odata.dialect import DATAVERSE
-from forecourt.odata.paging import fingerprint, read_token, token_of
 from forecourt.odata.path import PathKind
 from forecourt.odata.payload import RowWriter, context_url, writer_for
 from forecourt.odata.prefer import accept_json, parse_prefer
@@ -52,32 +50,13 @@ from forecourt.security.scope import Scope
 from forecourt.security.services import VERSION, Answer, base_url
 from forecourt.store.database import Database
 from forecourt.store.statements import ReadStatement
-from forecourt.store.tombstones import SNAPSHOT, gone, purge
+from forecourt.store.tombstones import KEY, SNAPSHOT, gone, purge
 
 #: How long a token is good for (Organization.ExpireChangeTrackingInDays).
 KEEP = dt.timedelta(days=7)
 
-OPTION = "$deltatoken"
 #: Options that have no use beside a token.
 ALLOWED = frozenset({"$select"})
-
-Phase = Literal["full", "rows", "gone"]
-
-
-@dataclass(frozen=True)
-class _Progress:
-    """Where a tracked read stands. ``since``: '' for a first read; ``until``: the snapshot that the next one starts
-    from; ``taken_at``: when it was taken, in seconds; ``position``: values of the last row."""
-
-    phase: Phase
-    since: str
-    until: str
-    taken_at: int
-    position: tuple[object, ...] = ()
-    returned: int = 0
-
-    def values(self) -> tuple[object, ...]:
-        return (self.phase, self.since, self.until, self.taken_at, *self.position)
 
 
 @dataclass(frozen=True)
@@ -94,6 +73,7 @@ class ChangeTracking:
         self._root = root
         self._keep = keep
         self._purged = time.monotonic()
+        self._sealing: DeltaTokens | None = None
 
     @staticmethod
     def concerns(raw_query: str, headers: Mapping[str, str]) -> bool:
@@ -128,8 +108,8 @@ class ChangeTracking:
             rows, taken, after = await self._rows(scope, request, parsed, progress, size, wanted.beside, level)
         if after.phase == "gone" and taken < size:
             removed, after = await self._gone(entity, after, size - taken)
-        done = after.phase == "full" and not after.position
-        mark = quote(self._token(request, after), safe="")
+        done = after.phase == "full" and not after.begun
+        mark = (await self._tokens(entity)).make(request, after)
         body = _body(
             context=context_url(base, entity.collection, parsed.plan) + ("/$delta" if progress.since else ""),
             rows=rows,
@@ -177,60 +157,35 @@ class ChangeTracking:
     def _database(self, entity: Entity) -> Database:
         return self._gate.plane_of(entity).database
 
-    async def _progress(self, request: Request, entity: Entity, token: str | None) -> _Progress:
+    async def _progress(self, request: Request, entity: Entity, token: str | None) -> Progress:
         """What a token says, or the start of a first read; with the snapshot of now where a read begins."""
-        found = None if token is None else self._read(request, token)
-        if found is not None and found.position:
+        found = None if token is None else (await self._tokens(entity)).read(request, token)
+        if found is not None and found.begun:
             return found
         row = (await self._database(entity).lookup(SNAPSHOT))[0]
         snapshot, now = str(row[0]), int(row[1])
         if found is None:
-            return _Progress("full", "", snapshot, now)
+            return Progress("full", "", snapshot, now)
         if now - found.taken_at > self._keep.total_seconds():
             raise expired()
-        return _Progress("rows", found.until, snapshot, now)
+        return Progress("rows", found.until, snapshot, now)
 
-    def _read(self, request: Request, token: str) -> _Progress:
-        position = read_token(token, _mark(request))
-        texts = [literal.text for literal in position.literals]
-        phase: Phase = "rows"
-        match texts:
-            case ["full", since, until, taken_at, *_] if since == "" and _snapshot(until):
-                phase = "full"
-            case ["rows" | "gone" as given, since, until, taken_at, *_] if _snapshot(since) and _snapshot(until):
-                phase = "rows" if given == "rows" else "gone"
-            case _:
-                raise _foreign()
-        try:
-            at = int(taken_at)
-            rest = texts[4:]
-            match phase, len(rest):
-                case "full", 0:
-                    values: tuple[object, ...] = ()
-                case "full", 1:
-                    values = (UUID(rest[0]),)
-                case "rows", 2:
-                    values = (int(rest[0]), UUID(rest[1]))
-                case "gone", 1:
-                    values = (int(rest[0]),)
-                case _:
-                    raise _foreign()
-        except ValueError:
-            raise _foreign() from None
-        if not all(-(2**63) <= value < 2**63 for value in (at, *values) if isinstance(value, int)):
-            raise _foreign()
-        return _Progress(phase, since, until, at, values, position.taken)
+    async def _tokens(self, entity: Entity) -> DeltaTokens:
+        """All tracked tables are native ones, in one database."""
+        if self._sealing is None:
+            self._sealing = DeltaTokens((await self._database(entity).lookup(KEY))[0][0])
+        return self._sealing
 
     async def _rows(
         self,
         scope: Scope,
         request: Request,
         parsed: Parsed,
-        progress: _Progress,
+        progress: Progress,
         size: int,
         beside: frozenset[str],
         level: Literal["none", "minimal", "full"],
-    ) -> tuple[bytes, int, _Progress]:
+    ) -> tuple[bytes, int, Progress]:
         """A page of rows as JSON, how many, and where it leads."""
         entity = parsed.entity
         version, key = _version(entity), entity.key[0]
@@ -239,8 +194,9 @@ class ChangeTracking:
         slots: list[object] = [progress.since] if delta else []
         first = len(slots)
         kinds = (Kind.INT64, Kind.GUID) if delta else (Kind.GUID,)
-        slots.extend(progress.position)
-        after = tuple(Slot(first + place, kind) for place, kind in enumerate(kinds)) if progress.position else None
+        begun = progress.row is not None
+        slots.extend(((progress.version, progress.row) if delta else (progress.row,)) if begun else ())
+        after = tuple(Slot(first + place, kind) for place, kind in enumerate(kinds)) if begun else None
         changed = ChangedSince(Field((version,)), Slot(0, Kind.STRING)) if delta else None
 
         def make() -> ReadPlan:
@@ -265,21 +221,17 @@ class ChangeTracking:
         assert kept.writer is not None
         if len(rows) > size:
             rows = rows[:size]
-            position = tuple(rows[-1][at] for at in kept.positions)
-            phase: Phase = "rows" if delta else "full"
-            follows = _Progress(
-                phase, progress.since, progress.until, progress.taken_at, position, progress.returned + len(rows)
-            )
+            *versions, row = (rows[-1][at] for at in kept.positions)
+            follows = structs.replace(progress, version=versions[0] if versions else None, row=row)
         elif delta:
-            follows = _Progress("gone", progress.since, progress.until, progress.taken_at, (0,), progress.returned)
+            follows = Progress("gone", progress.since, progress.until, progress.taken_at, tombstone=0)
         else:
-            follows = _Progress("full", "", progress.until, progress.taken_at)
+            follows = Progress("full", "", progress.until, progress.taken_at)
         return kept.writer.encode(rows), len(rows), follows
 
-    async def _gone(self, entity: Entity, progress: _Progress, size: int) -> tuple[list[UUID], _Progress]:
+    async def _gone(self, entity: Entity, progress: Progress, size: int) -> tuple[list[UUID], Progress]:
         """Ids of deleted rows, and where that leads."""
-        after = progress.position[0]
-        assert isinstance(after, int)
+        after = progress.tombstone or 0
         column = entity.fields[entity.key[0]].column
         database = self._database(entity)
         rows = await database.lookup(gone(entity.root.table, column, progress.since, after, size + 1))
@@ -288,13 +240,10 @@ class ChangeTracking:
         await self._forget(database)
         if len(rows) > size:
             rows = rows[:size]
-            last = (int(rows[-1][0]),)
-            return [row[1] for row in rows], _Progress(
-                "gone", progress.since, progress.until, progress.taken_at, last, progress.returned + len(rows)
-            )
-        return [row[1] for row in rows], _Progress("full", "", progress.until, progress.taken_at)
+            return [row[1] for row in rows], structs.replace(progress, tombstone=int(rows[-1][0]))
+        return [row[1] for row in rows], Progress("full", "", progress.until, progress.taken_at)
 
-    async def _count(self, scope: Scope, request: Request, entity: Entity, progress: _Progress) -> Answer:
+    async def _count(self, scope: Scope, request: Request, entity: Entity, progress: Progress) -> Answer:
         """How many changes a token would give, deletes included."""
         delta = progress.phase == "rows"
         changed = ChangedSince(Field((_version(entity),)), Slot(0, Kind.STRING)) if delta else None
@@ -319,9 +268,6 @@ class ChangeTracking:
                 break
             after = int(rows[-1][0])
         return Answer(200, (("Content-Type", "text/plain"), VERSION), str(total).encode("ascii"))
-
-    def _token(self, request: Request, progress: _Progress) -> str:
-        return token_of(_mark(request), progress.values(), progress.returned)
 
     async def _forget(self, database: Database) -> None:
         """Tidies up, at most once an hour in this process."""
@@ -371,29 +317,3 @@ def _version(entity: Entity) -> str:
 
 def _options(raw_query: str) -> list[tuple[str, str]]:
     return parse_qsl(raw_query, keep_blank_values=True)
-
-
-def _mark(request: Request) -> bytes:
-    """Ties a token to the set and its columns: with others, rows would have to be read anew."""
-    return fingerprint(("changes", request.path.set, *(option.shape for option in request.options)), ())
-
-
-def _snapshot(text: str) -> bool:
-    """Whether the database will take a text for a snapshot."""
-    parts = text.split(":")
-    if len(parts) != 3 or len(text) > 6000:
-        return False
-    numbers = parts[:2] + [item for item in parts[2].split(",") if parts[2]]
-    if not all(item.isascii() and item.isdigit() and 0 < len(item) < 19 and int(item) > 0 for item in numbers):
-        return False
-    oldest, end, *running = map(int, numbers)
-    return oldest <= end and running == sorted(set(running)) and all(oldest <= item < end for item in running)
-
-
-def _foreign() -> Refusal:
-    return Refusal(
-        "FC1007",
-        "The token was not issued for this table and these columns.",
-        hint="Follow @odata.deltaLink as it is, or read the set again with Prefer: odata.track-changes.",
-        source=OPTION,
-    )

@@ -2,7 +2,8 @@
 
 A tombstone carries the number of the transaction that deleted, so that who asks by a snapshot misses no delete that
 committed late. A truncated table leaves one tombstone without a key: everything known of it is out of date. Tombstones
-are kept for some days (:func:`purge`); who asks about a time before that has to read everything again.
+are kept for some days (:func:`purge`); who asks about a time before that has to read everything again. Beside them is
+the key under which tokens that name snapshots and tombstones are sealed, made with the tables.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ create index if not exists tombstone_of_table on forecourt.tombstone (table_name
 create index if not exists tombstone_of_row on forecourt.tombstone (table_name, row_id);
 create index if not exists tombstone_age on forecourt.tombstone (deleted_at);
 
+create table if not exists forecourt.tracking_key (single boolean primary key default true check (single),
+    key bytea not null default sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
+insert into forecourt.tracking_key default values on conflict do nothing;
+
 create or replace function forecourt.note_deleted() returns trigger language plpgsql
 security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -57,6 +62,9 @@ def tracking(table: TableName, key: str) -> Iterator[str]:
         create or replace trigger forecourt_truncated after truncate on {named(table)}
         for each statement execute function forecourt.note_deleted({name}, {column})"""
 
+
+#: The key that tokens of this database are sealed under.
+KEY = SystemPlan("read the key of change tracking", "select key from forecourt.tracking_key")
 
 #: The snapshot that a token carries, and the time at which it was taken.
 SNAPSHOT = SystemPlan(

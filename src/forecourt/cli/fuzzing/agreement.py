@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from forecourt.cli.fuzzing.client import Answered
 from forecourt.cli.fuzzing.doors import Door, doors_of
+from forecourt.cli.fuzzing.kinds import kinds
 from forecourt.cli.fuzzing.oracle import Oracle, Unknown
 from forecourt.cli.fuzzing.questions import Asking, Condition, Joined, Key, Pool, Question
 from forecourt.cli.fuzzing.readable import DOORS, Reading, gate_of, reading
@@ -39,11 +40,12 @@ class Difference:
 
 @dataclass
 class Tally:
-    """What was asked. ``answers``: by door and status class."""
+    """What was asked. ``answers``: by door and status; ``kinds``: questions of each kind, by door."""
 
     requests: int = 0
     unknown: int = 0
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    kinds: dict[str, Counter[str]] = field(default_factory=dict)
     people: set[str] = field(default_factory=set)
     differences: list[Difference] = field(default_factory=list)
 
@@ -159,6 +161,7 @@ async def _one(
     tally.requests += len(answers)
     for answer in answers:
         tally.answers[door.label, answer.status] += 1
+    tally.kinds.setdefault(door.label, Counter()).update(kinds(door, question, known.get(door.name)))
     what = judged(door, known, question, answers)
     if what is None:
         tally.unknown += 1

@@ -91,8 +91,14 @@ class Lockstep:
         for door in person.doors:
             try:
                 principal = await world.principal(person, door)
-                found[f"who {door}"] = (principal.contact, principal.web_roles, principal.operations_user)
-                found[door] = {reach.entity.name: _seen(reach) for reach in await reading(world, person, door)}
+                known = await reading(world, person, door)
+                found[f"who {door}"] = (
+                    principal.contact,
+                    principal.web_roles,
+                    principal.operations_user,
+                    known.roles,
+                )
+                found[door] = {reach.entity.name: _seen(reach) for reach in known}
             except Refusal as refusal:
                 found[door] = refusal.code
         return found

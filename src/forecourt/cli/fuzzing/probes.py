@@ -81,7 +81,7 @@ _NOISE = (
     (re.compile(rb"batchresponse_[0-9a-f-]{36}|changesetresponse_[0-9a-f-]{36}"), b"(boundary)"),
     (re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"), b"(random)"),
     (re.compile(rb"<code>[0-9a-f]{16}</code>"), b"<code>(reference)</code>"),
-    (re.compile(rb"deltatoken=[^\"]+"), b"deltatoken=(snapshot)"),
+    (re.compile(rb"deltatoken=[^\"]+"), lambda found: b"deltatoken=(sealed, %d)" % len(found[0])),
 )
 _VERSION = re.compile(rb'(W/\\?"|"versionnumber":)(\d+)')
 _MOMENT = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")

@@ -71,10 +71,11 @@ class Reach:
 
 @dataclass(frozen=True)
 class Reading:
-    """All of an identity's parts at a door, by name of the entity."""
+    """All of an identity's parts at a door, by name of the entity. ``roles``: the security roles that it has there."""
 
     door: Doorway
     reaches: Mapping[str, Reach]
+    roles: frozenset[str] = frozenset()
 
     def __iter__(self) -> Iterator[Reach]:
         return iter(self.reaches.values())
@@ -89,7 +90,8 @@ async def reading(world: World, person: Person, door: Doorway) -> Reading:
     """What a person may read at a door. Raises Refusal where the door does not know the person at all."""
     gate = gate_of(world, door)
     scope = await gate.scope(await world.principal(person, door), DOORS[door], fresh=True)
-    return Reading(door, {name: await _reach(gate, scope, entity) for name, entity in gate.model.entities.items()})
+    reaches = {name: await _reach(gate, scope, entity) for name, entity in gate.model.entities.items()}
+    return Reading(door, reaches, scope.principal.security_roles)
 
 
 async def _reach(gate: Gate, scope: Scope, entity: Entity) -> Reach:

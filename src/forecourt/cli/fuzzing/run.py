@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from forecourt.app import connect
+from forecourt.cli.fuzzing import kinds
 from forecourt.cli.fuzzing.agreement import Tally, agreement, arrive, comparable, pool_of
 from forecourt.cli.fuzzing.findings import Findings
 from forecourt.cli.fuzzing.furnished import furnished
@@ -48,16 +49,19 @@ class Fuzzed:
         """The report as text."""
         tally, findings = self.tally, self.findings
         hidden = sum(count for name, count in findings.changed.items() if not name.startswith("("))
-        kinds = ", ".join(f"{count} {name}" for name, count in sorted(findings.changed.items()))
+        changes = ", ".join(f"{count} {name}" for name, count in sorted(findings.changed.items()))
+        doors = ", ".join(f"{count} {name}" for name, count in sorted(findings.doors.items()))
         return [
             *(f"DIFFERENCE {item}" for item in tally.differences),
             *(f"DIFFERENCE {item}" for item in self.native.differences),
             *(f"INTERFERENCE {item}" for item in findings.found),
             f"{tally.requests} requests by {len(tally.people)} identities, {tally.unknown} beyond what is compared: "
             f"{len(tally.differences) or 'no'} differences.",
+            *kinds.lines(tally.answers, tally.kinds),
             f"{findings.requests} requests in {findings.rounds} rounds by {len(findings.people)} identities, while "
-            f"{hidden} things changed that they may not read ({kinds}): {len(findings.found) or 'no'} interferences, "
+            f"{hidden} things changed that they may not read ({changes}): {len(findings.found) or 'no'} interferences, "
             f"{findings.declared} collisions with rules of the database.",
+            *((f"  asked: {doors}",) if doors else ()),
             self.native.line(),
             f"Seed {self.seed}, {self.seconds:.0f} seconds.",
         ]
