@@ -46,6 +46,17 @@ async def test_values_are_escaped_and_the_makers_markup_is_not() -> None:
     )
 
 
+async def test_words_of_one_tag_are_names_in_the_others() -> None:
+    source = (
+        "{% include 'Field' label: 'Title' required: true limit: 3 as: 'h2' %}"
+        "{% assign offset = 2 %}{% for item in (1..9) limit: 2 offset: offset reversed %}{{ item }}{% endfor %}"
+        "{{ offset }}"
+    )
+    fields = {"Field": "{{ label }}{% if required and as == 'h2' %}*{% endif %}{{ limit }};"}
+    found = await Engine(fields).render(source, "Home", {})
+    assert (found.faults, str(found.markup)) == ((), "Title*3;432")
+
+
 @pytest.mark.parametrize(
     "use",
     [

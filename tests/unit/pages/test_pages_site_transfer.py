@@ -137,6 +137,17 @@ def test_what_is_kept_without_effect_is_named(standard: Path) -> None:
         assert words in told
 
 
+def test_a_choice_that_was_never_made_is_no_unknown_value_and_asks_for_nothing(standard: Path) -> None:
+    """Makers' tools write 0 for a choice that is left alone, and a key without a value."""
+    row = (
+        "- adx_attributelogicalname: name\n  adx_entityform: <order form>\n  adx_entityformmetadataid: <metadata>\n"
+        "  adx_controlstyle: 0\n  adx_descriptionposition: 0\n  adx_prepopulatetype: 0\n  adx_prepopulatevalue:\n"
+        "  adx_type: 100000000\n"
+    )
+    write(standard, {"basic-forms/order/Order.basicform.basicformmetadata.yml": row})
+    assert not [remark for remark in survey(standard).without_effect if "metadata" in remark.text]
+
+
 def test_every_file_is_accounted_for(standard: Path) -> None:
     write(standard, {name: text for name, (text, _) in UNSUPPORTED.items()})
     found = survey(standard)

@@ -1,5 +1,5 @@
-"""Expressions of the dialect: arguments without commas; ``startswith`` and ``endswith`` in conditions, which are read
-as ``contains`` and then put right.
+"""Expressions of the dialect: arguments without commas; names that are words of another tag (``required``, ``limit``);
+``startswith`` and ``endswith`` in conditions, which are read as ``contains`` and then put right.
 
 Texts are compared with regard to case, as the original does.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from liquid import RenderContext, Token, TokenStream
 from liquid.ast import Node
+from liquid.builtin.expressions import FilteredExpression, tokenize
 from liquid.builtin.expressions.logical import (
     BooleanExpression,
     ContainsExpression,
@@ -15,17 +16,29 @@ from liquid.builtin.expressions.logical import (
     LogicalNotExpression,
     LogicalOrExpression,
 )
+from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags.if_tag import IfNode, IfTag
 from liquid.builtin.tags.unless_tag import UnlessNode, UnlessTag
 from liquid.expression import Expression
 from liquid.token import (
+    TOKEN_AS,
     TOKEN_ASSIGN,
     TOKEN_COLON,
+    TOKEN_COLS,
     TOKEN_COMMA,
     TOKEN_CONTAINS,
+    TOKEN_CONTINUE,
+    TOKEN_EXPRESSION,
+    TOKEN_FOR,
     TOKEN_IDENTINDEX,
     TOKEN_IDENTSTRING,
+    TOKEN_LIMIT,
+    TOKEN_OFFSET,
+    TOKEN_OUTPUT,
     TOKEN_RBRACKET,
+    TOKEN_REQUIRED,
+    TOKEN_REVERSED,
+    TOKEN_WITH,
     TOKEN_WORD,
 )
 
@@ -35,13 +48,38 @@ OPERATORS = ("startswith", "endswith")
 _NAMES = frozenset({TOKEN_COLON, TOKEN_ASSIGN})
 
 
+#: Words that a tag gives a meaning, and the tags that do. In others they are names like any other.
+_LOOPS = frozenset({"for", "tablerow"})
+_PARTS = frozenset({"include", "render"})
+_WORDS = {
+    **dict.fromkeys((TOKEN_LIMIT, TOKEN_OFFSET, TOKEN_REVERSED, TOKEN_COLS, TOKEN_CONTINUE), _LOOPS),
+    **dict.fromkeys((TOKEN_WITH, TOKEN_FOR, TOKEN_AS), _PARTS),
+    TOKEN_REQUIRED: frozenset({"block"}),
+}
+
 #: Where a path ends if a named argument follows.
 _ENDS = frozenset({TOKEN_IDENTSTRING, TOKEN_IDENTINDEX, TOKEN_RBRACKET})
 
 
-def separated(tokens: list[Token]) -> list[Token]:
-    """The tokens with a comma between a path that ends with a bracket and the argument after it."""
+def _named(tokens: list[Token], tag: str) -> list[Token]:
+    """The tokens, with names that only elsewhere are words as names: an argument's, a value's."""
+
+    def is_name(index: int, kind: str) -> bool:
+        if tag not in _WORDS[kind]:
+            return True
+        before, after = tokens[max(index - 1, 0)].kind, tokens[min(index + 1, len(tokens) - 1)].kind
+        return (before in _NAMES and kind != TOKEN_CONTINUE) if tag in _LOOPS else after in _NAMES
+
+    return [
+        token._replace(kind=TOKEN_WORD) if token.kind in _WORDS and is_name(index, token.kind) else token
+        for index, token in enumerate(tokens)
+    ]
+
+
+def separated(tokens: list[Token], tag: str = "") -> list[Token]:
+    """The tokens of ``tag`` with a comma between a path that ends with a bracket and the argument after it."""
     found: list[Token] = []
+    tokens = _named(tokens, tag)
     for index, token in enumerate(tokens):
         named = token.kind == TOKEN_WORD and tokens[index + 1 : index + 2] and tokens[index + 1].kind in _NAMES
         if named and found and found[-1].kind in _ENDS:
@@ -55,7 +93,7 @@ class Tokens(TokenStream):
 
     def into_inner(self, *, tag: Token | None = None, eat: bool = True) -> TokenStream:
         found = super().into_inner(tag=tag, eat=eat)
-        found.tokens = separated(found.tokens)
+        found.tokens = separated(found.tokens, tag.value if tag else "")
         found.tokens = [
             token._replace(kind=TOKEN_CONTAINS)
             if index and token.kind == TOKEN_WORD and token.value in OPERATORS
@@ -63,6 +101,16 @@ class Tokens(TokenStream):
             for index, token in enumerate(found.tokens)
         ]
         return found
+
+
+class PlainOutput(Output):
+    """What is put out, whatever it is called."""
+
+    def parse(self, stream: TokenStream) -> OutputNode:
+        token = stream.eat(TOKEN_OUTPUT)
+        inner = stream.expect(TOKEN_EXPRESSION)
+        tokens = TokenStream(iter(_named(list(tokenize(inner.value, inner)), "")))
+        return self.node_class(token, FilteredExpression.parse(self.env, tokens))
 
 
 class AffixExpression(Expression):

@@ -25,7 +25,7 @@ from liquid.parser import get_parser
 from liquid.undefined import UNDEFINED
 from markupsafe import Markup
 
-from forecourt.pages.liquid.conditions import AffixIfTag, AffixUnlessTag, Tokens
+from forecourt.pages.liquid.conditions import AffixIfTag, AffixUnlessTag, PlainOutput, Tokens
 from forecourt.pages.liquid.faults import LIMITS, MISSING_OBJECTS, Stop, no_object
 from forecourt.pages.liquid.inheritance import SuperTag
 
@@ -187,7 +187,7 @@ class Dialect(Environment):
         self._sources = {name.lower(): (name, source) for name, source in BUILT_IN.items()}
         self._sources |= {name.lower(): (name, source) for name, source in templates.items()}
         self._parsed: dict[str, Template] = {}
-        for tag in (ExtendsTag, SuperTag, AffixIfTag, AffixUnlessTag, *tags):
+        for tag in (ExtendsTag, SuperTag, PlainOutput, AffixIfTag, AffixUnlessTag, *tags):
             self.add_tag(tag)
         del self.filters["safe"]
         for name, function in filters.items():

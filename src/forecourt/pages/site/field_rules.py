@@ -104,7 +104,7 @@ def without_effect(record: Record) -> bool:
     """Whether a row of metadata asks for something that no page does."""
     if record.kind not in (FORM_METADATA, STEP_METADATA) or (record.kind is FORM_METADATA and _of_notes(record)):
         return False
-    return record.text("adx_type", COLUMN) != COLUMN or any(record.text(key) for key in _WITHOUT)
+    return record.text("adx_type", COLUMN) != COLUMN or any(record.chosen(key) for key in _WITHOUT)
 
 
 def _rule(record: Record) -> FieldRule:
@@ -135,7 +135,7 @@ def _rule(record: Record) -> FieldRule:
 
 def _preset(record: Record, prefix: str) -> Preset | None:
     key = f"{prefix}type"
-    kind = record.choice(key, PresetKind) if record.text(key) else None
+    kind = record.choice(key, PresetKind) if record.chosen(key) else None
     if kind is None:
         return None
     return Preset(kind, record.text(f"{prefix}value"), record.text(f"{prefix}fromattribute").lower())

@@ -150,7 +150,7 @@ BY_ENDING: Final[Mapping[str, Kind]] = {ending: kind for kind in KINDS for endin
 #: What else exports hold, by the ending of the file's name or by its folder.
 UNSUPPORTED: Final[Mapping[str, str]] = {
     "shortcut": "shortcuts",
-    "urlhistory": "the history of addresses",
+    "urlhistory": "former addresses of pages",
     "tag": "tags",
     "poll": "polls",
     "polls": "polls",

@@ -107,7 +107,7 @@ def _step(
     kind = record.choice("adx_type", StepKind)
     leads = [record.refer(key, every, "step") for key in ("adx_nextstep", "adx_conditiondefaultnextstep")]
     shows = kind in (StepKind.LOAD_FORM, StepKind.LOAD_TAB)
-    mode = record.choice("adx_mode", FormMode) if shows or record.text("adx_mode") else None
+    mode = record.choice("adx_mode", FormMode) if shows or record.chosen("adx_mode") else None
     source = record.choice("adx_entitysourcetype", StepSource, StepSource.QUERY_STRING)
     source_step = record.refer("adx_entitysourcestep", every, "step")
     reference = record.choice("adx_referenceentitysourcetype", ReferenceSource, ReferenceSource.QUERY_STRING)

@@ -130,10 +130,15 @@ class Record:
             return None
         return found if found.tzinfo else found.replace(tzinfo=UTC)
 
-    def choice(self, key: str, kinds: type[E], default: E | None = None) -> E | None:
-        """The member of ``kinds`` by its number; None after a fault."""
+    def chosen(self, key: str) -> str:
+        """The number of a choice, '' where none was made: makers' tools write 0 for that."""
         value = self.text(key)
-        if not value and default is not None:
+        return "" if value == "0" else value
+
+    def choice(self, key: str, kinds: type[E], default: E | None = None) -> E | None:
+        """The member of ``kinds`` by its number; None after a fault. 0 is no choice, where no member has it."""
+        value = self.text(key)
+        if default is not None and not (value if any(member == 0 for member in kinds) else self.chosen(key)):
             return default
         known = ", ".join(f"{member.value} ({member.name.replace('_', ' ').title()})" for member in kinds)
         if not value:
