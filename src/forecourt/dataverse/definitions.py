@@ -165,6 +165,7 @@ class Subgrid(Record, frozen=True):
     relation: str
     view: str
     label: str = ""
+    name: str = ""
 
 
 class Form(Record, frozen=True):

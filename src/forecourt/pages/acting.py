@@ -1,17 +1,19 @@
-"""Actions of a list's rows: which each row offers to whom, and what is asked and done.
+"""Actions of rows in a list or a subgrid: which each row offers to whom, and what is asked and done.
 
-A row offers an action where the list's settings name it and the person may do it to that very row: the statement that
-reads the rows decides both (``Query.rights``). Editing leads to the page of a form. All else asks first, on a page of
-its own, and is done by a form with a token, in the version of the row that the question was about::
+A row offers an action where the settings name it and the person may do it to that very row: the statement that
+reads the rows decides both (``Query.rights``). Editing leads to the page of a form, or to a form that opens in place
+(``subgrids``). All else asks first, on a page of its own, and is done by a form with a token, in the version of the row
+that the question was about::
 
-    ?do=<action>&row=<id>     beside what the list's address keeps, to which it leads back
+    ?do=<action>&row=<id>     beside what the address keeps, to which it leads back
 
-Only rows of the list's views are asked about and changed: the permission decides, and the list narrows it.
+Only rows of the list's views, or of the subgrid, are asked about and changed: the permission decides, and the place
+narrows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
@@ -24,7 +26,7 @@ from forecourt.identity import csrf
 from forecourt.kernel.errors import Refusal, not_found
 from forecourt.kernel.observe import Observer, nobody
 from forecourt.kernel.plan import WriteOperation
-from forecourt.kernel.predicate import FALSE, Predicate, any_of, shift_slots
+from forecourt.kernel.predicate import FALSE, TRUE, Predicate, any_of, shift_slots
 from forecourt.pages import page_rules, site_map
 from forecourt.pages.asking import told
 from forecourt.pages.details import heading_of
@@ -46,10 +48,15 @@ _USUAL: Mapping[ActionKind, tuple[str, str, WriteOperation, str]] = {
     ActionKind.DELETE: (N_("Delete"), N_("This cannot be undone."), "delete", "deleted"),
     ActionKind.ACTIVATE: (N_("Activate"), N_("It becomes active again."), "update", "activated"),
     ActionKind.DEACTIVATE: (N_("Deactivate"), N_("It stays, and is no longer active."), "update", "deactivated"),
+    ActionKind.DISASSOCIATE: (N_("Remove"), N_("It stays, and no longer belongs here."), "update", "disassociated"),
 }
 
 #: The state that an action brings about.
 _STATES = {ActionKind.ACTIVATE: 0, ActionKind.DEACTIVATE: 1}
+
+
+#: Actions that open a form; they ask nothing by themselves.
+_FORMS = (ActionKind.EDIT, ActionKind.DETAILS)
 
 
 def asked(query: Mapping[str, str]) -> bool:
@@ -58,14 +65,37 @@ def asked(query: Mapping[str, str]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """An action that somebody asks for. ``row``: as it is; ``back``, ``here``: addresses of the list and the action."""
+class Place:
+    """Where rows are, and what they offer there. ``back``: its address, ``#``-part included; ``here``: its address with
+    changes; ``where`` and ``slots``: which rows it has; ``related``: beneath which row they are;
+    ``lookup``: their column that names it, '' where there is none; ``opens``: forms open in place, for actions that
+    name one."""
 
-    action: RowAction
+    page: Page
     table: Table
-    row: Row
+    actions: tuple[RowAction, ...]
     back: str
+    here: Callable[..., str]
+    where: Predicate = TRUE
+    slots: tuple[object, ...] = ()
+    related: tuple[str, str, UUID] | None = None
+    lookup: str = ""
+    opens: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An action that somebody asks for. ``row``: as it is; ``here``: address of the action."""
+
+    place: Place
+    action: RowAction
+    row: Row
     here: str
+
+    @property
+    def form(self) -> UUID | None:
+        """The basic form that opens in place; None where the action asks."""
+        return self.action.form if self.action.kind in _FORMS else None
 
 
 class Acting:
@@ -78,14 +108,24 @@ class Acting:
         self._renderer = renderer
         self._observer = observer
 
-    async def offers(self, visit: Visit, page: Page, definition: ListDefinition, url: Callable[..., str]) -> Offers:
-        """What rows of the list offer on its page. ``url``: the page's address with changes."""
+    def listed(self, visit: Visit, page: Page, definition: ListDefinition) -> Place:
+        """The rows of a list's views, as the address has it."""
         table = self._lists.tables.by_name[definition.table]
-        ways = [
-            (action, way)
-            for action in definition.actions
-            if (way := await self._way(visit, page, table, action, url)) is not None
-        ]
+        kept = {key: value for key, value in visit.query.items() if key not in {DO, ROW, "notice"}}
+        where: Predicate = FALSE
+        slots: tuple[object, ...] = ()
+        for view, _ in self._lists.views(definition):
+            found, values = self._lists.view_filter(table, view.filter)
+            where, slots = any_of(where, shift_slots(found, len(slots))), (*slots, *values)
+
+        def here(**changes: str) -> str:
+            return f"{page.path}?{urlencode({**kept, **changes})}" if kept or changes else page.path
+
+        return Place(page, table, definition.actions, here(), here, where, slots)
+
+    async def offers(self, visit: Visit, place: Place) -> Offers:
+        """What rows of a place offer."""
+        ways = [(action, way) for action in place.actions if (way := await self._way(visit, place, action)) is not None]
         rights = tuple(dict.fromkeys(_USUAL[action.kind][2] for action, _ in ways))
         states = any(action.kind in _STATES for action, _ in ways)
 
@@ -98,16 +138,15 @@ class Acting:
 
         return Offers(rights, (_STATE,) if states else (), of)
 
-    async def _way(
-        self, visit: Visit, page: Page, table: Table, action: RowAction, url: Callable[..., str]
-    ) -> Callable[[Row], str] | None:
+    async def _way(self, visit: Visit, place: Place, action: RowAction) -> Callable[[Row], str] | None:
         """Where the action leads for a row; None where it is not open to the person at all."""
+        page, table = place.page, place.table
         if action.kind not in _USUAL:
             return None  # the row itself leads to its details
         right = "write" if _USUAL[action.kind][2] == "update" else "delete"
         if not self._rows.may(visit.principal, table.name, right):
             return None
-        if action.kind is ActionKind.EDIT:
+        if action.kind is ActionKind.EDIT and not (place.opens and action.form in self._site.forms):
             target = self._site.pages.get(action.page) if action.page else None
             if target is None or self._site.form_of(target) is None:
                 target = site_map.edit_page(self._site, visit, page, table.name)
@@ -117,7 +156,9 @@ class Acting:
             return lambda row: site_map.row_url(self._site, found, row.id)
         if action.kind in _STATES and not await self._has_states(visit, table):
             return None
-        return lambda row: url(**{DO: action.kind.value, ROW: str(row.id)})
+        if action.kind is ActionKind.DISASSOCIATE and not place.lookup:
+            return None
+        return lambda row: place.here(**{DO: action.kind.value, ROW: str(row.id)})
 
     async def _has_states(self, visit: Visit, table: Table) -> bool:
         """Whether the person may read and set the state of rows of the table."""
@@ -126,29 +167,60 @@ class Acting:
         readable = await self._rows.columns(visit.principal, table.name, "read")
         return _STATE in readable and _STATE in await self._rows.columns(visit.principal, table.name, "write")
 
-    def notice(self, visit: Visit, definition: ListDefinition) -> str | None:
+    def notice(self, visit: Visit, actions: Iterable[RowAction]) -> str | None:
         """What is said after an action: its own words, where it has any."""
         key = visit.query.get("notice", "")
-        own = (item.success for item in definition.actions if item.kind in _USUAL and _USUAL[item.kind][3] == key)
+        own = (item.success for item in actions if item.kind in _USUAL and _USUAL[item.kind][3] == key)
         return next((text for text in own if text), None) or notice_of(visit)
 
-    async def get(
-        self, visit: Visit, page: Page, definition: ListDefinition, problem: str = "", status: int = 200
-    ) -> Response:
-        """The page that asks. Raises Refusal FC4042 for an action that there is not, FC4041, FC3001."""
-        return await self._ask(visit, page, await self._asked(visit, page, definition), problem, status)
+    async def wanted(self, visit: Visit, place: Place, query: Mapping[str, str]) -> Wanted:
+        """The action and the row that a ``query`` names. Raises Refusal FC4042 for an action that there is not, FC4041,
+        FC3001."""
+        action = next((item for item in place.actions if item.kind.value == query[DO]), None)
+        opens = action is not None and action.kind in _FORMS
+        if action is None or (action.kind not in _USUAL and not opens):
+            raise Refusal("FC4042", "There is no such action here.")
+        if opens and not (place.opens and action.form in self._site.forms):
+            raise Refusal("FC4042", "There is no such action here.")
+        if action.kind is not ActionKind.DETAILS and await self._way(visit, place, action) is None:
+            raise Refusal("FC3001", "You may not do this.", source=place.table.name)
+        row = await self._row(visit, place, action, query.get(ROW, ""))
+        if action.kind is not ActionKind.DETAILS and (
+            _USUAL[action.kind][2] not in row.rights or not _fits(action, row)
+        ):
+            raise Refusal("FC3001", "You may not do this with it.", source=place.table.name)
+        return Wanted(place, action, row, place.here(**{DO: action.kind.value, ROW: str(row.id)}))
 
-    async def post(self, visit: Visit, page: Page, definition: ListDefinition, posted: Mapping[str, str]) -> Response:
-        """Does it, and leads back to the list."""
-        wanted = await self._asked(visit, page, definition)
+    async def get(self, visit: Visit, wanted: Wanted, problem: str = "", status: int = 200) -> Response:
+        """The page that asks."""
+        label = _label(wanted.action, visit)
+        table = wanted.place.table
+        return await self._renderer.page(
+            visit,
+            "delete.html",
+            title=f"{label}: {heading_of(table, wanted.row)}",
+            page=wanted.place.page,
+            status=status,
+            kind=table.label,
+            question=wanted.action.question or visit.locales.gettext(_USUAL[wanted.action.kind][1]),
+            problem=problem,
+            version=wanted.row.version,
+            action=wanted.here,
+            cancel_url=wanted.place.back,
+            submit=label,
+            notice=None,
+        )
+
+    async def post(self, visit: Visit, wanted: Wanted, posted: Mapping[str, str]) -> Response:
+        """Does it, and leads back."""
         try:
             visit.require_token(posted.get(csrf.FIELD))
         except Refusal as refusal:
             text = visit.locales.gettext("For your safety nothing was done: the page was opened too long ago.")
-            return await self._ask(visit, page, wanted, text, refusal.status)
+            return await self.get(visit, wanted, text, refusal.status)
         version = posted.get(VERSION)
         if not version:
-            return await self._ask(visit, page, wanted)
+            return await self.get(visit, wanted)
         try:
             await self._do(visit, wanted, version)
         except Refusal as refusal:
@@ -156,73 +228,52 @@ class Acting:
                 "Somebody else has changed it meanwhile. Look at it again before you go on."
             )
             text = told(visit, self._observer, refusal, changed)
-            return await self._ask(visit, page, wanted, text, refusal.status)
-        notice = urlencode({"notice": _USUAL[wanted.action.kind][3]})
-        address = f"{wanted.back}{'&' if '?' in wanted.back else '?'}{notice}"
-        return finish(visit, RedirectResponse(address, 303))
+            return await self.get(visit, wanted, text, refusal.status)
+        return finish(visit, RedirectResponse(told_at(wanted.place.back, _USUAL[wanted.action.kind][3]), 303))
 
-    async def _do(self, visit: Visit, wanted: _Asked, version: str) -> None:
-        state = _STATES.get(wanted.action.kind)
-        if state is None:
-            await self._rows.delete(visit.principal, wanted.table.name, wanted.row.id, version)
+    async def _do(self, visit: Visit, wanted: Wanted, version: str) -> None:
+        state, place = _STATES.get(wanted.action.kind), wanted.place
+        if wanted.action.kind is ActionKind.DELETE:
+            await self._rows.delete(visit.principal, place.table.name, wanted.row.id, version)
         else:
-            changes = {_STATE: state}
-            await self._rows.update(visit.principal, wanted.table.name, wanted.row.id, changes, version)
+            changes = {_STATE: state} if state is not None else {place.lookup: None}
+            await self._rows.update(visit.principal, place.table.name, wanted.row.id, changes, version)
 
-    async def _asked(self, visit: Visit, page: Page, definition: ListDefinition) -> _Asked:
-        """The action and the row that an address names. Raises Refusal."""
-        table = self._lists.tables.by_name[definition.table]
-        action = next((item for item in definition.actions if item.kind.value == visit.query[DO]), None)
-        if action is None or action.kind not in _USUAL or action.kind is ActionKind.EDIT:
-            raise Refusal("FC4042", "The list has no such action.")
-        kept = {key: value for key, value in visit.query.items() if key not in {DO, ROW, "notice"}}
-        back = f"{page.path}?{urlencode(kept)}" if kept else page.path
-        way = await self._way(visit, page, table, action, lambda **changes: "")
-        if way is None:
-            raise Refusal("FC3001", "You may not do this.", source=table.name)
-        row = await self._row(visit, definition, table, action)
-        if _USUAL[action.kind][2] not in row.rights or not _fits(action, row):
-            raise Refusal("FC3001", "You may not do this with it.", source=table.name)
-        here = f"{page.path}?{urlencode({**kept, DO: action.kind.value, ROW: str(row.id)})}"
-        return _Asked(action, table, row, back, here)
-
-    async def _row(self, visit: Visit, definition: ListDefinition, table: Table, action: RowAction) -> Row:
-        """The row, where one of the list's views has it. Raises Refusal FC4041."""
+    async def _row(self, visit: Visit, place: Place, action: RowAction, named: str) -> Row:
+        """The row, where the place has it. Raises Refusal FC4041."""
+        table = place.table
         try:
-            row_id = UUID(visit.query.get(ROW, ""))
+            row_id = UUID(named)
         except ValueError:
             raise not_found(table.label) from None
-        where: Predicate = FALSE
-        slots: tuple[object, ...] = ()
-        for view, _ in self._lists.views(definition):
-            found, values = self._lists.view_filter(table, view.filter)
-            where, slots = any_of(where, shift_slots(found, len(slots))), (*slots, *values)
         readable = await self._rows.columns(visit.principal, table.name, "read")
         columns = tuple(name for name in (table.primary_name, _STATE) if name in readable)
-        rights = (_USUAL[action.kind][2],)
-        query = Query(table.name, columns, where, slots, size=1, key=row_id, rights=rights, versions=True)
+        rights = (_USUAL[action.kind][2],) if action.kind in _USUAL else ()
+        query = Query(
+            table.name,
+            columns,
+            place.where,
+            place.slots,
+            size=1,
+            key=row_id,
+            rights=rights,
+            versions=True,
+            related=place.related,
+        )
         page = await self._rows.page(visit.principal, query)
         if not page.rows:
             raise not_found(table.label)
         return page.rows[0]
 
-    async def _ask(self, visit: Visit, page: Page, wanted: _Asked, problem: str = "", status: int = 200) -> Response:
-        label = _label(wanted.action, visit)
-        return await self._renderer.page(
-            visit,
-            "delete.html",
-            title=f"{label}: {heading_of(wanted.table, wanted.row)}",
-            page=page,
-            status=status,
-            kind=wanted.table.label,
-            question=wanted.action.question or visit.locales.gettext(_USUAL[wanted.action.kind][1]),
-            problem=problem,
-            version=wanted.row.version,
-            action=wanted.here,
-            cancel_url=wanted.back,
-            submit=label,
-            notice=None,
-        )
+
+def told_at(address: str, notice: str) -> str:
+    """An address that says what has been done.
+
+    >>> told_at("/orders/?id=1#rows-1", "deleted")
+    '/orders/?id=1&notice=deleted#rows-1'
+    """
+    url, mark, place = address.partition("#")
+    return f"{url}{'&' if '?' in url else '?'}{urlencode({'notice': notice})}{mark}{place}"
 
 
 def _label(action: RowAction, visit: Visit) -> str:

@@ -33,6 +33,7 @@ from forecourt.pages.account.providing import CHANGE, START, Providing
 from forecourt.pages.account.recovering import Recovering
 from forecourt.pages.account.registering import Registering
 from forecourt.pages.account.two_factor import TWO_FACTOR, TwoFactor
+from forecourt.pages.acting import Acting
 from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms
 from forecourt.pages.error_pages import ErrorPages
@@ -45,6 +46,7 @@ from forecourt.pages.notes.attaching import Attaching
 from forecourt.pages.notes.downloading import Downloading
 from forecourt.pages.notes.reading import Notes
 from forecourt.pages.options import PortalOptions
+from forecourt.pages.picking import Picking
 from forecourt.pages.ports import (
     Accounts,
     DataverseRequests,
@@ -61,6 +63,7 @@ from forecourt.pages.searching import Searching
 from forecourt.pages.sign_in import SignIn
 from forecourt.pages.site import Site
 from forecourt.pages.site_pages import SitePages
+from forecourt.pages.subgrids import SubgridPages, Subgrids
 from forecourt.pages.view_filters import view_filters
 from forecourt.pages.visit import THEME, Visit, begin
 from forecourt.pages.web_api import PortalApi
@@ -114,11 +117,14 @@ class Portal:
         attaching = Attaching(site, tables, rows, self._options.upload_limit)
         filling = Filling(forms, rows, attaching, observer)
         self._downloading, notes = Downloading(site, rows), Notes(site, tables, rows)
-        self._writing = FormPages(site, forms, rows, renderer, deletes, filling, notes)
-        makes = self._writing.makes
-        self._steps = MultistepPages(site, forms, rows, renderer, filling, form_sessions, makes)
+        acting, picking = Acting(site, lists, rows, renderer, observer), Picking(forms, rows, renderer)
+        subgrids = Subgrids(site, forms, rows, acting)
+        self._writing = FormPages(site, forms, rows, renderer, deletes, filling, notes, subgrids.offering)
+        beneath = SubgridPages(subgrids, forms, rows, acting, self._writing, picking, renderer)
+        self._steps = MultistepPages(site, forms, rows, renderer, filling, form_sessions, subgrids, beneath)
         pages = SitePages(
-            site, lists, forms, self._writing, deletes, self._steps, rows, renderer, searching, notes, observer
+            *(site, lists, forms, self._writing, deletes, self._steps, rows, renderer, searching, notes),
+            *(acting, subgrids, beneath, picking, observer),
         )
         self._pages = pages
         self._redirects = Redirects(site)
@@ -272,8 +278,7 @@ class Portal:
             return False
 
     async def _replay(self, visit: Visit, path: str, query: Mapping[str, str], posted: Mapping[str, str]) -> Response:
-        page = self._pages.page_for(visit, path)
-        return await (self._steps if page.multistep else self._writing).replay(visit, page, query, posted)
+        return await self._pages.replay(visit, path, query, posted)
 
     async def _show_sign_in(self, visit: Visit) -> Response:
         return await (self._sign_in.post(visit) if visit.request.method == "POST" else self._sign_in.get(visit))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from msgspec import structs
 
-from forecourt.dataverse.definitions import Form, Subgrid
+from forecourt.dataverse.definitions import Form, View
 from forecourt.dataverse.rows import Query, Row, Rows
 from forecourt.dataverse.tables import Table, Tables
 from forecourt.kernel.errors import Refusal, not_found
@@ -16,7 +16,7 @@ from forecourt.kernel.principal import Principal
 from forecourt.pages import formatting, lists
 from forecourt.pages.formatting import Cell, Locales
 from forecourt.pages.inputs import Section, sections_of
-from forecourt.pages.lists import Column, Grid, Line
+from forecourt.pages.lists import Column, Grid, Line, Offers
 from forecourt.pages.lookups import Lookups
 from forecourt.pages.ports import ViewFilter
 from forecourt.pages.site import FormDefinition, FormSource
@@ -25,8 +25,19 @@ from forecourt.pages.site import FormDefinition, FormSource
 SUBGRID_SIZE = 50
 
 
-#: Label and address of the form that makes a row of a table whose lookup names a row; None where there is none.
-Makes = Callable[[Table, str, UUID], tuple[str, str] | None]
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a subgrid offers. ``links``: labels and addresses, for who may; ``rows``: what each row offers; ``details``:
+    where a row leads, None for its table's own page; ``empty_text``: what is said without rows."""
+
+    links: tuple[tuple[str, str], ...]
+    rows: Offers
+    details: Callable[[Row], str] | None = None
+    empty_text: str = ""
+
+
+#: What a form's subgrid offers beneath a row: of the address that shows it, and the subgrid's key.
+Offering = Callable[[FormDefinition, UUID, str, str], Awaitable[Offered]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +50,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """A subgrid to show. ``key``: id of its heading; ``refused``: the person may not read its table; ``create``:
-    label and address of the form that makes a row beneath, for who may."""
+    """A subgrid to show. ``key``: id of its heading; ``refused``: the person may not read its table; ``links``: labels
+    and addresses of what it offers; ``empty_text``: what is said without rows, '' for the usual words."""
 
     key: str
     label: str
     grid: Grid | None
     refused: bool = False
-    create: tuple[str, str] | None = None
+    links: tuple[tuple[str, str], ...] = ()
+    empty_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +154,10 @@ class Forms:
         path: str,
         locales: Locales,
         pages: Mapping[str, str],
-        makes: Makes,
+        offering: Offering | None,
     ) -> Details:
-        """What the details page shows. ``pages``: details page by table, for the rows beneath; ``makes``: the forms
-        that make these."""
+        """What the details page shows. ``pages``: details page by table, for the rows beneath; ``offering``: what these
+        offer, None where the page shows none of them."""
         table, form = self.form(definition)
         sections = await self.sections(principal, table, form)
         row = await self.row(principal, table, row_id, sections)
@@ -161,7 +173,9 @@ class Forms:
                     status = cell
                 items.append((field.label, cell))
             shown.append(Shown(section.label, tuple(items)))
-        below = await self.below(principal, definition, row, asked, path, locales, pages, makes)
+        below: tuple[Below, ...] = ()
+        if offering is not None:
+            below = await self.below(principal, definition, row, asked, path, locales, pages, offering)
         return Details(row, heading_of(table, row), tuple(shown), status, below)
 
     async def below(
@@ -173,64 +187,64 @@ class Forms:
         path: str,
         locales: Locales,
         pages: Mapping[str, str],
-        makes: Makes,
+        offering: Offering,
     ) -> tuple[Below, ...]:
         """The subgrids of the form that the row is shown on. ``path``: of its page, or its whole address."""
         table, form = self.form(definition)
         url = path if "?" in path else f"{path}?{definition.id_parameter}={row.id}"
         found = []
         for index, subgrid in enumerate(form.subgrids):
-            key = f"rows-{index + 1}"
-            grid = await self._below(principal, table, row, subgrid, key, asked, url, locales, pages)
-            if grid is None:
+            relation = table.entity.relations.get(subgrid.relation)
+            target = self.tables.by_name.get(relation.target) if relation is not None else None
+            view = target.view(subgrid.view) if target is not None else None
+            if target is None or view is None:
                 continue
-            relation = table.entity.relations[subgrid.relation]
-            child = self.tables.by_name[relation.target]
-            if len(relation.on) == 1 and self.rows.may(principal, child.name, "create"):
-                grid = replace(grid, create=makes(child, relation.on[0][1], row.id))
-            found.append(grid)
+            key = key_of(index)
+            offered = await offering(definition, row.id, url, key)
+            beneath = (subgrid.relation, table.name, row.id)
+            label = subgrid.label or target.entity.label_plural or view.name
+            found.append(
+                await self._below(principal, target, view, beneath, label, key, asked, url, locales, pages, offered)
+            )
         return tuple(found)
 
     async def _below(
         self,
         principal: Principal,
-        table: Table,
-        row: Row,
-        subgrid: Subgrid,
+        target: Table,
+        view: View,
+        beneath: tuple[str, str, UUID],
+        label: str,
         key: str,
         asked: Mapping[str, str],
         url: str,
         locales: Locales,
         pages: Mapping[str, str],
-    ) -> Below | None:
-        relation = table.entity.relations.get(subgrid.relation)
-        target = self.tables.by_name.get(relation.target) if relation else None
-        view = target.view(subgrid.view) if target else None
-        if target is None or view is None:
-            return None
-        label = subgrid.label or target.entity.label_plural or view.name
+        offered: Offered,
+    ) -> Below:
         readable = await self.rows.columns(principal, target.name, "read")
         columns = lists.view_columns(target, view, readable)
         where, slots = self.view_filter(target, view.filter)
         query = Query(
             target.name,
-            lists.needed([column for column, _ in columns], readable),
+            tuple(dict.fromkeys((*lists.needed([column for column, _ in columns], readable), *offered.rows.columns))),
             where,
             slots,
             lists.view_order(view, readable),
             size=SUBGRID_SIZE,
             cursor=asked.get(key) or None,
             total=True,
-            related=(subgrid.relation, table.name, row.id),
+            related=beneath,
+            rights=offered.rows.rights,
         )
         try:
             page = await self.rows.page(principal, query)
         except Refusal as refusal:
             if refusal.status == 403:
-                return Below(key, label, None, refused=True)
+                return Below(key, label, None, refused=True, links=offered.links)
             if query.cursor is None:
                 raise
-            return await self._below(principal, table, row, subgrid, key, {}, url, locales, pages)
+            return await self._below(principal, target, view, beneath, label, key, {}, url, locales, pages, offered)
         shown = await self.lookups.named(principal, [column for column, _ in columns], page.rows)
         grid = Grid(
             caption=label,
@@ -238,16 +252,24 @@ class Forms:
             lines=tuple(
                 Line(
                     lists.cells_of(line, columns, self.tables, locales),
-                    lists.row_url(pages.get(target.name), "id", line),
+                    offered.details(line)
+                    if offered.details is not None
+                    else lists.row_url(pages.get(target.name), "id", line),
+                    offered.rows.of(plain),
                 )
-                for line in shown
+                for line, plain in zip(shown, page.rows, strict=True)
             ),
             total=page.total,
             number=2 if query.cursor else 1,
             next=f"{url}&{key}={page.cursor}#{key}" if page.cursor else "",
             first=f"{url}#{key}" if query.cursor else "",
         )
-        return Below(key, label, grid)
+        return Below(key, label, grid, links=offered.links, empty_text=offered.empty_text)
+
+
+def key_of(index: int) -> str:
+    """The key of a form's subgrid, in its page's address and as the id of its heading."""
+    return f"rows-{index + 1}"
 
 
 def heading_of(table: Table, row: Row) -> str:

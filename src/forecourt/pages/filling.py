@@ -57,6 +57,15 @@ class Opened:
     def new(self) -> bool:
         return self.editor.new
 
+    def beneath(self, above: Mapping[str, object]) -> Opened:
+        """The form for a row that holds ``above`` whatever is typed: nobody is asked for these columns."""
+        sections = tuple(
+            replace(section, fields=tuple(item for item in section.fields if item.name not in above))
+            for section in self.editor.sections
+        )
+        editor = replace(self.editor, sections=tuple(section for section in sections if section.fields))
+        return replace(self, editor=editor, forced={**self.forced, **above})
+
 
 @dataclass(frozen=True, slots=True)
 class Written:

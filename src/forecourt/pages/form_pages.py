@@ -8,20 +8,22 @@ that going back or reloading sends nothing; a form that makes a row and is sent 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 from uuid import UUID
 
 from starlette.responses import RedirectResponse, Response
 
 from forecourt.dataverse.rows import Rows
-from forecourt.dataverse.tables import Table
 from forecourt.kernel.errors import Refusal
 from forecourt.pages import deleting, site_map
+from forecourt.pages.acting import told_at
 from forecourt.pages.deleting import Deleting
-from forecourt.pages.details import Forms, Makes, heading_of
+from forecourt.pages.details import Forms, Offering, heading_of
 from forecourt.pages.editing import ONCE
 from forecourt.pages.filling import AGAIN, Asked, Filling, Opened
+from forecourt.pages.liquid import Fragment
 from forecourt.pages.notes.attaching import FIELD
 from forecourt.pages.notes.reading import Notes
 from forecourt.pages.render import Renderer, finish, notice_of
@@ -29,6 +31,17 @@ from forecourt.pages.site import FormDefinition, FormMode, Page, Site
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import read_posted
 from forecourt.web.uploads import Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A form that opens in another's place. ``action``: its own address; ``back``: where it leads; ``row``: that it
+    changes; ``above``: what a new one holds whatever was typed, by column."""
+
+    action: str
+    back: str
+    row: UUID | None = None
+    above: Mapping[str, object] = field(default_factory=dict)
 
 
 class FormPages:
@@ -43,8 +56,10 @@ class FormPages:
         deletes: Deleting,
         filling: Filling,
         notes: Notes,
+        offering: Callable[[Visit, Page], Offering],
     ) -> None:
         self._notes = notes
+        self._offering = offering
         self._deleting = deletes
         self._filling = filling
         self._site = site
@@ -71,36 +86,26 @@ class FormPages:
         form = self._site.form_of(source) if source is not None else None
         return form.success if form is not None and form.success else notice_of(visit)
 
-    def makes(self, visit: Visit, page: Page) -> Makes:
-        """The forms that make rows beneath one on ``page``."""
-
-        def find(child: Table, lookup: str, row_id: UUID) -> tuple[str, str] | None:
-            target = site_map.create_beneath(self._site, visit, page, child, lookup)
-            form = self._site.form_of(target) if target is not None else None
-            if target is None or form is None:
-                return None
-            address = f"{target.path}?{urlencode({form.parent_parameter: str(row_id)})}"
-            return self._site.content(target, visit.languages).title, address
-
-        return find
-
-    async def get(self, visit: Visit, page: Page, definition: FormDefinition) -> Response:
+    async def get(self, visit: Visit, page: Page, definition: FormDefinition, host: Host | None = None) -> Response:
         """The form as it is opened. Raises Refusal FC3001, FC4041, FC4042."""
-        opened = await self._filling.open(visit, page, definition, visit.query)
+        opened = await self._open(visit, page, definition, visit.query, host)
         if not opened.new and not self._rows.may(visit.principal, opened.table.name, "write"):
             raise Refusal("FC3001", "You may read this, but not change it.")
-        return await self._show(opened, Asked(self._filling.blank(opened)), {})
+        return await self._show(opened, Asked(self._filling.blank(opened)), {}, host)
 
-    async def post(self, visit: Visit, page: Page, definition: FormDefinition) -> Response:
+    async def post(self, visit: Visit, page: Page, definition: FormDefinition, host: Host | None = None) -> Response:
         """Writes what was typed and the files that came with it, and leads on."""
-        opened = await self._filling.open(visit, page, definition, visit.query)
+        opened = await self._open(visit, page, definition, visit.query, host)
         # Where no file is taken, one that is sent is seen, so that it is refused and not lost unnoticed.
         bounds = opened.attach.bounds if opened.attach is not None else Bounds(1, 0)
         sent = await read_posted(visit.request, bounds)
         posted = sent.fields
         done = await self._filling.write(opened, posted, files=sent.files)
         if isinstance(done, Asked):
-            return await self._show(opened, done, posted)
+            return await self._show(opened, done, posted, host)
+        if host is not None:
+            notice = "added" if opened.new else "saved" if done.values or done.files else "unchanged"
+            return finish(visit, RedirectResponse(told_at(host.back, notice), 303))
         if opened.new:
             return finish(visit, RedirectResponse(await self._after(opened, done.row), 303))
         back = site_map.details_page(self._site, visit, page, opened.table.name) or page
@@ -117,11 +122,33 @@ class FormPages:
             return await self._deleting.get(visit, page, definition, query)
         if definition is None or definition.mode is FormMode.READ_ONLY:
             raise Refusal("FC4042", "The form does not exist.")
-        opened = await self._filling.open(visit, page, definition, query)
+        return await self.again(visit, page, definition, query, posted)
+
+    async def again(
+        self,
+        visit: Visit,
+        page: Page,
+        definition: FormDefinition,
+        query: Mapping[str, str],
+        posted: Mapping[str, str],
+        host: Host | None = None,
+    ) -> Response:
+        """The form with what was typed, which nothing is written of."""
+        opened = await self._open(visit, page, definition, query, host)
         filled = opened.editor.again(opened.row, posted, {})
-        return await self._show(opened, Asked(filled, banner=AGAIN), posted)
+        return await self._show(opened, Asked(filled, banner=AGAIN), posted, host)
 
     # -- steps ---------------------------------------------------------------------------------------------------
+
+    async def _open(
+        self, visit: Visit, page: Page, definition: FormDefinition, query: Mapping[str, str], host: Host | None
+    ) -> Opened:
+        """The form; in another's place with the row above instead of what the query says."""
+        if host is None:
+            return await self._filling.open(visit, page, definition, query)
+        alone = replace(definition, parent_column="", parent_relation="")
+        opened = await self._filling.open(visit, page, alone, {}, host.row)
+        return opened.beneath(host.above) if opened.new else opened
 
     async def _after(self, opened: Opened, row_id: UUID) -> str:
         """Where a new row leads: where the form says, else to its details where they can be read, else to the form."""
@@ -148,13 +175,15 @@ class FormPages:
         name = opened.definition.parent_parameter if opened.new else opened.definition.id_parameter
         return {key: value for key, value in opened.query.items() if key.lower() == name.lower()}
 
-    async def _show(self, opened: Opened, asked: Asked, posted: Mapping[str, str]) -> Response:
+    async def _show(
+        self, opened: Opened, asked: Asked, posted: Mapping[str, str], host: Host | None = None
+    ) -> Response:
         visit, page, table, row = opened.visit, opened.page, opened.table, opened.row
         filled = await self._filling.dressed(opened, asked.filled, posted)
         paths = site_map.details_paths(self._site, visit, page)
         below = (
             ()
-            if opened.new
+            if opened.new or host is not None
             else await self._forms.below(
                 visit.principal,
                 opened.definition,
@@ -163,24 +192,30 @@ class FormPages:
                 page.path,
                 visit.locales,
                 paths,
-                self.makes(visit, page),
+                self._offering(visit, page),
             )
         )
         url = site_map.row_url(self._site, page, row.id)
         notes = (
             None
-            if opened.new
+            if opened.new or host is not None
             else await self._notes.of(visit.principal, opened.definition, table, row, opened.query, url, visit.locales)
         )
-        title = self._site.content(page, visit.languages).title
-        address = urlencode(self._kept(opened))
+        subject = (
+            visit.locales.gettext("New %(kind)s", kind=table.label)
+            if opened.new
+            else f"{table.label} {heading_of(table, row)}"
+        )
+        title = subject if host is not None else self._site.content(page, visit.languages).title
+        kept = urlencode(self._kept(opened))
+        action = host.action if host is not None else f"{page.path}?{kept}" if kept else page.path
         return await self._renderer.page(
             visit,
             "edit.html",
             title=title,
             page=page,
             status=asked.status,
-            text=await self._renderer.text(visit, page),
+            text=await self._renderer.text(visit, page) if host is None else Fragment(),
             filled=filled,
             attach=opened.attach,
             attach_field=FIELD,
@@ -188,14 +223,12 @@ class FormPages:
             below=below,
             notes=notes,
             once=(posted.get(ONCE) or secrets.token_urlsafe(16)) if opened.new else "",
-            subject=visit.locales.gettext("New %(kind)s", kind=table.label)
-            if opened.new
-            else f"{table.label} {heading_of(table, row)}",
-            action=f"{page.path}?{address}" if address else page.path,
-            cancel_url=self._cancel(opened),
+            subject=table.label if host is not None else subject,
+            action=action,
+            cancel_url=host.back if host is not None else self._cancel(opened),
             submit=opened.definition.submit_label or visit.locales.gettext("Save"),
-            delete=self._delete(opened),
-            notice=self.notice(visit, page, table.name) if not posted else None,
+            delete=self._delete(opened) if host is None else None,
+            notice=self.notice(visit, page, table.name) if not posted and host is None else None,
         )
 
     def _delete(self, opened: Opened) -> tuple[str, str] | None:

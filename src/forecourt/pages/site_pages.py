@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from starlette.responses import FileResponse, Response
@@ -16,7 +17,7 @@ from forecourt.dataverse.rows import Rows
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Exported, Observer, nobody
 from forecourt.kernel.principal import Door
-from forecourt.pages import acting, caching, deleting, filtering, page_rules, picking, site_map
+from forecourt.pages import acting, caching, deleting, filtering, page_rules, picking, site_map, subgrids
 from forecourt.pages.acting import Acting
 from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms
@@ -30,6 +31,7 @@ from forecourt.pages.picking import Picking
 from forecourt.pages.render import Link, Renderer, finish
 from forecourt.pages.searching import Searching
 from forecourt.pages.site import FormDefinition, FormMode, ListDefinition, Page, Site, WebFile
+from forecourt.pages.subgrids import At, SubgridPages, Subgrids
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import read_form
 
@@ -59,9 +61,17 @@ class SitePages:
         renderer: Renderer,
         searching: Searching,
         notes: Notes,
+        acting: Acting,
+        grids: Subgrids,
+        beneath: SubgridPages,
+        picking: Picking,
         observer: Observer = nobody,
     ) -> None:
         self._notes = notes
+        self._acting = acting
+        self._subgrids = grids
+        self._beneath = beneath
+        self._picking = picking
         self._observer = observer
         self._site = site
         self._lists = lists
@@ -72,8 +82,6 @@ class SitePages:
         self._rows = rows
         self._renderer = renderer
         self._searching = searching
-        self._picking = Picking(forms, rows, renderer)
-        self._acting = Acting(site, lists, rows, renderer, observer)
 
     def page_for(self, visit: Visit, path: str) -> Page:
         """The page at ``path``. Raises Refusal FC4042 when there is none, FC3001 when the person may not read it."""
@@ -98,15 +106,16 @@ class SitePages:
         page = self.page_for(visit, visit.path)
         form = self._site.form_of(page)
         listing = self._site.list_of(page)
-        if listing is not None and acting.asked(visit.query):
-            if request.method == "POST":
-                return await self._acting.post(visit, page, listing, await read_form(request))
-            return await self._acting.get(visit, page, listing)
         multistep = self._site.multistep_of(page)
         if multistep is not None:
+            return await (self._steps.post if request.method == "POST" else self._steps.get)(visit, page, multistep)
+        if form is not None and subgrids.asked(visit.query):
+            return await self._beneath.answer(visit, self._subgrid(visit, page, form, visit.query))
+        if listing is not None and acting.asked(visit.query):
+            wanted = await self._acting.wanted(visit, self._acting.listed(visit, page, listing), visit.query)
             if request.method == "POST":
-                return await self._steps.post(visit, page, multistep, await read_form(request))
-            return await self._steps.get(visit, page, multistep)
+                return await self._acting.post(visit, wanted, await read_form(request))
+            return await self._acting.get(visit, wanted)
         if form is not None and picking.asked(visit.query) and request.method == "GET":
             return await self._picking.get(visit, page, form)
         if request.method == "POST":
@@ -120,6 +129,23 @@ class SitePages:
         if listing is not None:
             return await self._list(visit, page)
         return await self._content(visit, page)
+
+    async def replay(self, visit: Visit, path: str, query: Mapping[str, str], posted: Mapping[str, str]) -> Response:
+        """The form of a page with what was typed before the browser's session ended. Nothing is written."""
+        page = self.page_for(visit, path)
+        form = self._site.form_of(page)
+        if page.multistep:
+            return await self._steps.replay(visit, page, query, posted)
+        if form is not None and subgrids.asked(query):
+            return await self._beneath.answer(visit, self._subgrid(visit, page, form, query), posted)
+        return await self._writing.replay(visit, page, query, posted)
+
+    def _subgrid(self, visit: Visit, page: Page, form: FormDefinition, query: Mapping[str, str]) -> At:
+        """The subgrid that a query is about, beneath the row that it names. Raises Refusal FC4042, FC4041."""
+        if form.mode is FormMode.INSERT:
+            raise Refusal("FC4042", "The form has no such subgrid.")
+        row = self._forms.row_id(form, visit.principal, query)
+        return self._subgrids.at(page, form, row, site_map.row_url(self._site, page, row), query)
 
     def _file(self, visit: Visit, file: WebFile) -> Response:
         if not page_rules.may_read_file(self._site, file, visit.principal.web_roles):
@@ -213,7 +239,7 @@ class SitePages:
             _asked(visit),
             details.path if details else None,
             visit.locales,
-            lambda url: self._acting.offers(visit, page, definition, url),
+            lambda url: self._acting.offers(visit, replace(self._acting.listed(visit, page, definition), here=url)),
         )
         table = self._lists.tables.by_name[definition.table]
         return await self._renderer.page(
@@ -227,7 +253,7 @@ class SitePages:
             empty_text=definition.empty_text,
             noun=table.entity.label_plural or visit.locales.gettext("rows"),
             create=self._create(visit, page, definition),
-            notice=self._acting.notice(visit, definition),
+            notice=self._acting.notice(visit, definition.actions),
         )
 
     def _create(self, visit: Visit, page: Page, definition: ListDefinition) -> Link | None:
@@ -264,7 +290,7 @@ class SitePages:
             page.path,
             visit.locales,
             site_map.details_paths(self._site, visit, page),
-            self._writing.makes(visit, page),
+            self._subgrids.offering(visit, page),
         )
         edit = site_map.edit_page(self._site, visit, page, definition.table)
         may_edit = edit is not None and self._rows.may(visit.principal, definition.table, "write")
@@ -282,6 +308,7 @@ class SitePages:
             kind=table.label,
             edit_url=site_map.row_url(self._site, edit, row_id) if edit is not None and may_edit else "",
             edit_label=self._site.content(edit, visit.languages).title if edit is not None else "",
+            back="",
             delete=(
                 Link(definition.delete_label, site_map.row_url(self._site, page, row_id, action=deleting.DELETE))
                 if self._deleting.offered(visit, definition)

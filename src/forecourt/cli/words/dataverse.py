@@ -88,6 +88,7 @@ FIELDS: Final[dict[type[Record], dict[str, str]]] = {
         "relation": "Collection navigation of the table that leads to the rows.",
         "view": "GUID of a view of the rows' table.",
         "label": "Heading.",
+        "name": "Name by which form metadata of a site names the subgrid; left out: the relation's.",
     },
     dv.Form: {
         "name": "Name by which basic forms of the site name the form.",

@@ -9,7 +9,7 @@ found (:mod:`~forecourt.pages.multistep.branching`) and what a session is.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -19,8 +19,8 @@ from starlette.responses import RedirectResponse, Response
 from forecourt.dataverse.rows import Rows
 from forecourt.identity import csrf
 from forecourt.kernel.errors import Refusal
-from forecourt.pages import site_map
-from forecourt.pages.details import Forms, Makes, heading_of
+from forecourt.pages import site_map, subgrids
+from forecourt.pages.details import Forms, heading_of
 from forecourt.pages.editing import ONCE
 from forecourt.pages.filling import AGAIN, TOO_OLD, Asked, Filling, Opened
 from forecourt.pages.multistep.branching import Answer, Branching
@@ -30,9 +30,10 @@ from forecourt.pages.multistep.session import FormSession, Made
 from forecourt.pages.multistep.steps import Steps
 from forecourt.pages.ports import FormSessions
 from forecourt.pages.render import Renderer, finish
-from forecourt.pages.site import FormStep, MultistepForm, Page, Site, StepKind
+from forecourt.pages.site import FormMode, FormStep, MultistepForm, Page, Site, StepKind
+from forecourt.pages.subgrids import SubgridPages, Subgrids
 from forecourt.pages.visit import Visit
-from forecourt.web.requests import local_url
+from forecourt.web.requests import local_url, read_form
 from forecourt.web.translation import N_
 
 #: The buttons of a step.
@@ -56,7 +57,8 @@ class MultistepPages:
         renderer: Renderer,
         filling: Filling,
         sessions: FormSessions,
-        makes: Callable[[Visit, Page], Makes],
+        grids: Subgrids,
+        beneath: SubgridPages,
     ) -> None:
         self._site = site
         self._forms = forms
@@ -64,7 +66,8 @@ class MultistepPages:
         self._renderer = renderer
         self._filling = filling
         self._sessions = sessions
-        self._makes = makes
+        self._subgrids = grids
+        self._beneath = beneath
         self._branching = Branching(forms.tables, rows)
         self._keeping = Keeping(sessions, forms.tables, rows)
         self._steps = Steps(forms, rows, filling)
@@ -91,6 +94,8 @@ class MultistepPages:
             return self._to(visit, page, session, session.current)
         draft = session.drafts.get(wanted)
         try:
+            if subgrids.asked(visit.query):
+                return await self._of_subgrid(at, visit.query)
             if self._steps.reads(at):
                 return await self._show_row(at)
             opened = await self._steps.open(at)
@@ -99,7 +104,7 @@ class MultistepPages:
         except Refusal as refusal:
             return await self._lost(at, refusal)
 
-    async def post(self, visit: Visit, page: Page, form: MultistepForm, posted: Mapping[str, str]) -> Response:
+    async def post(self, visit: Visit, page: Page, form: MultistepForm) -> Response:
         """Takes a step, and leads to the one that follows."""
         if form.sign_in and not visit.signed_in:
             raise Refusal("FC2001", "Sign in first.")
@@ -108,6 +113,12 @@ class MultistepPages:
         if wanted is None or not session.open_to(wanted) or await self._keeping.closed(visit, form, session):
             return self._to(visit, page, session, session.current)
         at = At(visit, page, form, session, form.steps[wanted], owner_of(visit))
+        if subgrids.asked(visit.query):
+            try:
+                return await self._of_subgrid(at, visit.query)
+            except Refusal as refusal:
+                return await self._lost(at, refusal)
+        posted = await read_form(visit.request)
         try:
             visit.require_token(posted.get(csrf.FIELD))
             trusted = True
@@ -138,7 +149,21 @@ class MultistepPages:
         if wanted is None or session.finished or not session.open_to(wanted):
             return self._to(visit, page, session, session.current)
         at = At(visit, page, form, session, form.steps[wanted], owner_of(visit))
+        if subgrids.asked(query):
+            return await self._of_subgrid(at, query, posted)
         return await self._again(at, posted, AGAIN, replayed=True)
+
+    async def _of_subgrid(
+        self, at: At, query: Mapping[str, str], replayed: Mapping[str, str] | None = None
+    ) -> Response:
+        """What is asked of a subgrid of the step, beneath the step's row. The session stays where it is."""
+        definition = at.step.basic
+        assert definition is not None
+        if definition.mode is FormMode.INSERT and at.made is None:
+            raise Refusal("FC4042", "The form has no such subgrid.")
+        row = (await self._steps.row(at)).row
+        beneath = self._subgrids.at(at.page, definition, row, self._action(at), query)
+        return await self._beneath.answer(at.visit, beneath, replayed)
 
     # -- coming and going --------------------------------------------------------------------------------------
 
@@ -259,7 +284,7 @@ class MultistepPages:
             self._action(at),
             at.visit.locales,
             site_map.details_paths(self._site, at.visit, at.page),
-            self._makes(at.visit, at.page),
+            self._subgrids.offering(at.visit, at.page),
         )
         return await self._page(
             at,
@@ -282,7 +307,7 @@ class MultistepPages:
             self._action(at),
             visit.locales,
             site_map.details_paths(self._site, visit, page),
-            self._makes(visit, page),
+            self._subgrids.offering(visit, page),
         )
 
     def _action(self, at: At) -> str:

@@ -23,6 +23,7 @@ from forecourt.pages.site.kinds import FORM, FORM_METADATA, LIST
 from forecourt.pages.site.list_actions import RowAction, find, label_of, page_of, read_actions
 from forecourt.pages.site.list_filters import FilterGroup, Orientation, read_filters
 from forecourt.pages.site.record import Folder, Record
+from forecourt.pages.site.subgrid_actions import read_subgrids
 
 #: The largest page of a list: more rows cost the reader more than they give.
 MAX_PAGE_SIZE = 250
@@ -120,6 +121,7 @@ def _downloads(settings: object) -> str:
 def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefinition]:
     """``basic-forms/``."""
     rules, noted = read_field_rules(folder, FORM_METADATA), forms_with_notes(folder, FORM_METADATA)
+    grids = read_subgrids(folder, FORM_METADATA, notices)
     found: dict[UUID, FormDefinition] = {}
     for record in folder.records(FORM):
         form_id = record.id("adx_entityformid")
@@ -143,7 +145,12 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
             record.text("adx_recordidquerystringparametername") or "id",
             rules.get(form_id, {}),
         )
-        found[form_id] = replace(form, attach=read_attach(record, text_of, notices), notes=form_id in noted)
+        found[form_id] = replace(
+            form,
+            attach=read_attach(record, text_of, notices),
+            notes=form_id in noted,
+            subgrids=grids.get(form_id, {}),
+        )
     return found
 
 

@@ -3,7 +3,8 @@
 A rule is about a column: another label, that it needs a value, a pattern, its own words for what is wrong, a text
 beside it, what it holds when the form is opened, and what is stored whatever was typed. One of the notes, or of the
 timeline, shows a row's notes with a basic form; its further settings have no effect. Metadata of other parts of a
-form (sections, tabs, subgrids) and control styles have no effect here.
+form (sections, tabs) and control styles have no effect here; of subgrids
+:mod:`~forecourt.pages.site.subgrid_actions` reads it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import regex
 from forecourt.pages.site.kinds import FORM_METADATA, STEP_METADATA, Kind
 from forecourt.pages.site.list_actions import label_of
 from forecourt.pages.site.record import Folder, Record
+from forecourt.pages.site.subgrid_actions import is_subgrid
 
 #: ``adx_type`` of metadata of a column.
 COLUMN: Final = "100000000"
@@ -103,6 +105,8 @@ def _of_notes(record: Record) -> bool:
 def without_effect(record: Record) -> bool:
     """Whether a row of metadata asks for something that no page does."""
     if record.kind not in (FORM_METADATA, STEP_METADATA) or (record.kind is FORM_METADATA and _of_notes(record)):
+        return False
+    if is_subgrid(record):
         return False
     return record.text("adx_type", COLUMN) != COLUMN or any(record.chosen(key) for key in _WITHOUT)
 

@@ -3,7 +3,8 @@
 ::
 
     {"Type": "CrmEntityFormView-DeleteAction", "Enabled": true, "ActionIndex": 1, "RedirectWebpageId": id,
-     "ButtonLabel": texts, "ButtonTooltip": texts, "Confirmation": texts, "SuccessMessage": texts}
+     "EntityForm": {"Id": id}, "ButtonLabel": texts, "ButtonTooltip": texts, "Confirmation": texts,
+     "SuccessMessage": texts}
     texts    a text, or [{"LCID": 1033, "Value": "…"}]
 
 Read leniently; an action that is not known is not offered, and a notice says so. Source: pages-and-dataverse A4.3.
@@ -11,16 +12,18 @@ Read leniently; an action that is not known is not offered, and a notice says so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 
 class ActionKind(StrEnum):
-    """What is done with a row."""
+    """What is done with a row, or with the rows beneath one."""
 
+    CREATE = "create"
+    ASSOCIATE = "associate"
     DETAILS = "details"
     EDIT = "edit"
     DELETE = "delete"
@@ -31,8 +34,9 @@ class ActionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RowAction:
-    """An action that each row offers to who may. ``label`` '' for its usual name; ``page``: that it leads to;
-    ``question``: what is asked before it is done; ``success``: what is said afterwards."""
+    """An action that each row offers to who may. ``label`` '' for its usual name; ``page``: that it leads to; ``form``:
+    basic form that it opens where it stands; ``question``: what is asked before it is done; ``success``: what is said
+    afterwards."""
 
     kind: ActionKind
     label: str = ""
@@ -40,6 +44,12 @@ class RowAction:
     question: str = ""
     success: str = ""
     page: UUID | None = None
+    form: UUID | None = None
+
+
+#: Actions of the rows of a list or a subgrid, and those of a subgrid itself.
+OF_ROWS: Final = frozenset(ActionKind) - {ActionKind.CREATE, ActionKind.ASSOCIATE}
+OF_GRIDS: Final = frozenset({ActionKind.CREATE, ActionKind.ASSOCIATE})
 
 
 def label_of(texts: object) -> str:
@@ -53,10 +63,23 @@ def label_of(texts: object) -> str:
 
 def page_of(action: Mapping[str, Any]) -> UUID | None:
     """The page that an action leads to."""
-    try:
-        return UUID(str(action.get("RedirectWebpageId")))
-    except ValueError:
-        return None
+    return _id(action, "RedirectWebpageId", "WebPageId", "WebPage")
+
+
+def form_of(action: Mapping[str, Any]) -> UUID | None:
+    """The basic form that an action opens."""
+    return _id(action, "EntityForm", "EntityFormId")
+
+
+def _id(action: Mapping[str, Any], *keys: str) -> UUID | None:
+    """The first id under one of the keys: as it stands, or of a reference."""
+    for key in keys:
+        value = action.get(key)
+        try:
+            return UUID(str(value.get("Id") if isinstance(value, dict) else value))
+        except ValueError:
+            continue
+    return None
 
 
 def find(settings: object, kind: str, name: str) -> Mapping[str, Any]:
@@ -64,15 +87,17 @@ def find(settings: object, kind: str, name: str) -> Mapping[str, Any]:
     return next((action for action in _actions(settings, kind) if _name(action) == name.lower()), {})
 
 
-def read_actions(settings: object) -> tuple[tuple[RowAction, ...], tuple[str, ...]]:
-    """The actions of each row in their order, and the names of those that are not known."""
+def read_actions(
+    settings: object, kind: str = "ItemActions", known: Collection[ActionKind] = OF_ROWS
+) -> tuple[tuple[RowAction, ...], tuple[str, ...]]:
+    """The actions ``kind`` of settings in their order, and the names of those that are not ``known``."""
     found: list[tuple[int, RowAction]] = []
     unknown = []
-    for action in _actions(settings, "ItemActions"):
+    for action in _actions(settings, kind):
         name = _name(action)
         if action.get("Enabled") is False:
             continue
-        if name not in {kind.value for kind in ActionKind}:
+        if name not in known:
             unknown.append(str(action.get("Type"))[:80])
             continue
         item = RowAction(
@@ -82,6 +107,7 @@ def read_actions(settings: object) -> tuple[tuple[RowAction, ...], tuple[str, ..
             label_of(action.get("Confirmation")),
             label_of(action.get("SuccessMessage")),
             page_of(action),
+            form_of(action),
         )
         found.append((_index(action), item))
     return tuple(item for _, item in sorted(found, key=lambda pair: pair[0])), tuple(unknown)

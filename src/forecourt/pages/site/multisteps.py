@@ -7,6 +7,7 @@ are faults. What a step has that no page does is said as a notice.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from forecourt.pages.site.components import basic_form, text_of
@@ -27,6 +28,7 @@ from forecourt.pages.site.definitions import (
 from forecourt.pages.site.field_rules import FieldRules, read_field_rules
 from forecourt.pages.site.kinds import MULTISTEP, STEP, STEP_METADATA
 from forecourt.pages.site.record import Folder, Record
+from forecourt.pages.site.subgrid_actions import read_subgrids
 
 #: How a form on a page would find the row of a step; one of an earlier step is found by the session.
 _SOURCES: Mapping[StepSource, FormSource] = {
@@ -53,10 +55,13 @@ def read_multistep(folder: Folder, notices: list[str]) -> Mapping[UUID, Multiste
     records = list(folder.records(STEP))
     every = {record.id(STEP.id) for record in records}
     rules = read_field_rules(folder, STEP_METADATA)
+    grids = read_subgrids(folder, STEP_METADATA, notices)
     steps: dict[UUID, dict[UUID, FormStep]] = {}
     for record in records:
         owner = record.refer("adx_webform", known, "multistep form")
         step = _step(record, every, rules, notices)
+        if step is not None and step.basic is not None:
+            step = replace(step, basic=replace(step.basic, subgrids=grids.get(step.id, {})))
         if owner is not None and step is not None:
             steps.setdefault(owner, {})[step.id] = step
     found = {}

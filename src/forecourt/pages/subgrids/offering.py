@@ -1,0 +1,158 @@
+"""What subgrids offer beside their rows: making one, changing, deleting, taking out; to whom, and at which address.
+
+::
+
+    <address of the row's page or step>&grid=<key>&do=<action>[&row=<id>]
+
+The form's metadata names the actions (``site.subgrid_actions``); without any, a page with a form that makes a row
+beneath is linked to. Each row's own rights come with the statement that reads the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+from uuid import UUID
+
+from forecourt.dataverse.definitions import Subgrid
+from forecourt.dataverse.rows import Row, Rows
+from forecourt.dataverse.tables import Table
+from forecourt.kernel.errors import Refusal
+from forecourt.kernel.model import Relation
+from forecourt.pages import acting, page_rules, site_map
+from forecourt.pages.acting import DO, ROW, Acting, Place
+from forecourt.pages.details import Forms, Offered, Offering, key_of
+from forecourt.pages.site import FormDefinition, FormMode, Page, Site
+from forecourt.pages.site.list_actions import ActionKind, RowAction
+from forecourt.pages.site.subgrid_actions import SubgridActions
+from forecourt.pages.visit import Visit
+
+#: Which subgrid a request is about.
+GRID = "grid"
+
+_NONE = SubgridActions()
+
+
+def asked(query: Mapping[str, str]) -> bool:
+    """Whether a request is about what a subgrid offers."""
+    return GRID in query and acting.asked(query)
+
+
+def without(query: Mapping[str, str]) -> dict[str, str]:
+    """The query of the row's page."""
+    return {name: value for name, value in query.items() if name not in {GRID, DO, ROW, "notice"}}
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A subgrid beneath ``row`` of ``above``. ``url``: address of the page or step that shows it; ``query``: what is
+    asked of it."""
+
+    page: Page
+    definition: FormDefinition
+    above: Table
+    subgrid: Subgrid
+    key: str
+    relation: Relation
+    table: Table
+    row: UUID
+    url: str
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def actions(self) -> SubgridActions:
+        """What the form's metadata says of it."""
+        names = (self.subgrid.name, self.subgrid.relation, self.subgrid.label)
+        own = (self.definition.subgrids.get(name.lower()) for name in names if name)
+        return next((found for found in own if found is not None), _NONE)
+
+    @property
+    def back(self) -> str:
+        return f"{self.url}#{self.key}"
+
+    @property
+    def lookup(self) -> str:
+        """The column of the rows that names the row above, '' where there is none that is a lookup."""
+        found = [self.table.entity.fields.get(theirs) for _, theirs in self.relation.on]
+        return found[0].name if len(found) == 1 and found[0] is not None and found[0].targets else ""
+
+    def here(self, **more: str) -> str:
+        """The address of what the subgrid offers."""
+        return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode({GRID: self.key, **more})}"
+
+    @property
+    def place(self) -> Place:
+        related = (self.subgrid.relation, self.above.name, self.row)
+        rows = self.actions.rows
+        return Place(self.page, self.table, rows, self.back, self.here, related=related, lookup=self.lookup, opens=True)
+
+
+class Subgrids:
+    """Finds them, and what they offer."""
+
+    def __init__(self, site: Site, forms: Forms, rows: Rows, acting: Acting) -> None:
+        self._site = site
+        self._forms = forms
+        self._rows = rows
+        self._acting = acting
+
+    def at(self, page: Page, definition: FormDefinition, row: UUID, url: str, query: Mapping[str, str]) -> At:
+        """The subgrid that a query names. Raises Refusal FC4042."""
+        above, form = self._forms.form(definition)
+        for index, subgrid in enumerate(form.subgrids):
+            relation = above.entity.relations.get(subgrid.relation)
+            table = self._forms.tables.by_name.get(relation.target) if relation is not None else None
+            key = key_of(index)
+            if key == query.get(GRID) and relation is not None and table is not None:
+                return At(page, definition, above, subgrid, key, relation, table, row, url, query)
+        raise Refusal("FC4042", "The form has no such subgrid.")
+
+    def offering(self, visit: Visit, page: Page) -> Offering:
+        """What subgrids on a page offer, for ``Forms.below``."""
+
+        async def offered(definition: FormDefinition, row: UUID, url: str, key: str) -> Offered:
+            at = self.at(page, definition, row, url, {GRID: key})
+            rows = await self._acting.offers(visit, at.place)
+            return Offered(self._links(visit, at), rows, self._details(at), at.actions.empty_text)
+
+        return offered
+
+    def form(self, action: RowAction | None, table: Table, *modes: FormMode) -> FormDefinition | None:
+        """The basic form that an action opens in place; None where it names none that fits."""
+        found = self._site.forms.get(action.form) if action is not None and action.form is not None else None
+        return found if found is not None and found.table == table.name and found.mode in modes else None
+
+    def _details(self, at: At) -> Callable[[Row], str] | None:
+        action = next((item for item in at.actions.rows if item.kind is ActionKind.DETAILS), None)
+        if self.form(action, at.table, FormMode.READ_ONLY) is None:
+            return None
+        return lambda row: at.here(**{DO: ActionKind.DETAILS.value, ROW: str(row.id)})
+
+    def _links(self, visit: Visit, at: At) -> tuple[tuple[str, str], ...]:
+        """Labels and addresses of what the subgrid itself offers, for who may."""
+        if not self._rows.may(visit.principal, at.table.name, "create") or at.relation.through is not None:
+            return ()
+        action = at.actions.create
+        label = (action.label if action is not None else "") or visit.locales.gettext("Add")
+        if self.form(action, at.table, FormMode.INSERT) is not None:
+            return ((label, at.here(**{DO: ActionKind.CREATE.value})),)
+        page = self._create_page(visit, at, action)
+        form = self._site.form_of(page) if page is not None else None
+        if page is None or form is None:
+            return ()
+        if action is None or not action.label:
+            label = self._site.content(page, visit.languages).title
+        return ((label, f"{page.path}?{urlencode({form.parent_parameter: str(at.row)})}"),)
+
+    def _create_page(self, visit: Visit, at: At, action: RowAction | None) -> Page | None:
+        """The page that makes a row beneath: the one that is named, else one whose form takes the row from its query;
+        none where the metadata is there and does not let rows be made."""
+        if action is None and at.actions is not _NONE:
+            return None
+        named = self._site.pages.get(action.page) if action is not None and action.page is not None else None
+        if named is not None:
+            return named if page_rules.may_read(self._site, named, visit.principal.web_roles) else None
+        if len(at.relation.on) != 1:
+            return None
+        return site_map.create_beneath(self._site, visit, at.page, at.table, at.relation.on[0][1])
