@@ -87,6 +87,7 @@ async def test_a_column_of_every_type_is_stored_as_it_was_typed(portal: SmallPor
         "cts_day": "2026-12-30",
         "cts_clock": "2026-12-29T08:15",
         "cts_choice": "1",
+        "cts_choices": "12,2",
         "cts_yesno": "0",
         PARENT: other,
     }
@@ -97,6 +98,7 @@ async def test_a_column_of_every_type_is_stored_as_it_was_typed(portal: SmallPor
     assert (row["cts_memo"], row["cts_code"], row["cts_whole"], row["cts_big"]) == ("two\nlines", "B1", 12, 9000000000)
     assert (row["cts_decimal"], row["cts_double"]) == (Decimal("1.125"), 0.5)
     assert row["cts_money"] == Decimal("19.99") and row["cts_date"] == dt.date(2026, 12, 31)
+    assert row["cts_choices"] == "2,12"
     assert row["cts_choice"] == 1 and row["cts_yesno"] is False
     assert str(row["cts_parent"]) == other and row["cts_buyer"] == ann.contact
     shown = await ann.get(answer.headers["location"])

@@ -59,6 +59,7 @@ async def mark(admin: Person) -> str:
                 cts_name=f"{mark} {'ABC'[number]}",
                 cts_whole=whole,
                 cts_choice=choice,
+                cts_choices=("1,12", "2,12", None)[number],
                 cts_date=date,
             )
         )
@@ -154,6 +155,25 @@ async def test_an_inner_link_within_an_outer_one_belongs_to_what_is_linked(admin
     )
     answer = await fetch(admin, "cts_parts", NAME + link + mine(mark))
     assert names(answer) == ["P1", "P2", "P3", "P4"] and all("t.cts_name" not in row for row in answer.rows)
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "found"),
+    [
+        ("contain-values", (1,), "A"),
+        ("contain-values", (1, 2), "A B"),
+        ("contain-values", (12,), "A B"),
+        ("not-contain-values", (1,), "B C"),
+        ("in", ("12,1",), "A"),
+    ],
+)
+async def test_choices_are_asked_for(
+    admin: Person, mark: str, operator: str, values: tuple[object, ...], found: str
+) -> None:
+    listed = "".join(f"<value>{value}</value>" for value in values)
+    condition = f'<filter><condition attribute="cts_choices" operator="{operator}">{listed}</condition></filter>'
+    answer = await fetch(admin, "cts_things", f'{NAME}<order attribute="cts_name"/>{mine(mark)}{condition}')
+    assert " ".join(names(answer)) == found
 
 
 @pytest.mark.parametrize(("kind", "found"), [("any", "A B"), ("not any", "C"), ("all", ""), ("not all", "A B")])
@@ -314,6 +334,21 @@ async def test_a_batch_takes_a_fetch(admin: Person, mark: str) -> None:
     ("attributes", "inner", "code", "said"),
     [
         ("", '<attribute name="nothing"/>', "FC1002", "doesn't contain attribute"),
+        *(
+            (
+                "",
+                f'<filter><condition attribute="{column}" operator="{operator}" value="{value}"/></filter>',
+                code,
+                told,
+            )
+            for column, operator, value, code, told in (
+                ("cts_choices", "like", "%1%", "FC1003", "contain-values"),
+                ("cts_choices", "gt", "1", "FC1004", "eq and ne"),
+                ("cts_choices", "contain-values", "7", "FC1003", "choice number"),
+                ("cts_choice", "contain-values", "1", "FC1003", "does not hold several"),
+                ("cts_name", "contain-values", "1", "FC1003", "does not hold several"),
+            )
+        ),
         ("", '<link-entity name="nothing" from="a" to="b"/>', "FC1002", "was not found"),
         ("", '<link-entity name="account" from="accountid" to="nothing"/>', "FC1002", "doesn't contain attribute"),
         ("", '<link-entity name="account" from="accountid" to="cts_name"/>', "FC1003", "different types"),

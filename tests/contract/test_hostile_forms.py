@@ -70,6 +70,7 @@ REFUSED: Final = {
     "cts_day": (*ANY, *MOMENTS),
     "cts_clock": (*ANY, *MOMENTS),
     "cts_choice": (*ANY, *NUMBERS, "0", "77", "-1", "1.0", "One"),
+    "cts_choices": (*ANY, *NUMBERS, "0", "1,77", "1;2", "1,,2,", "Red"),
     "cts_yesno": (*ANY, "2", "true", "yes"),
     "_cts_parent_value": (*ANY, *NUMBERS, "{}", str(uuid.UUID(int=0)), str(uuid.uuid4())),
     "_cts_buyer_value": (*ANY, str(uuid.uuid4()), f"/contacts({uuid.uuid4()})"),
@@ -133,7 +134,7 @@ async def test_what_is_no_value_of_the_column_is_refused_at_the_field(
             raise AssertionError(f"{column} takes {value[:50]!r}")
         assert answer.status in {400, 403, 409, 422}, (answer.status, value[:50])
         assert f'id="f-{column}-error"' in answer.text, (value[:50], answer.status)
-        if column not in ("cts_yesno", "cts_choice"):
+        if column not in ("cts_yesno", "cts_choice", "cts_choices"):
             assert fields_of(answer.text)[column].strip() == value.strip().replace("\x00", ""), value[:50]
     assert await names(portal) == []
 

@@ -63,6 +63,7 @@ TYPES: dict[str, tuple[Any, Any]] = {
     "cts_day": ("2026-03-01", "2026-03-01"),
     "cts_clock": ("2026-03-01T10:30:00Z", "2026-03-01T10:30:00Z"),
     "cts_choice": (1, 1),
+    "cts_choices": ("12, 1,12", "1,12"),
     "cts_yesno": (False, False),
     "cts_unique": ("6f9619ff-8b86-d011-b42d-00c04fc964ff", "6f9619ff-8b86-d011-b42d-00c04fc964ff"),
 }
@@ -109,6 +110,10 @@ async def test_every_column_that_may_be_empty_is_emptied(admin: Person) -> None:
         ("cts_moment", "soon"),
         ("cts_moment", "2026-03-01T10:30:00+99:00"),
         ("cts_choice", 3),
+        ("cts_choices", 1),
+        ("cts_choices", "1,3"),
+        ("cts_choices", "1;2"),
+        ("cts_choices", "Red"),
         ("cts_choice", "One"),
         ("cts_yesno", 1),
         ("cts_unique", "x"),
@@ -176,6 +181,7 @@ async def test_values_come_with_their_forms_and_lookups_with_their_rows(site: In
         "cts_moment": "3/1/2026 9:30 PM",
         "cts_clock": "3/1/2026 10:30 AM",
         "cts_choice": "One",
+        "cts_choices": "Red; Blue",
         "cts_yesno": "No",
         "statecode": "Active",
         "statuscode": "Active",
@@ -290,6 +296,7 @@ async def listed(site: Installation) -> str:
             cts_name=f"L {number:02}",
             cts_whole=number % 4 if number else None,
             cts_choice=1 + number % 2,
+            cts_choices={1: "2,12", 2: "12", 3: "1,2"}.get(number),
             cts_code=f"c{number}",
             **{"cts_parent@odata.bind": f"/cts_things({above})"},
         )
@@ -303,6 +310,13 @@ async def listed(site: Installation) -> str:
         ("cts_whole eq null", [0]),
         ("cts_whole gt 1 and cts_choice eq 1", [2, 6, 10]),
         ("not (cts_whole lt 3)", [0, 3, 7, 11]),
+        ("cts_choices eq '12,2'", [1]),
+        ("Microsoft.Dynamics.CRM.ContainValues(PropertyName='cts_choices',PropertyValues=['2'])", [1, 3]),
+        ("Microsoft.Dynamics.CRM.ContainValues(PropertyName='cts_choices',PropertyValues=['1','12'])", [1, 2, 3]),
+        (
+            "Microsoft.Dynamics.CRM.DoesNotContainValues(PropertyName='cts_choices',PropertyValues=['2'])",
+            [0, 2, *range(4, 12)],
+        ),
         ("startswith(cts_name,'l 0')", list(range(10))),
         ("contains(cts_name,'1')", [1, 10, 11]),
         ("endswith(cts_code,'1')", [1, 11]),
@@ -389,6 +403,10 @@ async def test_definitions_are_read_as_clients_read_them(admin: Person) -> None:
     )
     (choice,) = (await admin.get(picklists)).rows
     assert [option["Value"] for option in choice["OptionSet"]["Options"]] == [1, 2]
+    several = picklists.replace("Picklist", "MultiSelectPicklist").replace("=LogicalName&", "=AttributeTypeName&")
+    (colours,) = (await admin.get(several)).rows
+    assert [option["Label"]["UserLocalizedLabel"]["Label"] for option in colours["OptionSet"]["Options"]][2] == "Blue"
+    assert colours["AttributeTypeName"] == {"Value": "MultiSelectPicklistType"}
     by_id = await admin.get(f"{A}/EntityDefinitions({found['MetadataId']})/Attributes(LogicalName='cts_money')")
     assert by_id.json["AttributeType"] == "Money"
     for name in STANDARD:

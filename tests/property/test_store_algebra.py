@@ -173,7 +173,7 @@ class Maker:
                 values = self.draw(st.none() | st.lists(VALUES[kind], max_size=3))
                 return p.InParam(column, self.param(values).name)
             case "match":
-                op = self.one_of(["contains", "startswith", "endswith", "wildcard", "like"])
+                op = self.one_of(["contains", "startswith", "endswith", "wildcard", "like", "includes"])
                 return p.Match(op, self.scalar(sight, Kind.STRING), self.scalar(sight, Kind.STRING))
             case "null":
                 operand = self.any_column(sight)[0] if self.draw(st.booleans()) else self.arithmetic(sight, 1)
@@ -341,7 +341,7 @@ async def test_the_same_rows_in_the_same_order_come_from_sql_and_from_memory(ben
         assert [tuple(row) for row in result.rows] == expected, statement.sql
 
 
-@pytest.mark.parametrize("op", ["contains", "startswith", "endswith", "wildcard", "like"])
+@pytest.mark.parametrize("op", ["contains", "startswith", "endswith", "wildcard", "like", "includes"])
 async def test_every_odd_text_matches_every_odd_pattern_alike(bench: Bench, op: p.MatchOp) -> None:
     blank = dict.fromkeys(KINDS["head"])
     texts = POOL[Kind.STRING]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
+from forecourt.web.uploads import put
 from support.server import Answer, Person
 
 
@@ -29,9 +30,9 @@ class _Fields(HTMLParser):
         if tag == "input" and found.get("type") in {"radio", "checkbox"}:
             self.offered.setdefault(name, []).append(found.get("value", "on"))
             if "checked" in found:
-                self.values[name] = found.get("value", "on")
+                put(self.values, name, found.get("value", "on"))
         elif tag == "input" and name:
-            self.values[name] = found.get("value", "")
+            put(self.values, name, found.get("value", ""))
         elif tag == "select":
             self._select = name
             self.values[name] = ""

@@ -55,7 +55,7 @@ forms:
         columns: [cts_whole, cts_big, cts_decimal, cts_double, cts_money]
       - label: Times
         columns: [cts_date, cts_moment, cts_day, cts_clock]
-      - {label: Choices, columns: [cts_choice, cts_yesno, cts_parent, cts_buyer, cts_unique]}
+      - {label: Choices, columns: [cts_choice, cts_choices, cts_yesno, cts_parent, cts_buyer, cts_unique]}
 """
 
 PARTS = """

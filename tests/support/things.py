@@ -75,6 +75,14 @@ FILTERS = {
                 "adx.uiname": "Amount",
                 "conditions": [{"attribute": "cts_decimal", "operator": "ge", "adx.uiinputtype": "text"}],
             },
+            {
+                "type": "or",
+                "adx.id": "7",
+                "adx.uiname": "Colour",
+                "adx.uiselectionmode": "Multiple",
+                "adx.attribute": "cts_choices",
+                "conditions": [{"attribute": "cts_choices", "operator": "eq", "adx.uiinputtype": "dynamic"}],
+            },
         ],
         "links": [
             {
@@ -229,6 +237,7 @@ async def things(server: EmbeddedServer, folder: Path, settings: Settings = SERV
                 ann.contact,
                 cts_whole=place * 4,
                 cts_choice=1 + place % 2,
+                cts_choices={1: "1,12", 3: "2,12"}.get(place),
                 cts_memo=f"note {place} 100%_done",
                 cts_date=dt.date(2026, 11, place),
                 cts_decimal=place * 1.5,

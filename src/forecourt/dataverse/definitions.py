@@ -23,6 +23,7 @@ ColumnType = Literal[
     "date",
     "datetime",
     "choice",
+    "choices",
     "yesno",
     "lookup",
     "customer",
@@ -41,6 +42,7 @@ class Option(Record, frozen=True):
 class ColumnDefinition(Record, frozen=True):
     """A column of a native table.
 
+    A choice holds one of its ``options``, choices any number of them.
     A lookup holds the id of a row of ``target``, or of one of ``targets``; a customer that of an account or contact.
     An autonumber fills a row that brings no value: ``SO-{SEQNUM:5}-{RANDSTRING:3}-{DATETIMEUTC:yyyyMM}``.
     """

@@ -127,9 +127,9 @@ class _Checker:
                 self._fault(f"{fault}.", *path, "format", hint="Write, for example, SO-{SEQNUM:5}.")
         elif column.format:
             self._fault("only an autonumber has a format.", *path, "format")
-        if column.options and column.type != "choice":
+        if column.options and column.type not in ("choice", "choices"):
             self._fault("only a choice has options.", *path, "options")
-        if column.type == "choice":
+        if column.type in ("choice", "choices"):
             values = [option.value for option in column.options]
             if not values or len(set(values)) < len(values):
                 self._fault("a choice has options, each with a value of its own.", *path)

@@ -99,6 +99,7 @@ def _field(table: TableDesign, name: str, column: ColumnDefinition) -> EntityFie
         currency=money,
         storage=storage,
         choice=enum is not None,
+        several=column.type == "choices",
         creatable=not kept,
         required=column.required,
         targets=lookup.targets if lookup is not None else (),

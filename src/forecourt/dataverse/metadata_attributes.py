@@ -29,6 +29,7 @@ TYPES: Final[Mapping[str, tuple[str, str]]] = {
     "date": ("DateTime", "DateTime"),
     "datetime": ("DateTime", "DateTime"),
     "choice": ("Picklist", "Picklist"),
+    "choices": ("MultiSelectPicklist", "Virtual"),
     "yesno": ("Boolean", "Boolean"),
     "lookup": ("Lookup", "Lookup"),
     "customer": ("Lookup", "Customer"),
@@ -102,7 +103,7 @@ def _native(table: TableDesign, number: int, name: str, column: ColumnDefinition
                 for reason in state.reasons
             ]
             links = {"OptionSet": option_set(f"{table.name}_statuscode", column.label, reasons, "Status")}
-        case _ if column.type == "choice":
+        case _ if column.type in ("choice", "choices"):
             options = [option(item.value, item.label, f"{table.name}_{name}") for item in column.options]
             links = {"OptionSet": option_set(f"{table.name}_{name}", column.label, options)}
         case _ if column.type == "yesno":
@@ -115,7 +116,7 @@ def _native(table: TableDesign, number: int, name: str, column: ColumnDefinition
         found["Targets"] = list(table.lookups[name].targets)
     if name == VERSION:
         found["IsValidForCreate"] = found["IsValidForUpdate"] = False
-    if "OptionSet" in links and kind == "PicklistAttributeMetadata":
+    if "OptionSet" in links and kind in ("PicklistAttributeMetadata", "MultiSelectPicklistAttributeMetadata"):
         links["GlobalOptionSet"] = None
     return Item(kind, found, links)
 
@@ -215,7 +216,7 @@ def _typed(values: dict[str, Value], column: ColumnDefinition) -> str:
             behavior = "DateOnly" if column.type == "date" else _BEHAVIORS[column.behavior]
             values |= {"Format": "DateOnly" if behavior == "DateOnly" else "DateAndTime"}
             values |= {"DateTimeBehavior": {"Value": behavior}, "ImeMode": "Inactive"}
-        case "choice":
+        case "choice" | "choices":
             values |= {"DefaultFormValue": -1 if column.default is None else column.default}
         case "yesno":
             values |= {"DefaultValue": bool(column.default)}
@@ -228,7 +229,7 @@ def _typed(values: dict[str, Value], column: ColumnDefinition) -> str:
 
 def _as(values: dict[str, Value], shape: str, kind: str) -> str:
     values["AttributeType"] = kind
-    values["AttributeTypeName"] = {"Value": f"{kind}Type"}
+    values["AttributeTypeName"] = {"Value": f"{shape if kind == 'Virtual' else kind}Type"}
     return f"{shape}AttributeMetadata"
 
 

@@ -7,7 +7,7 @@ What the database checks: types, lengths, ``min`` and ``max``, keys, the rows th
 request before: lengths, ``min`` and ``max``, that a choice is one of its options. ``required`` is Dataverse's
 ApplicationRequired: forms ask for a value, the Web API does not.
 
-Leaves out: choices with several values, files and images, calculated and rollup columns.
+Leaves out: files and images, calculated and rollup columns.
 Sources: pages-and-dataverse B1.1, B1.7.
 """
 
@@ -40,6 +40,7 @@ _FIXED: Final[dict[str, tuple[str, Kind, str]]] = {
     "money": ("numeric(19,4)", Kind.DECIMAL, "numeric"),
     "date": ("date", Kind.DATE, "date"),
     "choice": ("integer", Kind.ENUM, "int4"),
+    "choices": ("text", Kind.STRING, "text"),
     "yesno": ("boolean", Kind.BOOLEAN, "bool"),
     "lookup": ("uuid", Kind.GUID, "uuid"),
     "customer": ("uuid", Kind.GUID, "uuid"),

@@ -30,7 +30,7 @@ from forecourt.odata.dialect import DATAVERSE
 from forecourt.odata.paging import Position, read_token, token_of, with_key
 from forecourt.odata.query import plan
 from forecourt.odata.request import analyse
-from forecourt.odata.slots import position_slot, slot_kind
+from forecourt.odata.slots import enum_of, position_slot, slot_kind, to_choices
 from forecourt.security.columns import permitted
 from forecourt.security.gate import Gate, Window
 from forecourt.security.permissions import nodes
@@ -417,6 +417,8 @@ class TableRows:
             if member is None:
                 raise Refusal("FC1003", f"{field.label or field.name} has no such choice.", source=field.name)
             return member.value
+        if field.several and isinstance(value, str):
+            return to_choices(field.name, enum_of(field, self.tables.model))(value) or None
         if isinstance(value, str) and (len(value) > (field.length or len(value)) or "\x00" in value):
             raise Refusal(
                 "FC1003", f"{field.label or field.name} takes at most {field.length} characters.", source=field.name

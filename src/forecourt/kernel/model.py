@@ -86,6 +86,7 @@ class EntityField:
     ``choice``: an enum whose values cross the protocol as choice numbers; ``empty_date``: the day 1900-01-01 in the
     column means null; ``record_of``: the column is a record id, shown as the GUID made of this entity id and it.
 
+    ``several``: a text that holds choice numbers of the enum, ascending, with commas between them, as in ``1,3``.
     ``least``, ``most``: what a number of a native table may be. Lookups of native tables: ``targets`` are the tables
     whose rows the field may name; ``target_column`` is the column beside it that holds which of them it is, '' where
     there is one.
@@ -114,6 +115,7 @@ class EntityField:
     filled: bool = False
     least: int | float | None = None
     most: int | float | None = None
+    several: bool = False
 
 
 DeleteAction = Literal["none", "restrict", "cascade", "clear"]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from forecourt.kernel.relation import Select
 
 CompareOp = Literal["eq", "ne", "lt", "le", "gt", "ge"]
-MatchOp = Literal["contains", "startswith", "endswith", "wildcard", "like", "words"]
+MatchOp = Literal["contains", "startswith", "endswith", "wildcard", "like", "words", "includes"]
 ArithOp = Literal["add", "sub", "mul", "div", "mod"]
 
 
@@ -114,7 +114,8 @@ class InParam:
 class Match:
     """Text match, ignoring case. ``wildcard`` takes ``*`` for any run of characters (operations-and-integration 5.3);
     ``like`` takes ``%`` for any run and ``_`` for any one (pages-and-dataverse B1.8). ``words``: the text fits the
-    text search query on the right (PostgreSQL 12.1), in the configuration ``simple``."""
+    text search query on the right (PostgreSQL 12.1), in the configuration ``simple``. ``includes``: the text is values
+    with commas between them, and the right is one of them."""
 
     op: MatchOp
     left: Operand

@@ -79,6 +79,8 @@ def read_value(value: Any, field: EntityField, model: Model, dialect: Dialect, *
 def _bound(value: Any, field: EntityField, model: Model, dialect: Dialect, ieee754: bool) -> object:
     target = field.name
     match field.kind:
+        case Kind.STRING if field.several and isinstance(value, str):
+            return _choices(field, value, model)
         case Kind.STRING if isinstance(value, str):
             if field.length is not None and len(value) > field.length:
                 raise Refusal(
@@ -161,6 +163,15 @@ def _integer(field: EntityField, value: int) -> int:
 def _choice(field: EntityField, value: int, model: Model) -> object:
     try:
         return slots.to_choice(field.name, slots.enum_of(field, model))(_digits(field, value))
+    except Refusal as refusal:
+        refusal.surface = NO_CHOICE
+        raise
+
+
+def _choices(field: EntityField, value: str, model: Model) -> object:
+    """None where nothing is chosen."""
+    try:
+        return slots.to_choices(field.name, slots.enum_of(field, model))(value) or None
     except Refusal as refusal:
         refusal.surface = NO_CHOICE
         raise

@@ -15,6 +15,7 @@ Sources: operations-and-integration 2.5, 2.7, 5.3; pages-and-dataverse B1.3; ODa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -167,13 +168,36 @@ def check_order(op: str, field: EntityField) -> None:
     """Refuses (FC1004) an order of values that have none."""
     if op in ("eq", "ne"):
         return
-    if field.kind in (Kind.ENUM, Kind.BOOLEAN) or field.record_of is not None:
+    if field.kind in (Kind.ENUM, Kind.BOOLEAN) or field.several or field.record_of is not None:
         raise Refusal(
             "FC1004",
             f"'{field.name}' can only be compared by eq and ne.",
             source=field.name,
             hint="Join several values by or.",
         )
+
+
+def check_several(name: str, field: EntityField) -> None:
+    """Refuses (FC1003) what looks for choices in a field that holds none, or one."""
+    if not field.several:
+        hint = "Compare it with eq, or with In." if field.kind is Kind.ENUM else ""
+        raise Refusal(
+            "FC1003", f"{name} looks for choices; '{field.name}' does not hold several.", hint=hint, source=field.name
+        )
+
+
+def check_text(name: str, field: EntityField) -> None:
+    """Refuses (FC1003) a search for text in a field that holds none."""
+    if field.several:
+        hint = "Ask for choices by ContainValues, or contain-values in FetchXML."
+        raise Refusal("FC1003", f"{name} looks into text; '{field.name}' holds choices.", hint=hint, source=field.name)
+    if field.kind is not Kind.STRING:
+        raise Refusal("FC1003", f"{name} looks into text; '{field.name}' is of type {field.kind}.", source=field.name)
+
+
+def includes_any(operand: p.Operand, values: Sequence[p.Operand]) -> p.Predicate:
+    """Choices have one of the values at least."""
+    return p.any_of(*(p.Match("includes", operand, value) for value in values))
 
 
 def _alike(left: Term, right: Term) -> bool:

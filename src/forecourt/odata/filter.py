@@ -21,7 +21,7 @@ from forecourt.kernel import predicate as p
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.types import Kind
 from forecourt.odata import functions
-from forecourt.odata.comparison import COMPARE, Comparer, Node, Term
+from forecourt.odata.comparison import COMPARE, Comparer, Node, Term, check_text
 from forecourt.odata.cursor import Cursor, Slots
 from forecourt.odata.dialect import Dialect
 from forecourt.odata.lexer import LiteralKind, Token
@@ -230,12 +230,7 @@ class _Parser:
         self.cursor.expect(")")
         if not isinstance(term, Term) or term.operand is None or term.field is None:
             raise Refusal("FC1004", f"The first argument of {operator} is a column.", source=self.source)
-        if term.kind is not Kind.STRING:
-            raise Refusal(
-                "FC1003",
-                f"{operator} looks into text; '{term.field.name}' is of type {term.kind}.",
-                source=term.field.name,
-            )
+        check_text(operator, term.field)
         if token.type != "literal" or LiteralKind(token.text) not in (LiteralKind.STRING, LiteralKind.WILDCARD):
             raise misfit(term.field.name, "text in single quotes, as in 'abc',")
         spec = SlotSpec(Kind.STRING, LiteralKind(token.text), term.field.name, to_string(term.field.name))

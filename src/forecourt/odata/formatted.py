@@ -2,7 +2,7 @@
 
 ::
 
-    choice, yes/no     its label
+    choice, yes/no     its label; choices: their labels, as in A; B
     number, money      1,234.50, with the currency's symbol and precision
     date, moment       3/1/2026, 3/1/2026 10:30 AM, in UTC
     lookup             the name of its row; its table; the property that leads to the row
@@ -95,6 +95,9 @@ def _formatted(field: EntityField, model: Model, outputs: Sequence[str]) -> Made
         case Kind.ENUM if field.choice:
             labels = {member.value: member.label or member.symbol for member in enum_of(field, model).members}
             return partial(_each, at, lambda value: labels.get(value, msgspec.UNSET))
+        case Kind.STRING if field.several:
+            texts = {str(member.choice): member.label or member.symbol for member in enum_of(field, model).members}
+            return partial(_each, at, lambda value: "; ".join(texts.get(one, one) for one in value.split(",")))
         case Kind.BOOLEAN:
             return partial(_each, at, lambda value: "Yes" if value else "No")
         case Kind.INT32 | Kind.INT64 if field.record_of is None:

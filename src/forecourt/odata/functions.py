@@ -4,6 +4,8 @@
 
     In, NotIn              PropertyValues: any number of values
     Between, NotBetween    PropertyValues: two values, both included
+    ContainValues          PropertyValues: the choices have one of these at least
+    DoesNotContainValues   PropertyValues: the choices have none of these, or there are none
 
 Values stand in quotes whatever the column's type, or without. ``PropertyName`` is part of the shape; it may be a path
 over single-valued relations. The functions that look at the clock, the fiscal calendar, the hierarchy or the asking
@@ -15,14 +17,15 @@ from __future__ import annotations
 from forecourt.kernel import predicate as p
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.types import Kind
+from forecourt.odata.comparison import check_several, includes_any
 from forecourt.odata.cursor import Cursor, Slots
 from forecourt.odata.dialect import Dialect
 from forecourt.odata.lexer import LiteralKind
 from forecourt.odata.scope import Scope, field_at
-from forecourt.odata.slots import field_slot
+from forecourt.odata.slots import field_slot, single
 
 NAMESPACE = "Microsoft.Dynamics.CRM."
-KNOWN = ("In", "NotIn", "Between", "NotBetween")
+KNOWN = ("In", "NotIn", "Between", "NotBetween", "ContainValues", "DoesNotContainValues")
 
 
 def parse(name: str, cursor: Cursor, scope: Scope, slots: Slots, dialect: Dialect) -> p.Predicate:
@@ -63,11 +66,18 @@ def parse(name: str, cursor: Cursor, scope: Scope, slots: Slots, dialect: Dialec
     if scope.variable and len(names) > 1 and names[0] == scope.variable:
         names = names[1:]
     field, path = field_at(names, scope, cursor.source)
+    among = short.endswith("ContainValues")
+    if among:
+        check_several(short, field)
+    compared = single(field) if among else field
     for index, literal in pending:
-        values.append(slots.set(index, field_slot(field, literal, "", scope.model, dialect, quoted=True)))
+        values.append(slots.set(index, field_slot(compared, literal, "", scope.model, dialect, quoted=True)))
     operand = p.Field(path)
+    if among:
+        found: p.Predicate = includes_any(operand, values)
+        return found if short == "ContainValues" else p.Not(found)
     if short in ("In", "NotIn"):
-        found: p.Predicate = p.In(operand, tuple(values))
+        found = p.In(operand, tuple(values))
         return found if short == "In" else p.Not(found)
     if len(values) != 2:
         raise Refusal("FC1001", f"{short} needs two values.", source=cursor.source)

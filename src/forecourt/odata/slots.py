@@ -23,7 +23,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
@@ -40,6 +40,9 @@ INT64 = range(-(2**63), 2**63)
 
 #: $top and $skip stay below this.
 MAX_ROWS = 2**31 - 1
+
+#: Characters of choice numbers with commas between them.
+MAX_CHOICES = 4000
 
 _MAX_DIGITS = 60
 
@@ -222,6 +225,19 @@ def to_choice(target: str, enum: Enum) -> Callable[[str], object]:
     return convert
 
 
+def to_choices(target: str, enum: Enum) -> Callable[[str], str]:
+    """Choice numbers with commas between them, ascending and each once; '' for none."""
+    one = to_choice(target, enum)
+
+    def convert(text: str) -> str:
+        if len(text) > MAX_CHOICES:
+            raise misfit(target, "choice numbers with commas between them, as in '1,3',")
+        numbers = {one(part.strip()): int(part) for part in text.split(",") if part.strip()}
+        return ",".join(map(str, sorted(numbers.values())))
+
+    return convert
+
+
 def to_boolean(target: str) -> Callable[[str], object]:
     def convert(text: str) -> bool:
         if text not in ("true", "false"):
@@ -234,6 +250,11 @@ def to_boolean(target: str) -> Callable[[str], object]:
 # ------------------------------------------------------------------------------------- which conversion it is
 
 
+def single(field: EntityField) -> EntityField:
+    """One of the choices of a field that holds several, as a field of its own."""
+    return replace(field, several=False)
+
+
 def enum_of(field: EntityField, model: Model) -> Enum:
     """The enum of an enum field; an empty one where the model lacks it, so that no value fits."""
     return model.enums.get(field.enum or "") or Enum(field.enum or field.name, ())
@@ -242,6 +263,8 @@ def enum_of(field: EntityField, model: Model) -> Enum:
 def expected_form(field: EntityField, model: Model, dialect: Dialect) -> str:
     """How a literal for the field is written, for messages."""
     match field.kind:
+        case Kind.STRING if field.several:
+            return "choice numbers in single quotes, as in '1,3',"
         case Kind.STRING:
             return "text in single quotes, as in 'abc',"
         case Kind.GUID:
@@ -287,7 +310,7 @@ def field_slot(
         return SlotSpec(slot_kind(field), literal, target, from_text(field, model))
     match field.kind:
         case Kind.STRING if literal in _TEXTS:
-            return SlotSpec(Kind.STRING, literal, target, to_string(target))
+            return SlotSpec(Kind.STRING, literal, target, from_text(field, model))
         case Kind.GUID if literal is LiteralKind.GUID or (dialect.quoted_guid and literal in _TEXTS):
             return SlotSpec(slot_kind(field), literal, target, from_text(field, model))
         case Kind.INT32 | Kind.INT64 if literal is LiteralKind.INTEGER:
@@ -316,6 +339,11 @@ def from_text(field: EntityField, model: Model) -> Callable[[str], object]:
     """Converts text to the field's value, whatever form of literal it came in."""
     target = field.name
     match field.kind:
+        case Kind.STRING if field.several:
+            return to_choices(target, enum_of(field, model))
+        case Kind.STRING if field.choice:
+            one = to_choice(target, enum_of(field, model))
+            return lambda text: str(one(text))
         case Kind.STRING:
             return to_string(target)
         case Kind.GUID:

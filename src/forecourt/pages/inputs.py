@@ -1,8 +1,8 @@
 """Form fields: from a row's value to the text of an input, and from what a person typed to a Dataverse value.
 
 A date or moment crosses in the form that browsers use (ISO); a number in the person's language, without grouping;
-a choice as its number; yes/no as ``1`` or ``0``; a lookup as the id of its row. Reading is strict: what cannot be read
-is the person's to correct, with a sentence that says how.
+a choice as its number, several with commas between them; yes/no as ``1`` or ``0``; a lookup as the id of its row.
+Reading is strict: what cannot be read is the person's to correct, with a sentence that says how.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from forecourt.pages import formatting
 from forecourt.pages.formatting import Locales
 from forecourt.pages.site.field_rules import FieldRule, FieldRules
 
-InputKind = Literal["text", "memo", "date", "datetime", "number", "choice", "yesno", "email", "tel", "url", "lookup"]
+InputKind = Literal[
+    "text", "memo", "date", "datetime", "number", "choice", "choices", "yesno", "email", "tel", "url", "lookup"
+]
 
 MAX_TEXT = 4000
 
@@ -112,8 +114,8 @@ def _field(table: Table, column: EntityField, placed: FormColumn, enums: Mapping
     enum = enums.get(column.enum) if column.enum else None
     kind: InputKind = "text"
     options: tuple[tuple[str, str], ...] = ()
-    if enum is not None and not formatting.is_yes_no(enum):
-        kind = "choice"
+    if enum is not None and (column.several or not formatting.is_yes_no(enum)):
+        kind = "choices" if column.several else "choice"
         options = tuple((str(member.choice), member.label or member.symbol) for member in enum.members)
     elif column.targets:
         kind = "lookup"
@@ -146,6 +148,9 @@ def text_of(field: FormField, value: Any, enums: Mapping[str, Enum], locales: Lo
     if value is None:
         return "0" if field.kind == "yesno" else ""
     match field.kind:
+        case "choices":
+            chosen = str(value).split(",")
+            return ",".join(number for number, _ in field.options if number in chosen)
         case "choice" | "yesno" if field.column.enum:
             member = formatting.member_of(enums.get(field.column.enum), value)
             if field.kind == "yesno":
@@ -206,6 +211,10 @@ def _value_of(field: FormField, text: str, enums: Mapping[str, Enum], locales: L
             if text not in {value for value, _ in field.options}:
                 raise Unreadable(_("Choose %(label)s from the list.", label=within))
             return int(text)
+        case "choices":
+            if not set(text.split(",")) <= {value for value, _ in field.options}:
+                raise Unreadable(_("Choose %(label)s from the list.", label=within))
+            return ",".join(sorted(set(text.split(",")), key=int))
         case "date":
             return _date(field, text, locales)
         case "datetime":
@@ -246,7 +255,7 @@ def _range(label: str, least: float | None, most: float | None, locales: Locales
 
 def _needed(field: FormField, locales: Locales) -> str:
     label = _within(field.label, locales)
-    if field.kind in {"choice", "date", "datetime", "lookup"}:
+    if field.kind in {"choice", "choices", "date", "datetime", "lookup"}:
         return locales.gettext("Choose %(label)s.", label=label)
     return locales.gettext("Enter %(label)s.", label=label)
 

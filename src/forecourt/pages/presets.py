@@ -51,6 +51,8 @@ def _written(text: str, column: EntityField, enums: Mapping[str, Enum]) -> objec
         if enum is None or yes is None:
             return yes
         return next((member.choice for member in enum.members if (member.symbol.lower() == "yes") == yes), None)
+    if column.several:
+        return text
     try:
         if enum is not None or column.kind in INTEGERS:
             return int(text)

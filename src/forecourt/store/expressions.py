@@ -339,7 +339,11 @@ class Expressions:
         if item.op == "words":
             return self.words(item.left, scope).op("@@", is_comparison=True)(self.asked(item.right, scope))
         text, pattern = self._folded(item.left, scope), self._folded(item.right, scope)
+        comma = _quoted(",")
         match item.op:
+            case "includes":
+                found = sa.func.strpos(comma.concat(text).concat(comma), comma.concat(pattern).concat(comma))
+                return found > sa.literal_column("0")
             case "contains":
                 return sa.func.strpos(text, pattern) > sa.literal_column("0")
             case "startswith":

@@ -274,6 +274,8 @@ class _Evaluation:
             return _has_words(str(text), str(pattern))
         text, pattern = str(text).casefold(), str(pattern).casefold()
         match item.op:
+            case "includes":
+                return f",{pattern}," in f",{text},"
             case "contains":
                 return pattern in text
             case "startswith":

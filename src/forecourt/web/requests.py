@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.requests import Request
 
 from forecourt.kernel.errors import Refusal
-from forecourt.web.uploads import MAX_FIELDS, MAX_FORM, Bounds, Posted, is_multipart, read_multipart
+from forecourt.web.uploads import MAX_FIELDS, MAX_FORM, Bounds, Posted, is_multipart, put, read_multipart
 
 
 def own_origins(request: Request) -> frozenset[str]:
@@ -18,7 +18,7 @@ def own_origins(request: Request) -> frozenset[str]:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a posted form; of one given twice the last, of files none.
+    """The fields of a posted form; of one given twice the last (``name[]``: all), of files none.
 
     Raises Refusal FC1009 (another content type), FC1005 (too large), FC1006 (not UTF-8, too many fields).
     """
@@ -48,7 +48,10 @@ async def _read_encoded(request: Request) -> dict[str, str]:
         )
     except ValueError:
         raise Refusal("FC1006", "The form cannot be read.") from None
-    return {name: value.replace("\r\n", "\n").replace("\0", "") for name, value in pairs}
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        put(fields, name, value.replace("\r\n", "\n").replace("\0", ""))
+    return fields
 
 
 def local_url(wanted: str | None, default: str = "/") -> str:

@@ -58,6 +58,14 @@ class Posted:
     files: tuple[Upload, ...] = ()
 
 
+def put(fields: dict[str, str], name: str, text: str) -> None:
+    """A field of a form: of a name given twice the last; all that are called ``name[]``, with commas between them."""
+    if name.endswith("[]"):
+        name = name.removesuffix("[]")
+        text = ",".join(part for part in (fields.get(name, ""), text) if part)
+    fields[name] = text
+
+
 def is_multipart(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
 
@@ -156,7 +164,8 @@ class _Parts:
 
     def end(self) -> None:
         if not self._is_file:
-            self.fields[self._name] = self._body.decode("utf-8").replace("\r\n", "\n").replace("\0", "")
+            text = self._body.decode("utf-8").replace("\r\n", "\n").replace("\0", "")
+            put(self.fields, self._name, text)
         elif self._bounds.files and (self._file or self._body or self._over):
             # A browser sends a part without name and content where no file is chosen.
             if len(self.files) == self._bounds.files:

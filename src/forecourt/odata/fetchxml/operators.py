@@ -3,6 +3,7 @@
 ::
 
     eq ne neq lt le gt ge           as $filter's: text with its case; ne holds of null
+    contain-values not-…            choices: one of the values at least, none of them
     like not-like                   % for any run of characters, _ for any one; passing over case
     begins-with ends-with …         passing over case
     in not-in between not-between null not-null
@@ -12,8 +13,8 @@
     eq-businessid ne-businessid     the asking user's business unit
 
 What the values are for is said to a :class:`Values`: a request binds them when it runs, a rule has them as they are.
-Left out (FC1004): the hierarchy, teams, the fiscal calendar, choices with several values, classes of characters in
-``like``. Sources: pages-and-dataverse B1.8, B1.3.
+Left out (FC1004): the hierarchy, teams, the fiscal calendar, classes of characters in ``like``.
+Sources: pages-and-dataverse B1.8, B1.3.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from forecourt.kernel import predicate as p
 from forecourt.kernel.document import suggest
 from forecourt.kernel.model import EntityField
 from forecourt.kernel.types import MOMENTS, Kind
-from forecourt.odata.comparison import check_order
+from forecourt.odata.comparison import check_order, check_several, check_text, includes_any
 from forecourt.odata.fetchxml.clock import Edge
 from forecourt.odata.fetchxml.markup import Node, wrong
+from forecourt.odata.slots import single
 
 Person = Literal["user", "business"]
 
@@ -141,11 +143,16 @@ def _compare(node: Node, field: EntityField, operand: p.Operand, values: Values)
 def _match(node: Node, field: EntityField, operand: p.Operand, values: Values) -> p.Predicate:
     _takes(node, 1, 1)
     op, negated = _MATCHES[node.get("operator")]
-    if field.kind is not Kind.STRING:
-        message = f"'{node.get('operator')}' looks into text; '{field.name}' is of type {field.kind}."
-        raise wrong(message, code="FC1003")
+    check_text(f"'{node.get('operator')}'", field)
     found = p.Match(op, operand, (values.pattern if op == "like" else values.value)(field, node.first))
     return p.Not(found) if negated else found
+
+
+def _includes(node: Node, field: EntityField, operand: p.Operand, values: Values) -> p.Predicate:
+    _takes(node, 1, None)
+    check_several(f"'{node.get('operator')}'", field)
+    found = includes_any(operand, [values.value(single(field), node.first + place) for place in range(node.count)])
+    return found if node.get("operator") == "contain-values" else p.Not(found)
 
 
 def _null(node: Node, field: EntityField, operand: p.Operand, values: Values) -> p.Predicate:
@@ -214,6 +221,7 @@ def _dated(node: Node, field: EntityField) -> None:
 OPERATORS: Mapping[str, Condition] = {
     **dict.fromkeys(COMPARISONS, _compare),
     **dict.fromkeys(_MATCHES, _match),
+    **dict.fromkeys(("contain-values", "not-contain-values"), _includes),
     **dict.fromkeys(("null", "not-null"), _null),
     **dict.fromkeys(("in", "not-in"), _in),
     **dict.fromkeys(("between", "not-between"), _between),

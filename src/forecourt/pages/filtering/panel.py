@@ -234,7 +234,8 @@ class Filtering:
 
     def _column(self, offer: _Offer) -> tuple[tuple[str, str, tuple[FilterCondition, ...]], ...]:
         column, condition = offer.columns[0], offer.group.choices[0].conditions[0]
-        return tuple((value, label, (_with(condition, "eq", value),)) for value, label in self._members(column))
+        operator = "contain-values" if column.several else "eq"
+        return tuple((value, label, (_with(condition, operator, value),)) for value, label in self._members(column))
 
     def _own(self, offer: _Offer) -> tuple[tuple[str, str, tuple[FilterCondition, ...]], ...]:
         """The group's own choices; a choice of a column is called what the column calls it."""

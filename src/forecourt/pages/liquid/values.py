@@ -92,6 +92,9 @@ def shown(field: EntityField | None, value: object, enums: Mapping[str, Enum], l
     if field is not None and field.enum is not None and isinstance(value, int):
         member = enums[field.enum].by_choice.get(value) if field.enum in enums else None
         return Choice(value, label or (member.label or member.symbol if member else str(value)))
+    if field is not None and field.several and field.enum is not None and field.enum in enums:
+        named = {str(member.choice): member.label or member.symbol for member in enums[field.enum].members}
+        return [Choice(int(one), named.get(one, one)) for one in str(value).split(",")]
     if isinstance(value, dt.datetime):
         return moment(value)
     if isinstance(value, dt.date):
