@@ -15,12 +15,19 @@ from forecourt.identity import csrf
 from forecourt.pages.site.loader import load_site
 from forecourt.security.rules import Scope
 from forecourt.store.embedded import EmbeddedServer
-from support.forms import opened
+from support.forms import attach, fields_of, multipart, opened
 from support.server import Answer, Person
-from support.small_portal import Content, Permission, SmallPortal, SmallSite, id_of, small_portal, solution
+from support.small_portal import Content, Permission, SmallPortal, SmallSite, id_of, small_portal, solution, steps
+from support.stepped import ALONE, EDIT, FORM, HEAD
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 NOTES = "cts_thing_Annotations"
+
+TAKES = {"adx_attachfile": True, "adx_attachfilemaxsize": 64}
+MORE = {
+    **{"adx_name": "More", "adx_type": FORM, "adx_mode": EDIT, "adx_targetentitylogicalname": "cts_thing"},
+    **{"adx_formname": "Head", "adx_entitysourcetype": 100000003, "adx_entitysourcestep": "Header", **TAKES},
+}
 
 SITE = SmallSite(
     permissions=(
@@ -29,7 +36,7 @@ SITE = SmallSite(
         Permission("no notes", "cts_thing", Scope.CONTACT, "rwca", ("Managers",), link="cts_thing_contact"),
         Permission("oneself", "contact", Scope.SELF, "rat", ("Members", "Managers")),
     ),
-    pages=(Content("New", shows="new"), Content("Thing", shows="form")),
+    pages=(Content("New", shows="new"), Content("Thing", shows="form"), Content("Apply", shows="steps apply")),
     new_form={
         "adx_associatecurrentportaluser": True,
         "adx_targetentityportaluserlookupattribute": "cts_buyer",
@@ -39,6 +46,7 @@ SITE = SmallSite(
         "adx_attachfileallowmultiple": True,
     },
     more={
+        **steps("apply", {}, {**ALONE, **TAKES, "adx_nextstep": "More"}, MORE),
         "basic-forms/thing/Thing.basicform.yml": {
             "adx_entityformid": id_of("form", "thing"),
             "adx_name": "Thing",
@@ -64,29 +72,15 @@ SITE = SmallSite(
 
 @pytest.fixture(scope="module")
 async def portal(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SmallPortal]:
-    async with small_portal(postgres, tmp_path_factory.mktemp("files"), SITE) as made:
+    async with small_portal(postgres, tmp_path_factory.mktemp("files"), SITE, more={"cts_thing": HEAD}) as made:
         await made.person("ann", "Members")
         await made.person("bob", "Members")
         await made.person("max", "Managers")
         yield made
 
 
-def multipart(fields: dict[str, str], files: list[tuple[str, bytes]]) -> tuple[str, bytes]:
-    """A form as browsers send it: content type and body."""
-    parts = [f'name="{name}"\r\n\r\n{value}'.encode() for name, value in fields.items()]
-    for name, data in files:
-        quoted = name.replace('"', "%22")
-        head = f'name="@attachment"; filename="{quoted}"\r\nContent-Type: image/png\r\n\r\n'
-        parts.append(head.encode() + data)
-    body = b"".join(b"--edge\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--edge--\r\n"
-    return "multipart/form-data; boundary=edge", body
-
-
 async def send(person: Person, files: list[tuple[str, bytes]], path: str = "/new/", **changed: str) -> Answer:
-    """The form at ``path``, sent with files."""
-    kind, body = multipart({**await opened(person, path), **changed}, files)
-    headers = {"content-type": kind, "cookie": await person.cookie()}
-    return await person.site.ask("POST", path, headers, body)
+    return await attach(person, files, path, **changed)
 
 
 async def notes(portal: SmallPortal, thing: str) -> list[tuple[object, ...]]:
@@ -213,6 +207,38 @@ async def test_a_form_that_changes_a_row_adds_files_of_the_kinds_it_names(portal
     given = await ann.get(f"/_entity/annotation/{found[1][1]}")
     assert given.headers["content-type"] == "application/octet-stream"
     assert given.headers["content-disposition"].startswith("attachment")
+
+
+async def test_steps_take_files_with_their_row_once(portal: SmallPortal) -> None:
+    ann = portal.people["ann"]
+    first = (await ann.get("/apply/")).headers["location"]
+    wrong = await send(ann, [("a.gif", b"MZ")], first, cts_name="stepped")
+    assert wrong.status == 422 and "not what its name says" in html.unescape(wrong.text) and "stepped" in wrong.text
+    assert "choose it again" in wrong.text
+    fields = {**await opened(ann, first), "cts_name": "stepped"}
+    kind, body = multipart(fields, [("a.png", PNG)])
+    headers = {"content-type": kind, "cookie": await ann.cookie()}
+    answers = [await ann.site.ask("POST", first, headers, body) for _ in range(2)]
+    assert [answer.status for answer in answers] == [303, 303]
+    assert [row[1] for row in await notes(portal, "stepped")] == ["a.png"]
+    second = answers[0].headers["location"]
+    kept = await send(ann, [("b.txt", b"plain")], second, cts_memo="typed", **{"@move": "previous"})
+    assert kept.status == 303
+    shown = await ann.get(second)
+    assert "files are not. Choose them again." in shown.text and fields_of(shown.text)["cts_memo"] == "typed"
+    forged = await send(ann, [("b.txt", b"plain")], second, cts_memo="typed", **{csrf.FIELD: "wrong"})
+    assert forged.status == 403 and "choose it again" in forged.text and "typed" in forged.text
+    for _ in range(2):
+        assert (await send(ann, [("b.txt", b"plain")], second, cts_memo="typed")).status == 303
+    assert sorted(str(row[1]) for row in await notes(portal, "stepped")) == ["a.png", "b.txt"]
+
+
+async def test_what_is_typed_outlives_the_session_however_large_the_file_was(portal: SmallPortal) -> None:
+    ann = portal.people["ann"]
+    kind, body = multipart({**await opened(ann, "/new/"), "cts_name": "outlived"}, [("a.txt", bytes(9 * 1024 * 1024))])
+    headers = {"content-type": kind, "cookie": "fc-session=gone; __Host-fc-session=gone"}
+    answer = await ann.site.ask("POST", "/new/", headers, body)
+    assert answer.status == 401 and "outlived" in answer.text
 
 
 async def test_a_site_says_what_its_forms_take(tmp_path: Path) -> None:

@@ -83,3 +83,21 @@ async def post(person: Person, path: str, values: Mapping[str, str]) -> Answer:
     """Sends a form."""
     headers = {**await person.headers(path), "content-type": "application/x-www-form-urlencoded"}
     return await person.site.ask("POST", path, headers, urlencode(values).encode())
+
+
+def multipart(fields: dict[str, str], files: list[tuple[str, bytes]]) -> tuple[str, bytes]:
+    """A form as browsers send it: content type and body."""
+    parts = [f'name="{name}"\r\n\r\n{value}'.encode() for name, value in fields.items()]
+    for name, data in files:
+        quoted = name.replace('"', "%22")
+        head = f'name="@attachment"; filename="{quoted}"\r\nContent-Type: image/png\r\n\r\n'
+        parts.append(head.encode() + data)
+    body = b"".join(b"--edge\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--edge--\r\n"
+    return "multipart/form-data; boundary=edge", body
+
+
+async def attach(person: Person, files: list[tuple[str, bytes]], path: str, **changed: str) -> Answer:
+    """The form at ``path``, sent with files."""
+    kind, body = multipart({**await opened(person, path), **changed}, files)
+    headers = {"content-type": kind, "cookie": await person.cookie()}
+    return await person.site.ask("POST", path, headers, body)

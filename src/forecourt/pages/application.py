@@ -42,7 +42,7 @@ from forecourt.pages.form_pages import FormPages
 from forecourt.pages.lists import Lists
 from forecourt.pages.multistep import MultistepPages
 from forecourt.pages.navigation import robots, sitemap
-from forecourt.pages.notes.attaching import Attaching
+from forecourt.pages.notes.attaching import MAX_FILES, Attaching
 from forecourt.pages.notes.downloading import Downloading
 from forecourt.pages.notes.reading import Notes
 from forecourt.pages.options import PortalOptions
@@ -71,7 +71,8 @@ from forecourt.pages.web_api.errors import from_refusal
 from forecourt.web import theme
 from forecourt.web.assets import Assets
 from forecourt.web.headers import SECURITY_HEADERS
-from forecourt.web.requests import local_url, new_correlation, own_origins, read_form
+from forecourt.web.requests import local_url, new_correlation, own_origins, read_form, read_posted
+from forecourt.web.uploads import Bounds
 
 #: What a query may hold as it is.
 _PRINTED = "".join(map(chr, range(0x21, 0x7F)))
@@ -264,7 +265,8 @@ class Portal:
         if visit.request.method != "POST" and (found := self._redirects.answer(visit.path, visit.request.url.query)):
             return found
         if visit.request.method == "POST" and not visit.signed_in and not self._open_to_visitors(visit):
-            return await self._sign_in.again(visit, await read_form(visit.request))
+            bounds = Bounds(dropped=MAX_FILES * self._options.upload_limit)
+            return await self._sign_in.again(visit, (await read_posted(visit.request, bounds)).fields)
         return await self._pages.answer(visit)
 
     def _open_to_visitors(self, visit: Visit) -> bool:

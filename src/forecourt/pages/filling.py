@@ -185,6 +185,11 @@ class Filling:
                 return relation.on[0][1]
         return ""
 
+    def attach(self, visit: Visit, definition: FormDefinition) -> Offered | None:
+        """The field for files that a form has for a visitor."""
+        table, _ = self._forms.form(definition)
+        return self._attaching.offered(visit.principal, definition, table, visit.locales)
+
     def blank(self, opened: Opened) -> Filled:
         """The form as it is opened first."""
         editor = opened.editor

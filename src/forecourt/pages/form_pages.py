@@ -24,13 +24,12 @@ from forecourt.pages.details import Forms, Offering, heading_of
 from forecourt.pages.editing import ONCE
 from forecourt.pages.filling import AGAIN, Asked, Filling, Opened
 from forecourt.pages.liquid import Fragment
-from forecourt.pages.notes.attaching import FIELD
+from forecourt.pages.notes.attaching import FIELD, bounds
 from forecourt.pages.notes.reading import Notes
 from forecourt.pages.render import Renderer, finish, notice_of
 from forecourt.pages.site import FormDefinition, FormMode, Page, Site
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import read_posted
-from forecourt.web.uploads import Bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +95,7 @@ class FormPages:
     async def post(self, visit: Visit, page: Page, definition: FormDefinition, host: Host | None = None) -> Response:
         """Writes what was typed and the files that came with it, and leads on."""
         opened = await self._open(visit, page, definition, visit.query, host)
-        # Where no file is taken, one that is sent is seen, so that it is refused and not lost unnoticed.
-        bounds = opened.attach.bounds if opened.attach is not None else Bounds(1, 0)
-        sent = await read_posted(visit.request, bounds)
+        sent = await read_posted(visit.request, bounds(opened.attach))
         posted = sent.fields
         done = await self._filling.write(opened, posted, files=sent.files)
         if isinstance(done, Asked):

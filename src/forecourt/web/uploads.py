@@ -29,15 +29,17 @@ MAX_NAME: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a form takes: ``files`` of them, each of at most ``size`` bytes."""
+    """What a form takes: ``files`` of them, each of at most ``size`` bytes. ``dropped``: bytes of files that are read
+    and kept nowhere, so that the rest of the form can be shown again."""
 
     files: int = 0
     size: int = 0
+    dropped: int = 0
 
     @property
     def body(self) -> int:
         """Bytes that are read of a request at most."""
-        return MAX_FORM + self.files * self.size + SPARE
+        return MAX_FORM + self.files * self.size + self.dropped + SPARE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ found (:mod:`~forecourt.pages.multistep.branching`) and what a session is.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -28,21 +28,27 @@ from forecourt.pages.multistep.keeping import SESSION, STEP, At, Keeping, owner_
 from forecourt.pages.multistep.progress import way
 from forecourt.pages.multistep.session import FormSession, Made
 from forecourt.pages.multistep.steps import Steps
+from forecourt.pages.notes.attaching import FIELD, bounds, digest
 from forecourt.pages.ports import FormSessions
 from forecourt.pages.render import Renderer, finish
 from forecourt.pages.site import FormMode, FormStep, MultistepForm, Page, Site, StepKind
 from forecourt.pages.subgrids import SubgridPages, Subgrids
 from forecourt.pages.visit import Visit
-from forecourt.web.requests import local_url, read_form
+from forecourt.web.requests import local_url, read_posted
 from forecourt.web.translation import N_
+from forecourt.web.uploads import Upload
 
 #: The buttons of a step.
 MOVE = "@move"
 PREVIOUS = "previous"
 RESTART = "restart"
 
+#: In what was typed and is kept: files had been chosen, which are not.
+CHOSEN = "@files"
+
 _SENT = N_("It is sent. Thank you.")
 _CLOSED = N_("You have already completed a submission. Thank you!")
+_CHOOSE_AGAIN = N_("What you typed is kept; files are not. Choose them again.")
 _LOST = N_("What you were working on is no longer there, or no longer open to you.")
 
 
@@ -100,7 +106,8 @@ class MultistepPages:
                 return await self._show_row(at)
             opened = await self._steps.open(at)
             filled = opened.editor.again(opened.row, draft, {}) if draft else self._filling.blank(opened)
-            return await self._show(at, opened, Asked(filled), draft or {})
+            banner = _CHOOSE_AGAIN if draft and CHOSEN in draft else ""
+            return await self._show(at, opened, Asked(filled, banner=banner), draft or {})
         except Refusal as refusal:
             return await self._lost(at, refusal)
 
@@ -118,16 +125,17 @@ class MultistepPages:
                 return await self._of_subgrid(at, visit.query)
             except Refusal as refusal:
                 return await self._lost(at, refusal)
-        posted = await read_form(visit.request)
+        reads = self._steps.reads(at)
+        offered = None if reads or at.step.basic is None else self._filling.attach(visit, at.step.basic)
+        sent = await read_posted(visit.request, bounds(offered))
+        posted = sent.fields
         try:
             visit.require_token(posted.get(csrf.FIELD))
             trusted = True
         except Refusal:
             trusted = False
-        if not trusted and (self._steps.reads(at) or posted.get(MOVE)):
-            return (
-                await self._show_row(at, TOO_OLD) if self._steps.reads(at) else await self._again(at, posted, TOO_OLD)
-            )
+        if not trusted and (reads or posted.get(MOVE)):
+            return await (self._show_row(at, TOO_OLD) if reads else self._again(at, posted, TOO_OLD))
         if trusted and posted.get(MOVE) == RESTART and form.several:
             await self._sessions.drop(session.id, at.owner)
             return finish(visit, RedirectResponse(_address(page, self._start(form, session.subject)), 303))
@@ -136,8 +144,8 @@ class MultistepPages:
             if at.session.finished:
                 return finish(visit, RedirectResponse(page.path, 303))
         if trusted and posted.get(MOVE) == PREVIOUS:
-            return await self._back(at, posted)
-        return await self._forward(at, posted)
+            return await self._back(at, {**posted, CHOSEN: "1"} if sent.files else posted)
+        return await self._forward(at, posted, sent.files)
 
     async def replay(self, visit: Visit, page: Page, query: Mapping[str, str], posted: Mapping[str, str]) -> Response:
         """The step with what was typed before the session of the browser ended. Nothing is written."""
@@ -206,7 +214,7 @@ class MultistepPages:
         session = at.session if reads else await self._keeping.keep(at, lambda found: found.drafted(at.step.id, typed))
         return self._to(at.visit, at.page, session, target)
 
-    async def _forward(self, at: At, posted: Mapping[str, str]) -> Response:
+    async def _forward(self, at: At, posted: Mapping[str, str], files: Sequence[Upload]) -> Response:
         """Writes the step, and leads on."""
         if at.step.id in at.session.path and not self._steps.may_read(at.visit, at.step):
             return self._to(at.visit, at.page, at.session, at.session.current)  # sent twice; nothing to compare with
@@ -214,11 +222,12 @@ class MultistepPages:
             if self._steps.reads(at):
                 made, values = await self._steps.row(at), {}
             else:
-                done, opened = await self._steps.write(at, posted)
+                done, opened = await self._steps.write(at, posted, files)
                 if isinstance(done, Asked):
                     return await self._show(at, opened, done, posted)
                 once = at.made.once if at.made is not None else posted.get(ONCE, "")
-                made, values = Made(done.row, once), dict(done.values)
+                before = at.made.files if at.made is not None else ""
+                made, values = Made(done.row, once, digest(files) or before), dict(done.values)
         except Refusal as refusal:
             return await self._lost(at, refusal)
         answer = Answer(at.step, made.row, values)
@@ -268,7 +277,15 @@ class MultistepPages:
         subject = new if opened.new else heading_of(opened.table, opened.row)
         once = (posted.get(ONCE) or secrets.token_urlsafe(16)) if opened.new else ""
         return await self._page(
-            at, asked.status, filled=filled, banner=asked.banner, once=once, below=below, subject=subject, sections=()
+            at,
+            asked.status,
+            filled=filled,
+            banner=asked.banner,
+            once=once,
+            below=below,
+            subject=subject,
+            sections=(),
+            attach=opened.attach,
         )
 
     async def _show_row(self, at: At, banner: str = "") -> Response:
@@ -295,6 +312,7 @@ class MultistepPages:
             below=found.below,
             subject=found.heading,
             sections=found.sections,
+            attach=None,
         )
 
     async def _below(self, at: At, opened: Opened) -> object:
@@ -326,6 +344,7 @@ class MultistepPages:
             page=at.page,
             status=status,
             text=await self._renderer.text(at.visit, at.page),
+            attach_field=FIELD,
             way=way(form, at.session, step),
             instructions=step.instructions,
             banner=_(banner) if banner else "",

@@ -20,10 +20,12 @@ MAX_DRAFT: Final = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The row of a step. ``once``: number of the form that made it, '' for one that was there."""
+    """The row of a step. ``once``: number of the form that made it, '' for one that was there; ``files``: digest of
+    the files that were sent last, '' without any."""
 
     row: UUID
     once: str = ""
+    files: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class FormSession:
                 "subject": dict(self.subject),
                 "current": str(self.current) if self.current else None,
                 "path": [str(step) for step in self.path],
-                "rows": {str(step): [str(made.row), made.once] for step, made in self.rows.items()},
+                "rows": {str(step): [str(made.row), made.once, made.files] for step, made in self.rows.items()},
                 "drafts": {str(step): dict(typed) for step, typed in self.drafts.items()},
             }
         )
@@ -96,7 +98,7 @@ def load(session_id: UUID, text: str, version: int) -> FormSession:
         data["subject"],
         UUID(data["current"]) if data["current"] else None,
         tuple(UUID(step) for step in data["path"]),
-        {UUID(step): Made(UUID(row), once) for step, (row, once) in data["rows"].items()},
+        {UUID(step): Made(UUID(row), *more) for step, (row, *more) in data["rows"].items()},
         {UUID(step): typed for step, typed in data["drafts"].items()},
         version,
     )

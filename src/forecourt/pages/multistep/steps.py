@@ -7,7 +7,7 @@ do no harm.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -19,10 +19,12 @@ from forecourt.pages.filling import Asked, Filling, Opened, Written
 from forecourt.pages.inputs import text_of
 from forecourt.pages.multistep.keeping import At
 from forecourt.pages.multistep.session import Made
+from forecourt.pages.notes.attaching import digest
 from forecourt.pages.site import FormMode, FormStep
 from forecourt.pages.site.definitions import StepSource
 from forecourt.pages.visit import Visit
 from forecourt.web.translation import N_
+from forecourt.web.uploads import Upload
 
 _MEANWHILE = N_("You filled this in in two windows. Decide below what shall stay.")
 
@@ -87,13 +89,18 @@ class Steps:
         """Whether the person may read rows of the step's table at all: who only makes them cannot come back to one."""
         return step.basic is not None and self.rows.may(visit.principal, step.basic.table, "read")
 
-    async def write(self, at: At, posted: Mapping[str, str]) -> tuple[Written | Asked, Opened]:
+    async def write(
+        self, at: At, posted: Mapping[str, str], files: Sequence[Upload] = ()
+    ) -> tuple[Written | Asked, Opened]:
+        """Writes what was typed, and ``files`` with it; those that came with it already are not kept twice."""
         opened = await self.open(at)
+        if files and at.made is not None and at.made.files == digest(files):
+            files, opened = (), replace(opened, attach=None)
         if opened.new:
             key = hashlib.blake2b(at.session.id.bytes + at.step.id.bytes, digest_size=16, person=b"form step").digest()
-            return await self.filling.write(opened, posted, key), opened
+            return await self.filling.write(opened, posted, key, files), opened
         if VERSION in posted:
-            return await self.filling.write(opened, posted), opened
+            return await self.filling.write(opened, posted, files=files), opened
         # The form by which the row was made, sent again: from here, or from another window that did not know of it.
         editor, stored = opened.editor, opened.row.values
         own = at.made is not None and at.made.once == posted.get(ONCE, "")
@@ -104,7 +111,7 @@ class Steps:
         }
         typed = {**posted, **was}
         if own or all(posted[item.name] in ("", stored_text(opened, item.name)) for item in fields):
-            return await self.filling.write(opened, typed), opened
+            return await self.filling.write(opened, typed, files=files), opened
         asked = await self.filling.conflict(opened, typed)
         return replace(asked, banner=_MEANWHILE), opened
 

@@ -125,6 +125,12 @@ class Attaching:
         return min(self.limit, rule.max_size * 1024) if rule.max_size else self.limit
 
 
+def bounds(offered: Offered | None) -> Bounds:
+    """What a form takes. Where no file is taken, one that is sent is seen, so that it is refused and not lost
+    unnoticed."""
+    return offered.bounds if offered is not None else Bounds(1, 0)
+
+
 def digest(files: Sequence[Upload]) -> str:
     """Tells forms with other files apart; '' without any."""
     found = hashlib.blake2b(digest_size=16)

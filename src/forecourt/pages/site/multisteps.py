@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from uuid import UUID
 
+from forecourt.pages.site.attachments import read_attach
 from forecourt.pages.site.components import basic_form, text_of
 from forecourt.pages.site.conditions import Condition, Unreadable, read
 from forecourt.pages.site.definitions import (
@@ -40,7 +41,6 @@ _SOURCES: Mapping[StepSource, FormSource] = {
 
 #: Switches of steps that have no effect here, and what they are about.
 _WITHOUT = {
-    "adx_attachfile": "files, which basic forms take",
     "adx_autogeneratesteps": "steps made of a form's tabs",
     "adx_captcharequired": "a captcha",
     "adx_createautonumber": "numbers made by the form; give the column the type autonumber",
@@ -61,7 +61,8 @@ def read_multistep(folder: Folder, notices: list[str]) -> Mapping[UUID, Multiste
         owner = record.refer("adx_webform", known, "multistep form")
         step = _step(record, every, rules, notices)
         if step is not None and step.basic is not None:
-            step = replace(step, basic=replace(step.basic, subgrids=grids.get(step.id, {})))
+            attach = read_attach(record, text_of, notices)
+            step = replace(step, basic=replace(step.basic, subgrids=grids.get(step.id, {}), attach=attach))
         if owner is not None and step is not None:
             steps.setdefault(owner, {})[step.id] = step
     found = {}
