@@ -5,11 +5,9 @@ Values leave as Dataverse shows them and come back the same way; the database's 
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID
@@ -17,20 +15,21 @@ from uuid import UUID
 from forecourt.dataverse.rows import Beneath, Found, GroupQuery, Groups, Page, Query, Row, SearchQuery
 from forecourt.dataverse.shaped_rows import ShapedRows
 from forecourt.dataverse.tables import Table, Tables
+from forecourt.dataverse.values import shown, stored
 from forecourt.kernel.change import Write
 from forecourt.kernel.errors import Refusal, not_found
-from forecourt.kernel.model import Entity, EntityField
+from forecourt.kernel.model import EntityField
 from forecourt.kernel.plan import OrderBy, ReadPlan, SecuredPlan
 from forecourt.kernel.predicate import TRUE, Compare, Field, Predicate, Slot, all_of
 from forecourt.kernel.predicate import Any as AnyOf
 from forecourt.kernel.principal import Door, Principal
-from forecourt.kernel.types import EMPTY_DATE, Kind, is_empty_date
+from forecourt.kernel.types import Kind
 from forecourt.odata import record_id
 from forecourt.odata.dialect import DATAVERSE
 from forecourt.odata.paging import Position, read_token, token_of, with_key
 from forecourt.odata.query import plan
 from forecourt.odata.request import analyse
-from forecourt.odata.slots import enum_of, position_slot, slot_kind, to_choices
+from forecourt.odata.slots import position_slot, slot_kind
 from forecourt.security.columns import permitted
 from forecourt.security.gate import Gate, Window
 from forecourt.security.permissions import nodes
@@ -60,7 +59,7 @@ class TableRows:
         self._submissions = submissions
         self._gate = gate
         self._rules = rules
-        self._shaped = ShapedRows(gate, self._shown)
+        self._shaped = ShapedRows(gate, lambda field, value: shown(field, value, tables.model))
 
     async def page(self, principal: Principal, query: Query, door: Door = Door.PORTAL) -> Page:
         """One page of rows that the person may read."""
@@ -335,7 +334,7 @@ class TableRows:
             field = table.entity.fields.get(name)
             if field is None:
                 raise Refusal("FC1002", f"{table.name} has no column '{name}'.", source=name)
-            values.append((name, self._stored(table.entity, field, value)))
+            values.append((name, stored(field, value, self.tables.model)))
         return tuple(values)
 
     async def _make_beneath(self, work: Work, scope: Scope, above: UUID, beneath: Sequence[Beneath]) -> None:
@@ -382,66 +381,10 @@ class TableRows:
 
     def _row(self, table: Table, kept: _Kept, row: Any) -> Row:
         fields = table.entity.fields
-        values = {name: self._shown(fields[name], row[at]) for name, at in kept.columns}
+        values = {name: shown(fields[name], row[at], self.tables.model) for name, at in kept.columns}
         rights = frozenset(right for right, at in kept.rights if row[at])
         version = "" if kept.version is None else str(row[kept.version])
         return Row(self._identity(table, row[kept.row_id]), values, version, rights)
-
-    def _shown(self, field: EntityField, value: Any) -> Any:
-        """A stored value as Dataverse shows it."""
-        if value is None or (field.empty_date and is_empty_date(value)):
-            return None
-        if field.record_of is not None:
-            return str(record_id.encode(field.record_of, value))
-        if field.kind is Kind.ENUM and field.enum is not None:
-            member = self.tables.enums[field.enum].by_value.get(value)
-            return None if member is None else member.choice
-        if field.kind is Kind.DATE and isinstance(value, dt.datetime):
-            return value.date()
-        if field.kind is Kind.DATETIME and isinstance(value, dt.datetime) and value.tzinfo is None:
-            return value.replace(tzinfo=dt.UTC)
-        if field.kind is Kind.GUID:
-            return str(value)
-        return value
-
-    def _stored(self, entity: Entity, field: EntityField, value: object) -> object:
-        """A Dataverse value as the database stores it. Refusal FC1003 where it does not fit."""
-        if value is None:
-            if field.empty_date:
-                return EMPTY_DATE if field.kind is Kind.DATE else dt.datetime(1900, 1, 1, tzinfo=dt.UTC)
-            if not field.nullable:
-                raise Refusal("FC1003", f"{field.label or field.name} needs a value.", source=field.name)
-            return None
-        if field.kind is Kind.ENUM and field.enum is not None:
-            member = self.tables.enums[field.enum].by_choice.get(value) if isinstance(value, int) else None
-            if member is None:
-                raise Refusal("FC1003", f"{field.label or field.name} has no such choice.", source=field.name)
-            return member.value
-        if field.several and isinstance(value, str):
-            return to_choices(field.name, enum_of(field, self.tables.model))(value) or None
-        if isinstance(value, str) and (len(value) > (field.length or len(value)) or "\x00" in value):
-            raise Refusal(
-                "FC1003", f"{field.label or field.name} takes at most {field.length} characters.", source=field.name
-            )
-        expected = _TYPES[field.kind]
-        fits = isinstance(value, expected) and not (expected is int and isinstance(value, bool))
-        if not fits or (field.kind is Kind.DATE and isinstance(value, dt.datetime)):
-            raise Refusal("FC1003", f"{field.label or field.name} has a value of the wrong type.", source=field.name)
-        return Decimal(value) if field.kind is Kind.DECIMAL and isinstance(value, int) else value
-
-
-_TYPES: dict[Kind, type | tuple[type, ...]] = {
-    Kind.STRING: str,
-    Kind.INT32: int,
-    Kind.INT64: int,
-    Kind.DECIMAL: (Decimal, int),
-    Kind.DOUBLE: (float, int),
-    Kind.BOOLEAN: bool,
-    Kind.DATE: dt.date,
-    Kind.DATETIME: dt.datetime,
-    Kind.GUID: (UUID, str),
-    Kind.ENUM: (int, str),
-}
 
 
 def _none_if_true(item: Predicate) -> Predicate | None:
