@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from forecourt.identity import csrf
 from forecourt.pages.site.loader import load_site
 from forecourt.security.rules import Scope
 from forecourt.store.embedded import EmbeddedServer
-from support.forms import attach, fields_of, multipart, opened
+from support.forms import attach, fields_of, multipart, opened, post
 from support.server import Answer, Person
 from support.small_portal import Content, Permission, SmallPortal, SmallSite, id_of, small_portal, solution, steps
 from support.stepped import ALONE, EDIT, FORM, HEAD
@@ -29,10 +30,17 @@ MORE = {
     **{"adx_formname": "Head", "adx_entitysourcetype": 100000003, "adx_entitysourcestep": "Header", **TAKES},
 }
 
+SETTINGS = {
+    **{"CreateEnabled": True, "EditEnabled": True, "DeleteEnabled": True, "AttachFileMaxSize": 64},
+    **{"AddNoteButtonLabel": [{"LCID": 1033, "Value": "Write a note"}], "ListTitle": "Correspondence"},
+}
+
 SITE = SmallSite(
     permissions=(
         Permission("own things", "cts_thing", Scope.CONTACT, "rwcdat", link="cts_thing_contact"),
-        Permission("own notes", "annotation", Scope.PARENT, "rca", link=NOTES, parent="own things"),
+        Permission("own notes", "annotation", Scope.PARENT, "rwcda", link=NOTES, parent="own things"),
+        Permission("every thing", "cts_thing", Scope.GLOBAL, "rwt", ("Restricted",)),
+        Permission("every note", "annotation", Scope.GLOBAL, "rwcda", ("Restricted",)),
         Permission("no notes", "cts_thing", Scope.CONTACT, "rwca", ("Managers",), link="cts_thing_contact"),
         Permission("oneself", "contact", Scope.SELF, "rat", ("Members", "Managers")),
     ),
@@ -64,6 +72,7 @@ SITE = SmallSite(
                 "adx_entityformmetadataid": id_of("metadata", "notes"),
                 "adx_entityform": id_of("form", "thing"),
                 "adx_type": 100000005,
+                "adx_notes_settings": json.dumps(SETTINGS),
             }
         ],
     },
@@ -76,6 +85,7 @@ async def portal(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFact
         await made.person("ann", "Members")
         await made.person("bob", "Members")
         await made.person("max", "Managers")
+        await made.person("ron", "Restricted")
         yield made
 
 
@@ -239,6 +249,72 @@ async def test_what_is_typed_outlives_the_session_however_large_the_file_was(por
     headers = {"content-type": kind, "cookie": "fc-session=gone; __Host-fc-session=gone"}
     answer = await ann.site.ask("POST", "/new/", headers, body)
     assert answer.status == 401 and "outlived" in answer.text
+
+
+def links(text: str) -> dict[str, str]:
+    """What is offered for notes, by its words."""
+    found = re.findall(r'<a class="btn[^"]*" href="([^"]*note=[^"]*)" rel="nofollow">([^<]*)', text)
+    return {words: html.unescape(address) for address, words in found}
+
+
+async def test_a_note_with_a_file_is_added_changed_and_deleted_by_its_author(portal: SmallPortal) -> None:
+    ann, ron = portal.people["ann"], portal.people["ron"]
+    thing = await portal.thing("noted", ann.contact)
+    path = f"/thing/?id={thing}"
+    page = await ann.get(path)
+    assert "Correspondence" in page.text and "There are none." in page.text
+    add = links(page.text)["Write a note"]
+    nothing = await send(ann, [], add)
+    assert nothing.status == 422 and "Write something, or choose a file." in nothing.text
+    wrong = await send(ann, [("a.gif", b"MZ")], add, notetext="kept <b>text</b>")
+    assert wrong.status == 422 and fields_of(wrong.text)["notetext"] == "kept <b>text</b>"
+    kind, body = multipart({**await opened(ann, add), "notetext": "<b>first</b>"}, [("a.png", PNG)])
+    for _ in range(2):
+        made = await ann.site.ask("POST", add, {"content-type": kind, "cookie": await ann.cookie()}, body)
+        assert made.status == 303 and made.headers["location"] == f"{path}&notice=added#notes"
+    [(note, name, _, size, _, text)] = await notes(portal, "noted")
+    assert (name, size, text) == ("a.png", len(PNG), "*WEB*<b>first</b>")
+    shown = await ann.get(path)
+    assert "&lt;b&gt;first" in shown.text and "<b>first" not in shown.text and "[contact:" not in shown.text
+    assert re.search(r"</time>\s+ann", shown.text) and {"Edit", "Delete"} <= set(links(shown.text))
+    assert not {"Edit", "Delete"} & set(links((await ron.get(path)).text))  # may write every note, wrote none
+    edit, delete = links(shown.text)["Edit"], links(shown.text)["Delete"]
+    for address in (edit, delete):
+        assert (await ron.get(address)).status == 403
+        assert (await post(ron, address, {"notetext": "theirs"})).status == 403
+    fields = await opened(ann, edit)
+    assert fields["notetext"] == "<b>first</b>"
+    await portal.site.dataverse("update dataverse.annotation set notetext = '*WEB*moved' where annotationid = $1", note)
+    conflict = await post(ann, edit, {**fields, "notetext": "mine"})
+    assert conflict.status == 409
+    assert "moved" in conflict.text and fields_of(conflict.text)["notetext"] == "mine"
+    forged = await post(ann, edit, {**fields_of(conflict.text), csrf.FIELD: "wrong"})
+    assert forged.status in {400, 403} and fields_of(forged.text)["notetext"] == "mine"
+    assert (await post(ann, edit, fields_of(conflict.text))).headers["location"] == f"{path}&notice=changed#notes"
+    assert [row[5] for row in await notes(portal, "noted")] == ["*WEB*mine"]
+    question = await ann.get(delete)
+    refused = await post(ann, delete, {**fields_of(question.text), csrf.FIELD: "wrong"})
+    assert refused.status in {400, 403} and len(await notes(portal, "noted")) == 1
+    assert (await post(ann, delete, fields_of(question.text))).headers["location"] == f"{path}&notice=deleted#notes"
+    assert await notes(portal, "noted") == []
+
+
+async def test_notes_are_written_on_ones_own_rows_alone(portal: SmallPortal) -> None:
+    ann, bob, before = portal.people["ann"], portal.people["bob"], await count(portal)
+    mine, theirs = await portal.thing("mine", ann.contact), await portal.thing("theirs too", bob.contact)
+    assert (await ann.get(f"/thing/?id={theirs}&note=new")).status == 404
+    fields = {**await opened(ann, f"/thing/?id={mine}&note=new"), "notetext": "smuggled"}
+    assert (await post(ann, f"/thing/?id={theirs}&note=new", fields)).status == 404
+    assert (await post(bob, f"/thing/?id={theirs}&note=new", fields)).status in {400, 403}  # somebody else's token
+    own = {**await opened(bob, f"/thing/?id={theirs}&note=new"), "notetext": "of Bob"}
+    assert (await post(bob, f"/thing/?id={theirs}&note=new", own)).status == 303
+    [(note, *_)] = await notes(portal, "theirs too")
+    for what in (note, uuid.uuid4(), "x", "new"):
+        for do in ("&do=delete", "&do=x") if what == "new" else ("", "&do=delete", "&do=x"):
+            assert (await ann.get(f"/thing/?id={mine}&note={what}{do}")).status == 404
+    assert (await portal.people["max"].get(f"/thing/?id={mine}&note=new")).status in {403, 404}
+    assert (await count(portal))[1] == before[1] + 1
+    await portal.site.dataverse("delete from dataverse.annotation where annotationid = $1", note)
 
 
 async def test_a_site_says_what_its_forms_take(tmp_path: Path) -> None:

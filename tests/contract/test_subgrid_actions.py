@@ -70,7 +70,7 @@ async def test_a_row_is_made_beneath_changed_and_deleted_where_it_is_shown(porta
     there = await buttons(ann, at(thing))
     assert {label for label, of in there if of == "bolt"} == {"Edit", "Delete", "Remove"}
     changed = await post(ann, there["Edit", "bolt"], {**await opened(ann, there["Edit", "bolt"]), "cts_name": "nut"})
-    assert changed.headers["location"] == f"{at(thing)}&notice=saved#rows-1"
+    assert changed.headers["location"] == f"{at(thing)}&notice=changed#rows-1"
     there = await buttons(ann, at(thing))
     wrong = await post(ann, there["Edit", "nut"], {**await opened(ann, there["Edit", "nut"]), "cts_name": "n" * 41})
     assert wrong.status == 422 and fields_of(wrong.text)["cts_name"] == "n" * 41

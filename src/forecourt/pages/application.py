@@ -45,6 +45,7 @@ from forecourt.pages.navigation import robots, sitemap
 from forecourt.pages.notes.attaching import MAX_FILES, Attaching
 from forecourt.pages.notes.downloading import Downloading
 from forecourt.pages.notes.reading import Notes
+from forecourt.pages.notes.writing import NotePages
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.picking import Picking
 from forecourt.pages.ports import (
@@ -123,9 +124,10 @@ class Portal:
         self._writing = FormPages(site, forms, rows, renderer, deletes, filling, notes, subgrids.offering)
         beneath = SubgridPages(subgrids, forms, rows, acting, self._writing, picking, renderer)
         self._steps = MultistepPages(site, forms, rows, renderer, filling, form_sessions, subgrids, beneath)
+        noting = NotePages(site, forms, rows, notes, attaching, renderer, observer)
         pages = SitePages(
             *(site, lists, forms, self._writing, deletes, self._steps, rows, renderer, searching, notes),
-            *(acting, subgrids, beneath, picking, observer),
+            *(acting, subgrids, beneath, picking, noting, observer),
         )
         self._pages = pages
         self._redirects = Redirects(site)

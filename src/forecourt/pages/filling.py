@@ -267,7 +267,7 @@ class Filling:
         visit, definition = opened.visit, opened.definition
         if mark is None:
             sent = {**values, attaching.FIELD: attaching.digest(files)} if files else values
-            mark = _mark(posted.get(ONCE, ""), visit.principal.label, definition.id, sent)
+            mark = mark_of(posted.get(ONCE, ""), visit.principal.label, definition.id, sent)
         row_id = await self._rows.create(visit.principal, opened.table.name, values, mark, beneath=notes)
         return Written(row_id, values, len(notes))
 
@@ -292,7 +292,7 @@ class Filling:
         return filled.dressed(await look.names(principal, held), found)
 
 
-def _mark(once: str, person: str, form: UUID, values: Mapping[str, object]) -> bytes:
+def mark_of(once: str, person: str, form: UUID, values: Mapping[str, object]) -> bytes:
     """What tells a form that is sent twice from one that is filled in anew: the same page, person and values."""
     if not once:
         return b""

@@ -101,7 +101,7 @@ class FormPages:
         if isinstance(done, Asked):
             return await self._show(opened, done, posted, host)
         if host is not None:
-            notice = "added" if opened.new else "saved" if done.values or done.files else "unchanged"
+            notice = "added" if opened.new else "changed" if done.values or done.files else "unchanged"
             return finish(visit, RedirectResponse(told_at(host.back, notice), 303))
         if opened.new:
             return finish(visit, RedirectResponse(await self._after(opened, done.row), 303))

@@ -43,6 +43,7 @@ NOTICES = {
     "created": N_("It is sent. Thank you."),
     "deleted": N_("It is deleted."),
     "added": N_("It is added."),
+    "changed": N_("The change is saved."),
     "associated": N_("It belongs here now."),
     "disassociated": N_("It no longer belongs here."),
     "unchanged": N_("You changed nothing, so nothing was saved."),

@@ -26,7 +26,9 @@ from forecourt.pages.form_pages import FormPages
 from forecourt.pages.liquid import Fragment
 from forecourt.pages.lists import Lists
 from forecourt.pages.multistep import MultistepPages
+from forecourt.pages.notes import writing as notes_written
 from forecourt.pages.notes.reading import Notes
+from forecourt.pages.notes.writing import NotePages
 from forecourt.pages.picking import Picking
 from forecourt.pages.render import Link, Renderer, finish
 from forecourt.pages.searching import Searching
@@ -65,6 +67,7 @@ class SitePages:
         grids: Subgrids,
         beneath: SubgridPages,
         picking: Picking,
+        noting: NotePages,
         observer: Observer = nobody,
     ) -> None:
         self._notes = notes
@@ -72,6 +75,7 @@ class SitePages:
         self._subgrids = grids
         self._beneath = beneath
         self._picking = picking
+        self._noting = noting
         self._observer = observer
         self._site = site
         self._lists = lists
@@ -111,6 +115,8 @@ class SitePages:
             return await (self._steps.post if request.method == "POST" else self._steps.get)(visit, page, multistep)
         if form is not None and subgrids.asked(visit.query):
             return await self._beneath.answer(visit, self._subgrid(visit, page, form, visit.query))
+        if form is not None and notes_written.asked(visit.query):
+            return await self._note(visit, page, form, visit.query)
         if listing is not None and acting.asked(visit.query):
             wanted = await self._acting.wanted(visit, self._acting.listed(visit, page, listing), visit.query)
             if request.method == "POST":
@@ -138,7 +144,21 @@ class SitePages:
             return await self._steps.replay(visit, page, query, posted)
         if form is not None and subgrids.asked(query):
             return await self._beneath.answer(visit, self._subgrid(visit, page, form, query), posted)
+        if form is not None and notes_written.asked(query):
+            return await self._note(visit, page, form, query, posted)
         return await self._writing.replay(visit, page, query, posted)
+
+    async def _note(
+        self,
+        visit: Visit,
+        page: Page,
+        form: FormDefinition,
+        query: Mapping[str, str],
+        replayed: Mapping[str, str] | None = None,
+    ) -> Response:
+        row = self._forms.row_id(form, visit.principal, query)
+        url = site_map.row_url(self._site, page, row)
+        return await self._noting.answer(visit, page, form, query, url, replayed)
 
     def _subgrid(self, visit: Visit, page: Page, form: FormDefinition, query: Mapping[str, str]) -> At:
         """The subgrid that a query is about, beneath the row that it names. Raises Refusal FC4042, FC4041."""

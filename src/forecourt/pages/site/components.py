@@ -18,10 +18,11 @@ from forecourt.pages.site.definitions import (
     ListDefinition,
     ListView,
 )
-from forecourt.pages.site.field_rules import FieldRules, forms_with_notes, read_field_rules
+from forecourt.pages.site.field_rules import FieldRules, read_field_rules
 from forecourt.pages.site.kinds import FORM, FORM_METADATA, LIST
 from forecourt.pages.site.list_actions import RowAction, find, label_of, page_of, read_actions
 from forecourt.pages.site.list_filters import FilterGroup, Orientation, read_filters
+from forecourt.pages.site.note_settings import read_notes
 from forecourt.pages.site.record import Folder, Record
 from forecourt.pages.site.subgrid_actions import read_subgrids
 
@@ -120,7 +121,7 @@ def _downloads(settings: object) -> str:
 
 def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefinition]:
     """``basic-forms/``."""
-    rules, noted = read_field_rules(folder, FORM_METADATA), forms_with_notes(folder, FORM_METADATA)
+    rules, noted = read_field_rules(folder, FORM_METADATA), read_notes(folder, FORM_METADATA)
     grids = read_subgrids(folder, FORM_METADATA, notices)
     found: dict[UUID, FormDefinition] = {}
     for record in folder.records(FORM):
@@ -148,7 +149,7 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
         found[form_id] = replace(
             form,
             attach=read_attach(record, text_of, notices),
-            notes=form_id in noted,
+            notes=noted.get(form_id),
             subgrids=grids.get(form_id, {}),
         )
     return found

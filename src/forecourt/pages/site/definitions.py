@@ -19,6 +19,7 @@ from forecourt.pages.site.conditions import Condition
 from forecourt.pages.site.field_rules import FieldRules
 from forecourt.pages.site.list_actions import RowAction
 from forecourt.pages.site.list_filters import FilterGroup, Orientation
+from forecourt.pages.site.note_settings import NoteRule
 from forecourt.pages.site.subgrid_actions import Subgrids
 
 
@@ -283,7 +284,8 @@ class FormDefinition:
     which the query names by ``parent_parameter``, or the lookup of the relationship ``parent_relation``. ``tab``: only
     the sections of this tab. ``all_required``: every field needs a value. ``delete_label``: what deleting a row is
     called, '' where the form does not offer it; ``delete_question``: what it asks. ``fields``: rules of single columns,
-    by logical name. ``attach``: files that are sent with it; ``notes``: the row's notes are shown with it;
+    by logical name. ``attach``: files that are sent with it; ``notes``: the row's notes are shown with it, None
+    where they are not;
     ``subgrids``: what its subgrids offer, by their names in lower case.
     """
 
@@ -311,7 +313,7 @@ class FormDefinition:
     parent_relation: str = ""
     fields: FieldRules = field(default_factory=dict)
     attach: Attach | None = None
-    notes: bool = False
+    notes: NoteRule | None = None
     subgrids: Subgrids = field(default_factory=dict)
 
 

@@ -1,10 +1,9 @@
 """What a form says of single fields beyond the table: metadata of basic forms and of steps (A4.4).
 
 A rule is about a column: another label, that it needs a value, a pattern, its own words for what is wrong, a text
-beside it, what it holds when the form is opened, and what is stored whatever was typed. One of the notes, or of the
-timeline, shows a row's notes with a basic form; its further settings have no effect. Metadata of other parts of a
-form (sections, tabs) and control styles have no effect here; of subgrids
-:mod:`~forecourt.pages.site.subgrid_actions` reads it.
+beside it, what it holds when the form is opened, and what is stored whatever was typed. Metadata of sections and tabs
+and control styles have no effect here; of subgrids and notes :mod:`~forecourt.pages.site.subgrid_actions` and
+:mod:`~forecourt.pages.site.note_settings` read it.
 """
 
 from __future__ import annotations
@@ -19,14 +18,9 @@ import regex
 
 from forecourt.pages.site.kinds import FORM_METADATA, STEP_METADATA, Kind
 from forecourt.pages.site.list_actions import label_of
+from forecourt.pages.site.note_settings import COLUMN, is_notes
 from forecourt.pages.site.record import Folder, Record
 from forecourt.pages.site.subgrid_actions import is_subgrid
-
-#: ``adx_type`` of metadata of a column.
-COLUMN: Final = "100000000"
-
-#: ``adx_type`` of metadata of the notes.
-NOTES: Final = "100000005"
 
 #: Columns of a rule that have no effect.
 _WITHOUT: Final = ("adx_controlstyle", "adx_entityformforcreate")
@@ -89,22 +83,9 @@ def read_field_rules(folder: Folder, kind: Kind) -> Mapping[UUID, FieldRules]:
     return found
 
 
-def forms_with_notes(folder: Folder, kind: Kind) -> frozenset[UUID]:
-    """The forms that show notes of their row."""
-    found = (record.uuid(kind.owned_by) for record in folder.records(kind) if record.active and _of_notes(record))
-    return frozenset(owner for owner in found if owner is not None)
-
-
-def _of_notes(record: Record) -> bool:
-    return record.text("adx_type") == NOTES or (
-        record.text("adx_type", COLUMN) != COLUMN
-        and any(record.text(key) for key in ("adx_notes_settings", "adx_timeline_settings"))
-    )
-
-
 def without_effect(record: Record) -> bool:
     """Whether a row of metadata asks for something that no page does."""
-    if record.kind not in (FORM_METADATA, STEP_METADATA) or (record.kind is FORM_METADATA and _of_notes(record)):
+    if record.kind not in (FORM_METADATA, STEP_METADATA) or (record.kind is FORM_METADATA and is_notes(record)):
         return False
     if is_subgrid(record):
         return False

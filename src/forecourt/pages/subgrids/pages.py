@@ -95,7 +95,7 @@ class SubgridPages:
 
     async def _details(self, visit: Visit, at: At, definition: FormDefinition, host: Host) -> Response:
         assert host.row is not None
-        form = replace(definition, notes=False)
+        form = replace(definition, notes=None)
         found = await self._forms.details(visit.principal, form, host.row, {}, host.action, visit.locales, {}, None)
         return await self._renderer.page(
             visit,

@@ -1,0 +1,265 @@
+"""Notes that people write on a row's page: added, and their own changed and deleted, as the form's metadata lets them.
+
+::
+
+    <address of the row's page>&note=new | &note=<id> | &note=<id>&do=delete
+
+A note that is written here begins with the prefix of notes that the portal shows, and its subject ends with its
+author, ``[contact:<id>]``, which nobody types: by it a note is somebody's own. The rights are the store's: Create and
+Append on notes and Append To on the row, Write, Delete; they are decided for the very note.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from starlette.responses import RedirectResponse, Response
+
+from forecourt.dataverse.rows import Row, Rows
+from forecourt.dataverse.tables import Table
+from forecourt.identity import csrf
+from forecourt.kernel.errors import Refusal, not_found
+from forecourt.kernel.observe import Denied, Observer, nobody
+from forecourt.kernel.principal import Door
+from forecourt.pages.acting import told_at
+from forecourt.pages.asking import told
+from forecourt.pages.details import Forms, heading_of
+from forecourt.pages.editing import ONCE, VERSION
+from forecourt.pages.filling import AGAIN, TOO_OLD, mark_of
+from forecourt.pages.notes.attaching import FIELD, NOTES, REGARDING, Attaching, Offered, bounds, digest, prefix
+from forecourt.pages.notes.reading import DO, NEW, NOTE, PLACE, Notes, signed, text_of, url_of
+from forecourt.pages.render import Renderer, finish
+from forecourt.pages.site import FormDefinition, FormMode, Page, Site
+from forecourt.pages.visit import Visit
+from forecourt.web.requests import read_form, read_posted
+from forecourt.web.uploads import Upload
+
+#: The field of a note's text.
+TEXT = "notetext"
+
+
+def asked(query: Mapping[str, str]) -> bool:
+    """Whether a request is about a note."""
+    return NOTE in query
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """A row's note. ``note``: None for one that is new; ``here``: its address; ``back``: that of the row's notes."""
+
+    visit: Visit
+    page: Page
+    definition: FormDefinition
+    table: Table
+    above: Row
+    note: Row | None
+    here: str
+    back: str
+
+
+class NotePages:
+    """Answers what is asked of notes."""
+
+    def __init__(
+        self,
+        site: Site,
+        forms: Forms,
+        rows: Rows,
+        notes: Notes,
+        attaching: Attaching,
+        renderer: Renderer,
+        observer: Observer = nobody,
+    ) -> None:
+        self._site = site
+        self._forms = forms
+        self._rows = rows
+        self._notes = notes
+        self._attaching = attaching
+        self._renderer = renderer
+        self._observer = observer
+
+    async def answer(
+        self,
+        visit: Visit,
+        page: Page,
+        definition: FormDefinition,
+        query: Mapping[str, str],
+        url: str,
+        replayed: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The answer to a request. ``url``: of the row's page; ``replayed``: what was typed before the browser's
+        session ended, of which nothing is written. Raises Refusal FC4042, FC4041, FC3001."""
+        rule = definition.notes
+        deletes = query.get(DO) == "delete"
+        new = query[NOTE] == NEW and not deletes
+        if rule is None or definition.mode is FormMode.INSERT or (DO in query and not deletes):
+            raise Refusal("FC4042", "There is no such note here.")
+        if not (rule.create if new else rule.delete if deletes else rule.edit):
+            raise Refusal("FC4042", "There is no such action here.")
+        table, _ = self._forms.form(definition)
+        row_id = self._forms.row_id(definition, visit.principal, query)
+        above = await self._forms.row(visit.principal, table, row_id, ())
+        note = None if new else await self._own(visit, table, above, query[NOTE], "delete" if deletes else "update")
+        if new and not self._rows.may(visit.principal, NOTES, "create"):
+            raise Refusal("FC3001", "You may not write notes here.", source=NOTES)
+        here = url_of(url, query[NOTE], query.get(DO, ""))
+        at = _At(visit, page, definition, table, above, note, here, f"{url}#{PLACE}")
+        if note is not None and deletes:
+            return await self._delete(at, note, replayed)
+        return await self._write(at, replayed)
+
+    async def _own(self, visit: Visit, table: Table, above: Row, named: str, right: str) -> Row:
+        """A note of the row that the person has written. Raises Refusal FC4041, FC3001."""
+        try:
+            note = await self._notes.note(visit.principal, table, above, UUID(named))
+        except ValueError:
+            note = None
+        if note is None:
+            raise not_found("The note")
+        if right not in note.rights or not signed(note, visit.principal.contact):
+            raise Refusal("FC3001", "You may do this with your own notes only.", source=NOTES)
+        return note
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    async def _write(self, at: _At, replayed: Mapping[str, str] | None) -> Response:
+        visit, note = at.visit, at.note
+        stored = text_of(note, self._site) if note is not None else ""
+        attach = self._offered(at)
+        if replayed is not None:
+            return await self._show(at, attach, replayed.get(TEXT, stored), replayed, banner=AGAIN)
+        if visit.request.method != "POST":
+            return await self._show(at, attach, stored, {})
+        sent = await read_posted(visit.request, bounds(attach))
+        posted, text = sent.fields, sent.fields.get(TEXT, "").strip()
+        try:
+            visit.require_token(posted.get(csrf.FIELD))
+        except Refusal as refusal:
+            return await self._show(at, attach, text, posted, banner=TOO_OLD, status=refusal.status)
+        errors = self._wrong(at, attach, text, sent.files)
+        if errors:
+            return await self._show(at, attach, text, posted, errors, status=422)
+        try:
+            await self._store(at, attach, text, sent.files, posted)
+        except Refusal as refusal:
+            if refusal.code == "FC4041" or refusal.status >= 500:
+                raise
+            if refusal.status == 403:
+                self._observer(Denied(Door.PORTAL, visit.principal.label, refusal.code, visit.path))
+            if refusal.code == "FC4121":
+                return await self._show(at, attach, text, {}, theirs=stored, status=409)
+            said = ((TEXT, visit.locales.said(refusal)),)
+            return await self._show(at, attach, text, posted, said, status=refusal.status)
+        return finish(visit, RedirectResponse(told_at(at.back, "added" if note is None else "changed"), 303))
+
+    def _offered(self, at: _At) -> Offered | None:
+        """The field for the note's file. Who changes a note need not choose its file again."""
+        rule = at.definition.notes
+        attach = rule.attach if rule is not None else None
+        if attach is not None and at.note is not None:
+            attach = replace(attach, required=False)
+        definition = replace(at.definition, attach=attach)
+        return self._attaching.offered(at.visit.principal, definition, at.table, at.visit.locales)
+
+    def _wrong(
+        self, at: _At, attach: Offered | None, text: str, files: Sequence[Upload]
+    ) -> tuple[tuple[str, str], ...]:
+        """What is wrong, by field."""
+        _ = at.visit.locales.gettext
+        if attach is None and files:
+            return ((TEXT, _("You may not attach files here.")),)
+        found = self._attaching.check(attach, files, at.visit.locales)[1] if attach is not None else ()
+        errors = tuple((FIELD, item) for item in found)
+        if not text and not files and not (at.note is not None and at.note.values.get("isdocument")):
+            errors = ((TEXT, _("Write something, or choose a file.") if attach else _("Write something.")), *errors)
+        return errors
+
+    async def _store(
+        self, at: _At, attach: Offered | None, text: str, files: Sequence[Upload], posted: Mapping[str, str]
+    ) -> None:
+        visit = at.visit
+        file = self._attaching.check(attach, files, visit.locales)[0] if attach is not None else ()
+        values = {**(file[0].values if file else {}), "notetext": f"{prefix(self._site)}{text}"}
+        values.pop("subject", None)
+        if at.note is not None:
+            version = posted.get(VERSION) or at.note.version
+            await self._rows.update(visit.principal, NOTES, at.note.id, values, version)
+            return
+        values |= {"subject": self._notes.subject(visit), f"_{REGARDING}_value": str(at.above.id)}
+        said = {"text": text, "above": at.above.id, "file": digest(files)}
+        mark = mark_of(posted.get(ONCE, ""), visit.principal.label, at.definition.id, said)
+        await self._rows.create(visit.principal, NOTES, values, mark)
+
+    async def _show(
+        self,
+        at: _At,
+        attach: Offered | None,
+        text: str,
+        posted: Mapping[str, str],
+        errors: tuple[tuple[str, str], ...] = (),
+        banner: str = "",
+        theirs: str | None = None,
+        status: int = 200,
+    ) -> Response:
+        _ = at.visit.locales.gettext
+        return await self._renderer.page(
+            at.visit,
+            "note.html",
+            title=_("New note") if at.note is None else _("Change the note"),
+            page=at.page,
+            status=status,
+            subject=f"{at.table.label} {heading_of(at.table, at.above)}",
+            action=at.here,
+            cancel_url=at.back,
+            text=text,
+            theirs=theirs,
+            errors=errors,
+            banner=_(banner) if banner else "",
+            attach=attach,
+            attach_field=FIELD,
+            file=str(at.note.values.get("filename") or "") if at.note is not None else "",
+            once="" if at.note is not None else posted.get(ONCE) or secrets.token_urlsafe(16),
+            version=(posted.get(VERSION) or at.note.version) if at.note is not None else "",
+            notice=None,
+        )
+
+    # -- deleting ------------------------------------------------------------------------------------------------
+
+    async def _delete(self, at: _At, note: Row, replayed: Mapping[str, str] | None) -> Response:
+        visit = at.visit
+        _ = visit.locales.gettext
+        if visit.request.method != "POST" or replayed is not None:
+            return await self._ask(at, note)
+        posted = await read_form(visit.request)
+        try:
+            visit.require_token(posted.get(csrf.FIELD))
+        except Refusal as refusal:
+            text = _("For your safety nothing was deleted: the page was opened too long ago.")
+            return await self._ask(at, note, text, refusal.status)
+        try:
+            await self._rows.delete(visit.principal, NOTES, note.id, posted.get(VERSION) or note.version)
+        except Refusal as refusal:
+            changed = _("Somebody else has changed it meanwhile. Look at it again before you delete it.")
+            return await self._ask(at, note, told(visit, self._observer, refusal, changed), refusal.status)
+        return finish(visit, RedirectResponse(told_at(at.back, "deleted"), 303))
+
+    async def _ask(self, at: _At, note: Row, problem: str = "", status: int = 200) -> Response:
+        _ = at.visit.locales.gettext
+        return await self._renderer.page(
+            at.visit,
+            "delete.html",
+            title=_("Delete the note"),
+            page=at.page,
+            status=status,
+            kind=f"{at.table.label} {heading_of(at.table, at.above)}",
+            question=text_of(note, self._site) or str(note.values.get("filename") or ""),
+            problem=problem,
+            version=note.version,
+            action=at.here,
+            cancel_url=at.back,
+            submit=_("Delete"),
+            notice=None,
+        )
