@@ -56,7 +56,7 @@ def summary(name: str, fates: Sequence[Fate]) -> bool:
     named = sum(fate.audit is not None and bool(fate.audit.identity) and bool(fate.audit.rows) for fate in fates)
     differ = sum(fate.diff is not None for fate in fates)
     print(f"  audit caught {len(fates) - len(silent)}/{len(fates)}; {named} with identity, rows and a row")
-    print(f"  audit --diff saw {differ}/{sum(not fate.mutant.do for fate in fates)} of those of rules")
+    print(f"  audit --diff saw {differ}/{len(fates)}, of data by how people stood before and after")
     equal = [fate for fate in silent if fate.equivalent]
     lost = [fate for fate in silent if not fate.equivalent]
     for fate in equal:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from forecourt.cli import proofs as command
+from forecourt.cli.auditing.people import identities
 from forecourt.kernel.errors import Refusal
+from forecourt.security.rules import Operation
 from forecourt.store.embedded import EmbeddedServer
 from support import contoso
 from support.command import run
@@ -18,7 +20,8 @@ from support.server import Installation, installed
 
 pytest.importorskip("z3", reason="z3-solver, of requirements/dev.txt, is not installed")
 
-from forecourt.security.prove.prover import Report, Verdict
+from forecourt.security.prove.prover import Prover, Report, Verdict
+from forecourt.security.prove.questions import Questioner, kinds
 
 ORDERS_TABLE = "dataverse/tables/purchase_order.yaml"
 
@@ -69,6 +72,25 @@ async def test_adventureworks_is_proved(adventureworks: Installation) -> None:
     ]
     assert report.questions > 30
     assert any("refers to" in fact for verdict in report.verdicts for fact in verdict.facts)
+
+
+async def test_a_row_that_the_source_alone_lets_be_created_is_the_counterexample_of_a_portal_that_creates_none(
+    clean: Installation, tmp_path: Path
+) -> None:
+    root = copied(tmp_path)
+    path = root / "site/table-permissions/Worker-own-addresses.tablepermission.yml"
+    path.write_text(path.read_text("utf-8").replace("adx_create: true", "adx_create: false"), "utf-8")
+    async with installed(root, clean.url) as site:
+        forecourt = site.forecourt
+        operations, dataverse = forecourt.operations_gate, forecourt.dataverse_gate
+        workers = [item for item in await identities(forecourt) if item.user is not None and item.user.id == "w-000001"]
+        asked = Questioner(operations.enforcer, dataverse.enforcer).all(kinds(workers))
+        prover = Prover(operations.operations.database, operations.operations.catalog)
+        report = await prover.run(item for item in asked if item.entity == "HcmWorkerAddressEntity")
+    (found,) = refuted(report)
+    assert (found.containment, found.operation) == ("direct", Operation.CREATE)
+    assert found.counterexample is not None
+    assert found.counterexample.rows
 
 
 async def test_an_order_of_another_legal_entity_is_the_counterexample_of_a_permission_without_one(

@@ -82,6 +82,29 @@ async def test_a_grant_that_is_taken_from_the_files_is_gone_at_every_server(
     assert [(await orders(serving, reader)).status for serving in servers] == [200, 200]
 
 
+POLICY = """
+name: Small
+context: {type: RoleName, role: Reader}
+primary_table: erp.orders
+query: {ranges: [{column: quantity, lt: 10}]}
+"""
+
+
+async def test_a_policy_that_comes_into_the_files_takes_its_rows_at_every_server(
+    site: Installation, servers: list[Serving]
+) -> None:
+    await site.sql(
+        "insert into erp.orders (dataareaid, salesid, account, quantity) "
+        "select 'usmf', 'S' || n, 'A', n from unnest(array[5, 50]) n"
+    )
+    reader, path = await site.operations_user("reader"), site.root / "operations/policies/Small.yaml"
+    assert [len((await orders(serving, reader)).rows) for serving in servers] == [2, 2]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(POLICY, "utf-8")
+    assert await reloaded(site) == ["", ""]
+    assert [len((await orders(serving, reader)).rows) for serving in servers] == [1, 1]
+
+
 async def test_files_with_faults_are_refused_and_the_servers_go_on_as_before(
     site: Installation, servers: list[Serving]
 ) -> None:

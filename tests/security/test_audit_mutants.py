@@ -38,6 +38,8 @@ OPENED = (
     ("Webapi fields widened: Webapi/contact/fields", "FC7019"),
     ("right added: Customer: own account, to order for: create", "FC7015"),
     ("security role widened: contact", "FC7001"),
+    ("range dropped: PurchPublishedRFQ: {'column': 'expirydate'", "FC7011"),
+    ("relation condition dropped: PurchPublishedRFQ: erp.purchrfqcaseline.rfqcaseid", "FC7011"),
 )
 
 #: Mutants that open no row by themselves, and the code.
@@ -47,6 +49,7 @@ SAID = (
     ("columns widened: VendVendorExternalView", "FC7008"),
     ("columns widened: VendPurchaseOrderConfirm, PurchPurchaseOrderHeaderV2Entity: update", "FC7018"),
     ("Webapi fields widened: Webapi/account/fields", "FC7009"),
+    ("columns widened: HcmWorkerSelfMaintain, LeaveRequestEntity: update", "FC7018"),
 )
 
 
@@ -87,6 +90,12 @@ async def test_what_is_wrong_is_said_though_no_row_is_open(
 ) -> None:
     fate = await field[0].fate(mutant(field, text))
     assert code in {finding.code for finding in fate.new}
+
+
+async def test_what_opens_nothing_to_anybody_is_told_from_what_does(field: tuple[Range, list[Mutant]]) -> None:
+    fates = [await field[0].fate(mutant(field, f"legal entities widened: {user}")) for user in ("v-us-102", "v-fr-101")]
+    assert [fate.opens for fate in fates] == [False, True]
+    assert fates[0].audit is None
 
 
 async def test_what_a_data_package_alone_shows_is_named(field: tuple[Range, list[Mutant]]) -> None:

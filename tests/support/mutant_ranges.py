@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from forecourt.kernel.relation import TableName
 from forecourt.store.embedded import EmbeddedServer
 from support import adventureworks, contoso
 from support.mutants import Mutant, Range, accounts, mappings, rules
@@ -155,4 +156,5 @@ def _everywhere(user: str) -> Mutant:
         undo=(
             ("operations", "insert into erp.securityuserroleorganization select * from erp.kept; drop table erp.kept"),
         ),
+        tables=frozenset({TableName("erp", "securityuserroleorganization")}),
     )

@@ -19,7 +19,11 @@ from forecourt.app import Databases, Forecourt, build, load_definitions
 from forecourt.cli.auditing.people import identities
 from forecourt.cli.auditing.surroundings import surroundings
 from forecourt.kernel.errors import DefinitionErrors
+from forecourt.kernel.relation import TableName
 from forecourt.security.audit import Auditor, Differ, Finding, Identity, Memory, Planes, Report
+from forecourt.security.audit.identities import classes
+from forecourt.security.audit.rights import rights
+from forecourt.security.prove.joins import tables_of
 from forecourt.security.rules import BASIC_USER
 from forecourt.store.database import Database
 from support.server import SETTINGS
@@ -31,7 +35,7 @@ RIGHTS = ("read", "write", "create", "delete", "append", "appendto")
 @dataclass(frozen=True)
 class Mutant:
     """``file`` and ``content``: a file of the solution as it has become, None where it is gone. ``do``, ``undo``: SQL,
-    with the plane it is for, where data are what changes."""
+    with the plane it is for, where data are what changes; ``tables``: those that it changes, for standing alone."""
 
     kind: str
     name: str
@@ -39,6 +43,7 @@ class Mutant:
     content: object = None
     do: tuple[tuple[str, str], ...] = ()
     undo: tuple[tuple[str, str], ...] = ()
+    tables: frozenset[TableName] = frozenset()
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.name}"
@@ -64,7 +69,7 @@ class Fate:
     @property
     def equivalent(self) -> bool:
         """Nobody gains anything: rows, columns or rights, at any door that ``--diff`` compares."""
-        return not self.mutant.do and not self.opens
+        return not self.opens
 
 
 # ----------------------------------------------------------------------------------------------------- rules
@@ -316,18 +321,22 @@ class Range:
         differ = Differ(_planes(self.forecourt), _planes(forecourt), memory=self.memory)
         changes = await differ.run(self.people, people)
         new = self._new(report)
-        opens = any(finding.code in ("FC7016", "FC7000") for finding in changes.findings)
-        return Fate(mutant, _most(new), _most(changes.findings), new=new, opens=opens)
+        return Fate(mutant, _most(new), _most(changes.findings), new=new, opens=_gained(changes))
 
     async def _of_data(self, mutant: Mutant) -> Fate:
+        """Everybody as he was is held against everybody as he is. That says all where the rules themselves do not look
+        into the tables that have changed; where they do, the mutant counts as one that opens."""
         await self._run(mutant.do)
         try:
             forecourt = await build(self.root, self.databases, SETTINGS)
-            report = await _audited(forecourt, self.root, await identities(forecourt), self.report)
+            people = await identities(forecourt)
+            report = await _audited(forecourt, self.root, people, self.report)
+            changes = await Differ(_planes(self.forecourt), _planes(forecourt)).run(self.people, people)
         finally:
             await self._run(mutant.undo)
-        new = self._new(report)
-        return Fate(mutant, _most(new), None, new=new)
+        new, read = self._new(report), mutant.tables & _read_by_rules(forecourt, [*self.people, *people])
+        opens = not mutant.tables or bool(read) or _gained(changes)
+        return Fate(mutant, _most(new), _most(changes.findings), new=new, opens=opens)
 
     async def _run(self, statements: tuple[tuple[str, str], ...]) -> None:
         for plane, sql in statements:
@@ -341,6 +350,20 @@ class Range:
 
 def _planes(forecourt: Forecourt) -> Planes:
     return Planes(forecourt.operations_gate, forecourt.dataverse_gate)
+
+
+def _gained(changes: Report) -> bool:
+    """Whether somebody gains something, or that is not known."""
+    return any(finding.code in ("FC7016", "FC7000") for finding in changes.findings)
+
+
+def _read_by_rules(forecourt: Forecourt, people: list[Identity]) -> set[TableName]:
+    """Every table that decides about a row, beside those that the row is made of."""
+    found = {}
+    for group in classes(people, len(people)):
+        for reached in rights(_planes(forecourt), group):
+            found[reached.rows] = tables_of(reached.rows) | {source.table for source in reached.entity.sources}
+    return set().union(*found.values())
 
 
 def _most(findings: tuple[Finding, ...]) -> Finding | None:

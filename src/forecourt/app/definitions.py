@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from forecourt.integration.dual_write.loader import PATTERN as MAP_FILES
 from forecourt.integration.dual_write.loader import Maps, load_maps
 from forecourt.integration.virtual.catalog import virtual_tables
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors
+from forecourt.kernel.model import Where
+from forecourt.kernel.predicate import Predicate
 from forecourt.kernel.solution import SolutionHeader
 from forecourt.operations.solution import OperationsSolution, load_operations
 from forecourt.pages.liquid.reading import notices as liquid_notices
 from forecourt.pages.site.loader import load_site
 from forecourt.pages.site.site import Site
 from forecourt.security.columns import opened, profiled
-from forecourt.security.custom_access import with_conditions
+from forecourt.security.custom_access import meant, with_conditions
 from forecourt.security.permission_checks import faults as permission_faults
 from forecourt.security.permission_checks import findings as permission_findings
 from forecourt.security.rules import PortalRules, Rules
@@ -37,6 +40,7 @@ class Definitions:
     site: Site | None
     rules: Rules
     maps: Maps
+    public_rows: Mapping[str, Predicate]
 
     @property
     def findings(self) -> tuple[DefinitionError, ...]:
@@ -95,6 +99,10 @@ def load_definitions(root: Path, catalog: Catalog | None = None) -> Definitions:
         portal = PortalRules(permissions, people, columns, profiled(site.column_profiles, tables.model))
     for fault in permission_faults(portal, tables.model):
         faults.add(fault)
+    place = Where((root / "solution.yaml").as_posix(), 1)
+    meant_rows, unclear = meant(header.public_rows, header.public, tables.model, place)
+    for fault in unclear:
+        faults.add(fault)
     faults.raise_any()
     rules = Rules(operations.rules, portal, dataverse.rules)
-    return Definitions(header, operations, dataverse, tables, site, rules, maps)
+    return Definitions(header, operations, dataverse, tables, site, rules, maps, meant_rows)

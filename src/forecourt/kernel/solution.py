@@ -73,7 +73,8 @@ class Sample(Record, frozen=True):
 
 
 class SolutionHeader(Record, frozen=True):
-    """The shape of ``solution.yaml``. ``public``: what visitors and whoever registers are meant to do, by table."""
+    """The shape of ``solution.yaml``. ``public``: what visitors and whoever registers are meant to do, by table;
+    ``public_rows``: with which rows, by table, as FetchXML."""
 
     name: str
     title: str = ""
@@ -87,6 +88,7 @@ class SolutionHeader(Record, frozen=True):
     issuers: tuple[Issuer, ...] = ()
     sample: Sample | None = None
     public: dict[str, tuple[PublicRight, ...]] = {}
+    public_rows: dict[str, str] = {}
 
 
 def variable(name: str) -> str | None:

@@ -18,6 +18,7 @@ from forecourt.kernel.plan import ReadPlan, WriteOperation
 from forecourt.kernel.predicate import Compare, Field, Slot, all_of
 from forecourt.kernel.principal import SYSTEM_ADMINISTRATOR
 from forecourt.odata.slots import slot_kind
+from forecourt.security.admission import reads_all
 from forecourt.security.appending import MISSING
 from forecourt.security.rules import Right
 from forecourt.security.scope import Scope
@@ -30,7 +31,7 @@ def sees_all(gate: Gate, scope: Scope, entity: Entity) -> bool:
     """Whether no row of the entity is hidden from the asker."""
     user = scope.principal.operations_user
     administers = user is not None and SYSTEM_ADMINISTRATOR in user.roles and not scope.portal_door
-    return administers or gate.enforcer.reads_all(entity, scope)
+    return administers or reads_all(gate.enforcer, entity, scope)
 
 
 async def knows_of(gate: Gate, behind: Gate, scope: Scope, entity: Entity, values: Mapping[str, object]) -> bool:

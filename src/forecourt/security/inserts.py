@@ -15,6 +15,7 @@ from forecourt.kernel.change import Write, Written
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity, Relation
 from forecourt.odata.rows import RowBody
+from forecourt.security.admission import reads_all
 from forecourt.security.gate import Gate
 from forecourt.security.pairs import Pairs
 from forecourt.security.references import Batch, Found, Key, References, shown
@@ -60,7 +61,7 @@ class Inserts:
         try:
             return await self._gate.write(work, scope, Write(entity.name, operation, key, values, version))
         except Refusal as refusal:
-            if refusal.code == "FC4092" and self._gate.enforcer.reads_all(entity, scope):
+            if refusal.code == "FC4092" and reads_all(self._gate.enforcer, entity, scope):
                 raise _taken(refusal, entity, {*dict(values), *dict(key)}) from refusal
             raise
 

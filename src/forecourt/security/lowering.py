@@ -191,9 +191,13 @@ class Lowering:
         if entity.pairs and right in (Right.CREATE, Right.DELETE):
             return appending.pair(self, entity, prefix)
         allowed = admits(self.rules.portal, self.model, entity.name, right, self.scope.principal.web_roles)
+        return self.ruled(allowed, entity, prefix)
+
+    def ruled(self, where: Predicate, entity: Entity, prefix: str) -> Predicate:
+        """A condition that a rule makes, which may look at rows that the asker does not see."""
         self._in_rule = True
         try:
-            return self.predicate(allowed, entity, prefix)
+            return self.predicate(where, entity, prefix)
         finally:
             self._in_rule = False
 

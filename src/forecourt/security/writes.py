@@ -23,6 +23,7 @@ from forecourt.kernel.principal import INTEGRATION, SYSTEM_ADMIN_ROLE, Door, Pri
 from forecourt.kernel.types import Kind
 from forecourt.odata.slots import slot_kind
 from forecourt.security import binding
+from forecourt.security.admission import reads_all
 from forecourt.security.appending import MISSING
 from forecourt.security.collisions import knows_of, out_of_reach, sees_all
 from forecourt.security.constructs import is_moment
@@ -182,7 +183,7 @@ class Writer:
 
     def _hides_ids(self, scope: Scope, entity: Entity) -> bool:
         """Whether a native table may have rows that the asker does not read, so that an id that is taken would tell."""
-        return entity.virtual_of is None and not self._gate.direct and not self._gate.enforcer.reads_all(entity, scope)
+        return entity.virtual_of is None and not self._gate.direct and not reads_all(self._gate.enforcer, entity, scope)
 
     async def _refuse_readable(self, work: Work, scope: Scope, entity: Entity, write: Write) -> None:
         """Raises Refusal FC3006 for a row that the asker reads and may not change: hiding it would hide nothing.

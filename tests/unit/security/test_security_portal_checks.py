@@ -10,7 +10,7 @@ from forecourt.kernel.model import Model, Relation, Where
 from forecourt.kernel.predicate import FALSE, Compare, Const, Field
 from forecourt.kernel.principal import Door, Principal
 from forecourt.security.columns import open_columns, permitted
-from forecourt.security.custom_access import with_conditions
+from forecourt.security.custom_access import meant, with_conditions
 from forecourt.security.permission_checks import faults, findings
 from forecourt.security.permissions import admits
 from forecourt.security.rules import ColumnProfile, ColumnRight, Operation, PortalRules, Right, Scope
@@ -134,6 +134,18 @@ def test_custom_access_without_a_condition_or_that_cannot_be_read_is_refused() -
         assert len(wrong) == 1, text
         assert found.condition == FALSE
         assert admits(portal(found), MODEL, "Order", Right.READ, frozenset({"Vendors"})) == FALSE
+
+
+def test_rows_that_are_meant_to_be_public_are_those_of_a_filter_over_a_public_table() -> None:
+    text, where = fetch('<condition attribute="Vendor" operator="eq" value="V1"/>'), Where("solution.yaml", 1)
+    assert meant({"Order": text}, {"Order": ["read"]}, MODEL, where) == (
+        {"Order": Compare("eq", Field(("Vendor",)), Const("V1"))},
+        (),
+    )
+    for name, wrong in (("Order", fetch()), ("Order", "<fetch"), ("Line", text), ("Nothing", text)):
+        rows, faults = meant({name: wrong}, {"Order": ["read"]}, MODEL, where)
+        assert rows == {}
+        assert [fault.file for fault in faults] == ["solution.yaml"]
 
 
 def test_a_listed_column_counts_by_its_own_line_and_the_others_by_the_profile() -> None:

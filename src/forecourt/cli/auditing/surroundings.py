@@ -53,6 +53,7 @@ async def surroundings(forecourt: Forecourt, root: Path) -> Surroundings:
         used=None if site is None else _used(site, found.tables.by_name, text),
         held=held,
         public={table: frozenset(Right(right) for right in rights) for table, rights in found.header.public.items()},
+        public_rows=found.public_rows,
         unused=tuple(_unused(root)),
         sql=await _enforced(forecourt),
     )

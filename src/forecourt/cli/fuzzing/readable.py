@@ -19,7 +19,7 @@ from forecourt.kernel.principal import Door
 from forecourt.kernel.relation import Output, Select, aliases_of
 from forecourt.kernel.types import Kind, is_empty_date
 from forecourt.odata import record_id
-from forecourt.security.enforce import admitted
+from forecourt.security.admission import admitted
 from forecourt.security.gate import Gate
 from forecourt.security.lowering import Lowering
 from forecourt.security.ownership import depth

@@ -20,6 +20,8 @@ FIELDS: Final[dict[type[Record], dict[str, str]]] = {
         "legal_entities": "The companies that dataAreaId names.",
         "public": "What visitors and whoever registers are meant to do with every row of a table, by table: audit does "
         "not report it.",
+        "public_rows": "Which rows of a public table are meant, by table, as the filter of a FetchXML: audit reports "
+        "the others. Left out: every row that permissions and policies admit.",
         "anonymous_user": "Operations user that visitors without a sign-in act as; left out: they read no live data.",
         "applications": "Programs that get tokens with client id and secret.",
         "issuers": "OIDC issuers whose tokens are accepted.",

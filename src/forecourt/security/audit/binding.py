@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE, Predicate, all_of, any_of
-from forecourt.security.enforce import Enforcer, admitted
+from forecourt.security.admission import admitted
+from forecourt.security.enforce import Enforcer
 from forecourt.security.lowering import Lowering
 from forecourt.security.permissions import nodes
 from forecourt.security.rules import Operation, Right

@@ -105,8 +105,9 @@ def _differences(
     if operation is Operation.READ:
         listed |= frozenset(virtual.key)
     portal = frozenset(virtual.fields[name].base or name for name in listed if name in virtual.fields)
-    if operation is not Operation.UPDATE:
-        portal |= frozenset(entity.key)
+    if operation is not Operation.UPDATE:  # whoever creates has to name the key, unless it is given out
+        reading = operation is Operation.READ
+        portal |= frozenset(name for name in entity.key if reading or not entity.fields[name].filled)
     for name, door in DIRECT.items():
         gate, asked = (planes.dataverse, virtual) if door is Door.DATAVERSE else (planes.operations, entity)
         direct = opened(gate, first, door, asked, operation)

@@ -14,6 +14,7 @@ from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE, TRUE, Column, Compare, Exists, Predicate, all_of, negate
 from forecourt.kernel.principal import Door
 from forecourt.kernel.relation import Output, Select, Source, aliases_of
+from forecourt.security.admission import admitted
 from forecourt.security.audit.algebra import Flat, canonical
 from forecourt.security.audit.columns import SET, opened, taken
 from forecourt.security.audit.doors import Check, counted
@@ -23,7 +24,6 @@ from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.questions import Apart, Question, Shape, question
 from forecourt.security.audit.surroundings import Copy, Surroundings
 from forecourt.security.columns import permitted
-from forecourt.security.enforce import admitted
 from forecourt.security.lowering import RIGHTS, Lowering
 from forecourt.security.ownership import field_of
 from forecourt.security.permissions import nodes

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE, Predicate
 from forecourt.kernel.principal import Door
+from forecourt.security.admission import admitted
 from forecourt.security.audit.doors import DIRECT, Check, counted
 from forecourt.security.audit.findings import Finding
 from forecourt.security.audit.identities import Class, Identity
@@ -21,7 +22,6 @@ from forecourt.security.audit.plain_sql import shown
 from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.questions import question
 from forecourt.security.audit.surroundings import Surroundings
-from forecourt.security.enforce import admitted
 from forecourt.security.gate import Gate
 from forecourt.security.lowering import Lowering
 from forecourt.security.rules import Operation

@@ -16,12 +16,12 @@ from typing import Protocol
 from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE, Predicate
 from forecourt.kernel.principal import Door
+from forecourt.security.admission import admitted
 from forecourt.security.audit.algebra import canonical
 from forecourt.security.audit.findings import Finding
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.questions import Apart, Question, question
-from forecourt.security.enforce import admitted
 from forecourt.security.gate import Gate
 from forecourt.security.lowering import RIGHTS, Lowering
 from forecourt.security.permissions import nodes

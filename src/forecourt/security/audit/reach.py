@@ -1,7 +1,8 @@
 """The reach of visitors and of somebody who has just registered: what there is to be had without being known.
 
 They have the web roles that everybody has, no account, and no operations user of their own. Whatever row such a person
-reaches is open to the world; where that is meant, ``public:`` in ``solution.yaml`` says so.
+reaches is open to the world; where that is meant, ``public:`` in ``solution.yaml`` says so, and ``public_rows:`` which
+rows: of a table whose policies alone decide that, nothing else would tell that one of them has been weakened.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from dataclasses import dataclass
 from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE
 from forecourt.kernel.principal import Door
+from forecourt.security.admission import admitted
 from forecourt.security.audit.doors import DONE, Check
 from forecourt.security.audit.findings import Finding
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.questions import question
 from forecourt.security.audit.surroundings import Surroundings
-from forecourt.security.enforce import admitted
 from forecourt.security.lowering import RIGHTS, Lowering
 from forecourt.security.permissions import nodes, root_of
 from forecourt.security.rules import Operation, Right, Scope
@@ -34,14 +35,16 @@ def public(planes: Planes, group: Class, around: Surroundings) -> Iterator[Check
     for table in planes.dataverse.model.entities.values():
         for operation in Operation:
             right = RIGHTS[operation]
-            if right in around.public.get(table.name, frozenset()):
+            public = right in around.public.get(table.name, frozenset())
+            if operation is Operation.CREATE or (public and table.name not in around.public_rows):
                 continue
             rows = admitted(enforcer, scope, table, "", operation)
-            if rows == FALSE or operation is Operation.CREATE:
+            if rows == FALSE:
                 continue
             lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
-            told = _Open(table, operation, _names(planes, first, table, right))
-            yield Check(planes.dataverse, question(lowering, table, rows, FALSE), told)
+            meant = lowering.ruled(around.public_rows[table.name], table, "") if public else FALSE
+            told = _Open(table, operation, _names(planes, first, table, right), public)
+            yield Check(planes.dataverse, question(lowering, table, rows, meant), told)
 
 
 def standing(planes: Planes, group: Class, around: Surroundings) -> Iterator[Finding]:
@@ -69,21 +72,25 @@ def standing(planes: Planes, group: Class, around: Surroundings) -> Iterator[Fin
 
 @dataclass(frozen=True)
 class _Open:
-    """Rows are open to anybody."""
+    """Rows are open to anybody. ``beyond``: others of the table are meant to be."""
 
     table: Entity
     operation: Operation
     named: str
+    beyond: bool = False
 
     def __call__(self, identity: Identity, rows: int, example: str) -> Finding:
         who = "visitors" if identity.sort == "anonymous" else "everybody who registers"
         verb = DONE[self.operation]
         every = f"rows of {self.table.collection} can be {verb} by {who}"
+        meant = f"list {self.table.name} with '{RIGHTS[self.operation].value}' under public: in solution.yaml"
+        if self.beyond:
+            every += " that are not among the public rows of the table"
+            meant = "let public_rows: in solution.yaml admit them; if not, narrow the policies at the source"
         return Finding(
             "FC7011",
             f"{rows} {every}" if rows else f"all {every}, as soon as there are some",
-            f"table permission {self.named} reaches them; if that is meant, list {self.table.name} with "
-            f"'{RIGHTS[self.operation].value}' under public: in solution.yaml",
+            f"table permission {self.named} reaches them; if that is meant, {meant}",
             self.table.name,
             identity.label,
             rows,

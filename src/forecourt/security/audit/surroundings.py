@@ -57,7 +57,8 @@ class Surroundings:
     ``asked``: of tables that ``/_api`` opens, the columns that something of the solution shows or names, None where
     there is no site; ``used``: tables that a page, list, form, template or the Web API of the portal names, None where
     there is no site; ``held``: web roles that somebody may hold, None where that is not known; ``public``: rights on
-    every row of a table that visitors and newcomers are meant to have; ``sql``: None where no rules were given to the
+    rows of a table that visitors and newcomers are meant to have, and ``public_rows`` which rows, where
+    that is said, as a condition over fields of the table; ``sql``: None where no rules were given to the
     database."""
 
     copies: tuple[Copy, ...] = ()
@@ -67,6 +68,7 @@ class Surroundings:
     used: frozenset[str] | None = None
     held: frozenset[str] | None = None
     public: Mapping[str, frozenset[Right]] = field(default_factory=dict)
+    public_rows: Mapping[str, Predicate] = field(default_factory=dict)
     unused: tuple[Unused, ...] = ()
     sql: Enforced | None = None
 

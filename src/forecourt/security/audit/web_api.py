@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE
 from forecourt.kernel.principal import Door
+from forecourt.security.admission import admitted
 from forecourt.security.audit.columns import opened
 from forecourt.security.audit.doors import Check
 from forecourt.security.audit.findings import Finding
@@ -23,7 +24,6 @@ from forecourt.security.audit.planes import Planes
 from forecourt.security.audit.questions import question
 from forecourt.security.audit.surroundings import Surroundings
 from forecourt.security.columns import RIGHTS
-from forecourt.security.enforce import admitted
 from forecourt.security.lowering import Lowering
 from forecourt.security.rules import Operation
 

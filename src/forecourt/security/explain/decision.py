@@ -14,7 +14,8 @@ from forecourt.kernel.predicate import FALSE, Predicate, Slot, all_of
 from forecourt.kernel.principal import Door
 from forecourt.odata.slots import slot_kind
 from forecourt.security import ownership
-from forecourt.security.enforce import Enforcer, admitted, written
+from forecourt.security.admission import admitted, written
+from forecourt.security.enforce import Enforcer
 from forecourt.security.explain.subject import Doing, Question
 from forecourt.security.grants import may_call
 from forecourt.security.lowering import Lowering

@@ -4,7 +4,8 @@ People are taken by *kind*: those whom the rules cannot tell apart but by values
 entities). For each kind and each data entity:
 
     portal      what the portal shows is among what the source admits, for each operation
-    direct      what the source admits to the same person is among what the portal shows (reading)
+    direct      what the source admits to the same person is among what the portal shows; and of virtual tables, what
+                it lets be created, changed and deleted: new rows, too, like none that is there
     permission  what one table permission names is among what the source admits: nothing hangs on the source alone.
                 Not asked of what ``public`` says is meant for everybody: there the source decides
 
@@ -126,8 +127,10 @@ class Questioner:
             if portal != FALSE:
                 text = f"what the portal lets {_done(operation)} of {entity.collection} is what the source admits"
                 yield self._question("portal", kind, entity, operation, text, portal, source)
-            if operation is Operation.READ and source != FALSE:
-                text = f"what the source admits of {entity.collection} is what the portal shows"
+            if source != FALSE and (table is not None or operation is Operation.READ):
+                text = f"what the source lets {_done(operation)} of {entity.collection} is what the portal does"
+                if operation is Operation.READ:
+                    text = f"what the source admits of {entity.collection} is what the portal shows"
                 assumed = () if table is None else self._assumptions(kind, table, operation, outward)
                 yield self._question("direct", kind, entity, operation, text, source, portal, assumed)
 
