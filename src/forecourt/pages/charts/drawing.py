@@ -17,8 +17,8 @@ _TOP, _BOTTOM = 24, 32
 _ROW = 28
 _NAMES = 136
 
-#: Units of a sign's width, and of the room that a name needs at least.
-_SIGN, _ROOM = 6.4, 44
+#: Units of a sign's width in words and in figures, and of the room that a name needs at least.
+_SIGN, _FIGURE, _ROOM = 6.4, 7.6, 54
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class Mark:
     text_x: float
     text_y: float
 
+    @property
+    def middle(self) -> float:
+        return round(self.x + self.width / 2, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Slice:
@@ -48,7 +52,8 @@ class Slice:
 
 
 def upright(figure: Figure) -> tuple[tuple[Mark, ...], float]:
-    """Columns, or points of a line, and the height of the line that they stand on."""
+    """Columns, or points of a line, and the height of the line that they stand on. A value is written where its text
+    meets no column beside it; texts stay within the drawing."""
     points = figure.points
     low, high = _span(points)
     room = WIDTH / max(len(points), 1)
@@ -56,25 +61,27 @@ def upright(figure: Figure) -> tuple[tuple[Mark, ...], float]:
     wide = min(40.0, room * 0.7)
     scale = (TALL - _TOP - _BOTTOM) / (high - low)
     zero = _TOP + high * scale
+    tops = [zero - float(point.value) * scale for point in points]
     marks = []
-    for place, point in enumerate(points):
-        value = float(point.value)
-        top = zero - value * scale
+    for place, (point, top) in enumerate(zip(points, tops, strict=True)):
         middle = room * (place + 0.5)
         named = place % every == 0
-        name = _short(point.label, room * every) if named else ""
-        shown = point.shown if named and len(point.shown) * _SIGN <= room * every else ""
-        height = max(abs(value) * scale, 1.0)
+        name = _short(point.label, room * every, _FIGURE) if named else ""
+        half = len(point.shown) * _FIGURE / 2
+        beside = math.ceil((half + wide / 2) / room)
+        covered = any(other < top for other in tops[max(place - beside, 0) : place + beside + 1])
+        shown = point.shown if named and 2 * half <= room * every and not covered else ""
+        text = max(len(name), len(shown)) * _FIGURE / 2
         marks.append(
             Mark(
                 round(middle - wide / 2, 1),
                 round(min(top, zero), 1),
                 round(wide, 1),
-                round(height, 1),
+                round(max(abs(zero - top), 1.0), 1),
                 name,
                 shown,
-                round(middle, 1),
-                round(top - 6 if value >= 0 else top + 14, 1),
+                round(min(max(middle, text), WIDTH - text), 1),
+                round(top - 6 if top <= zero else top + 14, 1),
             )
         )
     return tuple(marks), round(zero, 1)
@@ -83,7 +90,7 @@ def upright(figure: Figure) -> tuple[tuple[Mark, ...], float]:
 def lying(figure: Figure) -> tuple[tuple[Mark, ...], float]:
     """Bars one below the other, and the height of all."""
     low, high = _span(figure.points)
-    longest = max((len(point.shown) for point in figure.points), default=0) * _SIGN + 8
+    longest = max((len(point.shown) for point in figure.points), default=0) * _FIGURE + 8
     scale = max(WIDTH - _NAMES - longest, 60) / (high - low)
     zero = _NAMES - low * scale
     marks = []
@@ -139,6 +146,6 @@ def _span(points: Sequence[Point]) -> tuple[float, float]:
     return (low, high) if high > low else (0.0, 1.0)
 
 
-def _short(text: str, room: float) -> str:
-    most = max(3, int(room / _SIGN))
+def _short(text: str, room: float, sign: float = _SIGN) -> str:
+    most = max(3, int(room / sign))
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
