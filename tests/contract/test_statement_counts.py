@@ -145,6 +145,31 @@ async def test_a_list_has_one_guard_and_a_row_by_key_none(case: Case, monkeypatc
         assert sum(sql.startswith("SELECT 1 ") for sql in seen) == guards
 
 
+async def test_the_lists_of_a_page_share_their_guard_and_the_next_page_asks_anew(
+    contoso: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await sample.fresh_vendor(contoso)
+    await person.get("/")
+    seen: list[str] = []
+    original = Lane.fetch
+
+    async def counted(self: Lane, sql: str, arguments: Sequence[object]) -> Any:
+        seen.append(sql)
+        return await original(self, sql, arguments)
+
+    monkeypatch.setattr(Lane, "fetch", counted)
+    for _ in range(2):
+        seen.clear()
+        assert (await person.get("/")).status == 200
+        totals = sum(sql.startswith("SELECT count(*)") for sql in seen)
+        asked = [sql for sql in seen if sql.startswith("SELECT 1 ")]
+        assert totals > 3
+        assert 1 <= len(asked) == len(set(asked)) < totals
+    before = (await person.get("/")).text.count("fc-tile")
+    await contoso.sql("update erp.userinfo set enable = 0 where id = $1", person.operations_user)
+    assert (await person.get("/")).text.count("fc-tile") < before
+
+
 async def test_a_statement_holds_no_value_of_the_request_or_of_the_person(
     contoso: Installation, statements: list[str]
 ) -> None:

@@ -21,6 +21,7 @@ from forecourt.dataverse.rows import Rows
 from forecourt.dataverse.tables import Tables
 from forecourt.identity import csrf
 from forecourt.identity.pending import VERIFY
+from forecourt.kernel.answers import one_answer
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.kernel.principal import Door
@@ -269,7 +270,10 @@ class Portal:
         if visit.request.method == "POST" and not visit.signed_in and not self._open_to_visitors(visit):
             bounds = Bounds(dropped=MAX_FILES * self._options.upload_limit)
             return await self._sign_in.again(visit, (await read_posted(visit.request, bounds)).fields)
-        return await self._pages.answer(visit)
+        if visit.request.method == "POST" or "download" in visit.request.query_params:
+            return await self._pages.answer(visit)
+        with one_answer():
+            return await self._pages.answer(visit)
 
     def _open_to_visitors(self, visit: Visit) -> bool:
         """Whether a visitor may send the form of the page: one who never signed in, where their roles may make rows."""

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import asyncpg
 from asyncpg import exceptions as pg
 
+from forecourt.kernel.answers import once
 from forecourt.kernel.errors import Unavailable
 from forecourt.kernel.observe import Observer, SystemWork, nobody
 from forecourt.kernel.plan import SystemPlan
@@ -177,7 +178,12 @@ class Database:
 
     async def _holds(self, guard: ReadStatement, slots: Sequence[object], params: Mapping[str, object]) -> bool:
         """Whether the witnesses of a plan are as they were."""
-        return bool(await self._fetch(self._key, guard.sql, guard.collect(slots, params)))
+        values = guard.collect(slots, params)
+
+        async def ask() -> bool:
+            return bool(await self._fetch(self._key, guard.sql, values))
+
+        return await once((id(self), guard.sql, repr(values)), ask)
 
     async def _completed(
         self, statement: ReadStatement, rows: list[Record], slots: Sequence[object], params: Mapping[str, object]
