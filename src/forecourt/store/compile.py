@@ -41,7 +41,8 @@ from forecourt.kernel.relation import (
 )
 from forecourt.store.catalog import Catalog
 from forecourt.store.computations import Computations
-from forecourt.store.expressions import Expressions, Scope
+from forecourt.store.expressions import Expressions
+from forecourt.store.scopes import Scope
 from forecourt.store.statements import COUNT, Carried, ChildStatement, Lane, ReadStatement
 from forecourt.store.storage import Expression, Family, cast, shown
 from forecourt.store.witness import fingerprint_of

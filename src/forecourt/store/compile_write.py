@@ -19,7 +19,7 @@ from forecourt.kernel.predicate import Column, Param
 from forecourt.kernel.relation import Select
 from forecourt.store.catalog import Catalog
 from forecourt.store.compile import PLANES, Statement, compile_select
-from forecourt.store.expressions import Scope
+from forecourt.store.scopes import Scope
 from forecourt.store.statements import ReadStatement, TableStatement, WriteStatement
 from forecourt.store.storage import Expression, Family, bound, shown
 

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from forecourt.kernel.predicate import Operand
 from forecourt.kernel.relation import Aggregate, Computed, DatePart, Plain, Rank
-from forecourt.store.expressions import Expressions, Scope
+from forecourt.store.expressions import Expressions
+from forecourt.store.scopes import Scope
 from forecourt.store.storage import Expression, Family, cast
 
 

@@ -18,14 +18,12 @@ from forecourt.security.audit.algebra import rebuilt
 from forecourt.security.audit.asking import LIMITS, Asking, Limits, Memory
 from forecourt.security.audit.binding import ACTS, reached
 from forecourt.security.audit.columns import opened
-from forecourt.security.audit.doors import Check, counted
+from forecourt.security.audit.doors import Check, comparison, counted
 from forecourt.security.audit.findings import Finding, Report, in_order
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
-from forecourt.security.audit.questions import question
 from forecourt.security.audit.rights import DOORS
 from forecourt.security.gate import Gate
-from forecourt.security.lowering import Lowering
 from forecourt.security.rules import Operation, Right
 
 Way = Literal["gains", "loses"]
@@ -145,10 +143,7 @@ class Differ:
             scope = identity.scope(door) if identity is not None else None
             if scope is None or entity is None or wide == FALSE:
                 continue
-            told = _Changed(way, name, entity, act)
-            enforcer = gate.enforcer
-            lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
-            yield Check(gate, question(lowering, entity, wide, narrow), told, obstacles)
+            yield comparison(gate, scope, entity, wide, narrow, _Changed(way, name, entity, act), obstacles)
 
     # -- columns and what is created ------------------------------------------------------------------------------
 

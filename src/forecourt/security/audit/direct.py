@@ -15,17 +15,13 @@ from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE, Predicate
 from forecourt.kernel.principal import Door
 from forecourt.security.admission import admitted
-from forecourt.security.audit.doors import DIRECT, Check, counted
+from forecourt.security.audit.doors import DIRECT, Check, comparison, counted
 from forecourt.security.audit.findings import Finding
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.plain_sql import shown
 from forecourt.security.audit.planes import Planes
-from forecourt.security.audit.questions import question
 from forecourt.security.audit.surroundings import Surroundings
-from forecourt.security.gate import Gate
-from forecourt.security.lowering import Lowering
 from forecourt.security.rules import Operation
-from forecourt.security.scope import Scope
 
 WEB_API = "the Dataverse Web API"
 PLAIN_SQL = "plain SQL"
@@ -49,7 +45,7 @@ class Direct:
                 data = admitted(self._planes.operations.enforcer, scope, entity, "", operation)
                 for door, rows in self._beside(first, entity, operation):
                     told = _Beside(entity, door, operation)
-                    yield self._check(self._planes.operations, scope, entity, rows, data, told)
+                    yield comparison(self._planes.operations, scope, entity, rows, data, told)
         if first.sort != "sql":
             yield from self._native(first)
 
@@ -79,14 +75,7 @@ class Direct:
                 if rows == FALSE:
                     continue
                 portal = FALSE if person is None else admitted(enforcer, person, table, "", operation)
-                yield self._check(self._planes.dataverse, scope, table, rows, portal, _ByRole(table, operation))
-
-    @staticmethod
-    def _check(
-        gate: Gate, scope: Scope, entity: Entity, wide: Predicate, narrow: Predicate, told: _Beside | _ByRole
-    ) -> Check:
-        lowering = Lowering(gate.enforcer.rules, gate.model, scope, gate.enforcer.key_of)
-        return Check(gate, question(lowering, entity, wide, narrow), told)
+                yield comparison(self._planes.dataverse, scope, table, rows, portal, _ByRole(table, operation))
 
 
 @dataclass(frozen=True)

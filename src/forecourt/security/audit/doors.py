@@ -71,6 +71,21 @@ class Check:
     listed: int | None = None
 
 
+def comparison(
+    gate: Gate,
+    scope: Scope,
+    entity: Entity,
+    wide: Predicate,
+    narrow: Predicate,
+    told: Told,
+    obstacles: tuple[str, ...] = (),
+    listed: int | None = None,
+) -> Check:
+    """The rows of an entity that one side admits and the other does not. ``scope``: whose outer joins they are."""
+    lowering = Lowering(gate.enforcer.rules, gate.model, scope, gate.enforcer.key_of)
+    return Check(gate, question(lowering, entity, wide, narrow), told, obstacles, listed=listed)
+
+
 class Doors:
     """The comparisons of doors for classes of identities. ``public``: rights that everybody is meant to have, by table;
     there the source decides alone."""
@@ -163,8 +178,7 @@ class Doors:
     def _check(self, first: Identity, entity: Entity, wide: Predicate, narrow: Predicate, told: Told) -> Check:
         scope = first.scope(Door.OPERATIONS)
         assert scope is not None
-        lowering = self._lowering(self._planes.operations, scope)
-        return Check(self._planes.operations, question(lowering, entity, wide, narrow), told)
+        return comparison(self._planes.operations, scope, entity, wide, narrow, told)
 
     @staticmethod
     def _lowering(gate: Gate, scope: Scope) -> Lowering:

@@ -14,11 +14,10 @@ from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE
 from forecourt.kernel.principal import Door
 from forecourt.security.admission import admitted
-from forecourt.security.audit.doors import DONE, Check
+from forecourt.security.audit.doors import DONE, Check, comparison
 from forecourt.security.audit.findings import Finding
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
-from forecourt.security.audit.questions import question
 from forecourt.security.audit.surroundings import Surroundings
 from forecourt.security.lowering import RIGHTS, Lowering
 from forecourt.security.permissions import nodes, root_of
@@ -44,7 +43,7 @@ def public(planes: Planes, group: Class, around: Surroundings) -> Iterator[Check
             lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
             meant = lowering.ruled(around.public_rows[table.name], table, "") if public else FALSE
             told = _Open(table, operation, _names(planes, first, table, right), public)
-            yield Check(planes.dataverse, question(lowering, table, rows, meant), told)
+            yield comparison(planes.dataverse, scope, table, rows, meant, told)
 
 
 def standing(planes: Planes, group: Class, around: Surroundings) -> Iterator[Finding]:

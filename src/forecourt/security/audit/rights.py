@@ -13,13 +13,11 @@ from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE, Predicate
 from forecourt.kernel.principal import Door
 from forecourt.security.audit.binding import ACTS, reached
-from forecourt.security.audit.doors import DONE, Check, counted
+from forecourt.security.audit.doors import DONE, Check, comparison, counted
 from forecourt.security.audit.findings import Finding, RightHeld
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
-from forecourt.security.audit.questions import question
 from forecourt.security.gate import Gate
-from forecourt.security.lowering import Lowering
 from forecourt.security.rules import Operation, Right
 
 #: The doors, by the name that a report gives them, with the plane whose tables they show.
@@ -72,9 +70,7 @@ def new(group: Class, found: Reached) -> Check:
     """The question about a right that a baseline does not have."""
     scope = group.first.scope(found.door)
     assert scope is not None
-    enforcer = found.gate.enforcer
-    lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
-    return Check(found.gate, question(lowering, found.entity, found.rows, FALSE), _New(found))
+    return comparison(found.gate, scope, found.entity, found.rows, FALSE, _New(found))
 
 
 def unknown_right(found: Reached, identity: Identity) -> Finding:

@@ -17,14 +17,12 @@ from forecourt.kernel.predicate import FALSE
 from forecourt.kernel.principal import Door
 from forecourt.security.admission import admitted
 from forecourt.security.audit.columns import opened
-from forecourt.security.audit.doors import Check
+from forecourt.security.audit.doors import Check, comparison
 from forecourt.security.audit.findings import Finding
 from forecourt.security.audit.identities import Class, Identity
 from forecourt.security.audit.planes import Planes
-from forecourt.security.audit.questions import question
 from forecourt.security.audit.surroundings import Surroundings
 from forecourt.security.columns import RIGHTS
-from forecourt.security.lowering import Lowering
 from forecourt.security.rules import Operation
 
 
@@ -41,13 +39,8 @@ def unasked(planes: Planes, group: Class, around: Surroundings) -> Iterator[Chec
         names = enforcer.readable(table, scope) - frozenset(table.key) - around.asked.get(name, frozenset())
         names -= _permitted(planes, group.first, table) | _elsewhere(planes, group.first, table, around)
         if names:
-            lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
-            yield Check(
-                planes.dataverse,
-                question(lowering, table, rows, FALSE),
-                _Unasked(table, tuple(sorted(names))),
-                listed=1,
-            )
+            told = _Unasked(table, tuple(sorted(names)))
+            yield comparison(planes.dataverse, scope, table, rows, FALSE, told, listed=1)
 
 
 def _permitted(planes: Planes, first: Identity, table: Entity) -> frozenset[str]:

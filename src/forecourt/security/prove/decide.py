@@ -13,7 +13,8 @@ import z3
 
 from forecourt.kernel.predicate import Predicate
 from forecourt.kernel.relation import TableName
-from forecourt.security.prove.encode import Row, Universe
+from forecourt.security.prove.encode import Universe
+from forecourt.security.prove.facts import Row
 from forecourt.security.prove.joins import Unfit
 from forecourt.security.prove.terms import Value, scalar
 from forecourt.store.catalog import Catalog

@@ -14,7 +14,7 @@ primary and unique keys, NOT NULL, foreign keys that have been validated. A comp
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import z3
@@ -38,9 +38,10 @@ from forecourt.kernel.predicate import (
     Predicate,
 )
 from forecourt.kernel.relation import ROW_VERSION, Select, TableName
+from forecourt.security.prove.facts import Fact, Row, keys
 from forecourt.security.prove.joins import Unfit, inner
 from forecourt.security.prove.terms import WIDTHS, Texts, Value, comparable, constant, likely, line, variable
-from forecourt.store.catalog import Catalog, ForeignKey, Table
+from forecourt.store.catalog import Catalog, ForeignKey
 from forecourt.store.storage import Family, family_of_type, family_of_value
 
 #: How far rows that exist because others do are followed.
@@ -49,16 +50,6 @@ DEEPEST = 4
 MOST_ROWS, MOST_INSTANCES = 60, 6000
 
 YES, NO = z3.BoolVal(True), z3.BoolVal(False)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the universe. ``there``: it is a row of the database. ``depth``: by how many others it exists."""
-
-    number: int
-    table: TableName
-    there: z3.BoolRef
-    depth: int
 
 
 Sight = Mapping[str, Row]
@@ -73,14 +64,6 @@ class _Universal:
     sight: Sight
     depth: int
     done: set[tuple[int, ...]] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class Fact:
-    """What the database guarantees of all rows."""
-
-    name: str
-    formula: z3.BoolRef
 
 
 class Universe:
@@ -112,7 +95,9 @@ class Universe:
         """Says every universal condition of every row, and adds what the catalog knows of the rows."""
         while self._instantiate() or self._follow():
             pass
-        self._keys()
+        for table, rows in self.rows.items():
+            named = {name for row in rows for name in self.used(row)}
+            self.facts += keys(self.catalog.tables.get(table), rows, named, self.value)
 
     def value(self, row: Row, name: str) -> Value:
         """A column of a row."""
@@ -341,42 +326,6 @@ class Universe:
         return z3.And(z3.Not(value.null), self.lists[key](value.term))
 
     # -- facts -----------------------------------------------------------------------------------------------------
-
-    def _keys(self) -> None:
-        """Rows of one key are one row."""
-        for table, rows in self.rows.items():
-            found = self.catalog.tables.get(table)
-            if found is None or not found.kept:
-                continue
-            named = {name for row in rows for name in self.used(row)}
-            for key in (found.primary, *found.unique):
-                if not key or not named.issuperset(key) or not self._exact(found, key):
-                    continue
-                name = f"{table} has one row for each {', '.join(key)}"
-                for first, second in itertools.combinations(rows, 2):
-                    equal = [first.there, second.there, *self._equal(first, second, key, True)]
-                    same = self._equal(first, second, sorted(named), False)
-                    self.facts.append(Fact(name, z3.Implies(z3.And(equal), z3.And(same))))
-
-    def _exact(self, table: Table, columns: tuple[str, ...]) -> bool:
-        """Whether equality in these columns is what the terms say, so that the database's key is the solver's."""
-        return all(
-            (column := table.columns.get(name)) is not None
-            and not column.folds
-            and line(family_of_type(column.type)) is not None
-            for name in columns
-        )
-
-    def _equal(self, first: Row, second: Row, columns: Iterable[str], known: bool) -> Iterator[z3.BoolRef]:
-        """The conditions that two rows agree in columns; ``known``: in values, not in null."""
-        for name in columns:
-            a, b = self.value(first, name), self.value(second, name)
-            if known:
-                yield z3.And(z3.Not(a.null), z3.Not(b.null))
-            else:
-                yield a.null == b.null
-            if a.term is not None and b.term is not None:
-                yield z3.Or(a.null, a.term == b.term)
 
     def _follow(self) -> bool:
         """Rows that foreign keys promise, where a condition looks for one."""

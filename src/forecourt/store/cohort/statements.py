@@ -18,7 +18,7 @@ from forecourt.kernel.relation import Select
 from forecourt.store.catalog import Catalog
 from forecourt.store.cohort.attributes import COHORT, NUMBER, PERSON
 from forecourt.store.compile import Statement
-from forecourt.store.expressions import Scope
+from forecourt.store.scopes import Scope
 from forecourt.store.statements import ReadStatement
 from forecourt.store.storage import Family, cast
 

@@ -32,8 +32,8 @@ from forecourt.kernel.predicate import (
 from forecourt.kernel.relation import Select, TableName
 from forecourt.store.catalog import Catalog
 from forecourt.store.compile import Statement
-from forecourt.store.expressions import Scope
 from forecourt.store.native.pieces import HELPERS, fitted, quoted, text
+from forecourt.store.scopes import Scope
 from forecourt.store.statements import ReadStatement
 
 #: A quoted name, a quoted text, or a placeholder: only the last is replaced.
