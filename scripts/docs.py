@@ -27,6 +27,7 @@ import msgspec
 from forecourt.cli import forecourt
 from forecourt.cli.schema import FIELDS, KINDS, FileKind, plain
 from forecourt.kernel.errors import CODES
+from forecourt.kernel.label import Label
 from forecourt.pages.liquid import catalogue as liquid
 from forecourt.settings import Settings
 
@@ -118,6 +119,8 @@ def type_name(info: Any) -> str:
             return f"list of {type_name(info.item_type)}"
         case kinds.LiteralType():
             return ", ".join(f"`{value}`" for value in info.values)
+        case kinds.CustomType() if info.cls is Label:
+            return "label"
         case kinds.StrType():
             return "text"
         case kinds.BoolType():

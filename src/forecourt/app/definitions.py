@@ -26,7 +26,7 @@ from forecourt.security.permission_checks import faults as permission_faults
 from forecourt.security.permission_checks import findings as permission_findings
 from forecourt.security.rules import PortalRules, Rules
 from forecourt.store.catalog import Catalog
-from forecourt.store.folder import Faults, read_file, read_files
+from forecourt.store.folder import Faults, read_file, read_files, read_words
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def load_definitions(root: Path, catalog: Catalog | None = None) -> Definitions:
     """Reads and checks all files. ``catalog`` None: without looking at the database. Raises DefinitionErrors."""
     header = read_header(root)
     faults = Faults()
+    read_words(root, faults)
     operations = load_operations(root, header, catalog, faults)
     dataverse = load_dataverse(root, frozenset(operations.model.entities), faults)
     virtual, choices = virtual_tables(operations.model, [item.record for item in dataverse.files])

@@ -19,6 +19,7 @@ from forecourt.cli.words import FIELDS as FIELDS
 from forecourt.dataverse import definitions as dv
 from forecourt.integration.dual_write import definitions as dw
 from forecourt.kernel import solution as head
+from forecourt.kernel.label import Label
 from forecourt.operations import definitions as ops
 from forecourt.operations.packages import definitions as packages
 
@@ -37,6 +38,7 @@ class FileKind:
 
 KINDS: Final[tuple[FileKind, ...]] = (
     FileKind("solution", "solution.yaml", head.SolutionHeader),
+    FileKind("labels", "labels/*.yaml", head.LabelsFile),
     FileKind("entity", "operations/entities/*.yaml", ops.EntityFile),
     FileKind("enums", "operations/enums.yaml", ops.EnumsFile),
     FileKind("number-sequences", "operations/number_sequences.yaml", ops.NumberSequencesFile),
@@ -62,7 +64,9 @@ def plain(docstring: str | None) -> str:
 
 def schema_of(kind: FileKind) -> dict[str, Any]:
     """The JSON Schema of a kind of file. Every property has a description."""
-    documents, definitions = msgspec.json.schema_components([kind.shape], ref_template="#/$defs/{name}")
+    documents, definitions = msgspec.json.schema_components(
+        [kind.shape], ref_template="#/$defs/{name}", schema_hook=_label
+    )
     shapes = {shape.__name__: shape for shape in FIELDS}
     for name, definition in definitions.items():
         shape = shapes.get(name)
@@ -80,6 +84,14 @@ def schema_of(kind: FileKind) -> dict[str, Any]:
         **documents[0],
         "$defs": definitions,
     }
+
+
+def _label(kind: type) -> dict[str, Any]:
+    """The schema of a label: a text, or texts by language."""
+    if kind is not Label:
+        raise NotImplementedError(kind)
+    texts = {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}
+    return {"anyOf": [{"type": "string"}, texts]}
 
 
 def render(kind: FileKind) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from forecourt.kernel.label import UNNAMED, Label
 from forecourt.kernel.model import AssignAction, DeleteAction
 from forecourt.kernel.solution import Record
 
@@ -36,7 +37,7 @@ Behavior = Literal["user_local", "date_only", "time_zone_independent"]
 
 class Option(Record, frozen=True):
     value: int
-    label: str
+    label: Label
 
 
 class ColumnDefinition(Record, frozen=True):
@@ -48,7 +49,7 @@ class ColumnDefinition(Record, frozen=True):
     """
 
     type: ColumnType
-    label: str = ""
+    label: Label = UNNAMED
     description: str = ""
     schema_name: str = ""
     length: int | None = None
@@ -72,14 +73,14 @@ class ReasonDefinition(Record, frozen=True):
     """A status reason: a value of ``statuscode``."""
 
     value: int
-    label: str
+    label: Label
 
 
 class StateDefinition(Record, frozen=True):
     """A value of ``statecode`` with its status reasons. The first reason is the one that the state brings."""
 
     value: int
-    label: str
+    label: Label
     reasons: tuple[ReasonDefinition, ...]
 
 
@@ -102,12 +103,12 @@ class RelationshipDefinition(Record, frozen=True):
     name: str
     target: str
     match: dict[str, str]
-    label: str = ""
+    label: Label = UNNAMED
 
 
 class ViewColumn(Record, frozen=True):
     column: str
-    label: str = ""
+    label: Label = UNNAMED
     width: int | None = None
 
 
@@ -120,7 +121,7 @@ class View(Record, frozen=True):
     """A saved query: columns in order, sort, and a filter in OData syntax over the table's columns."""
 
     id: str
-    name: str
+    name: Label
     columns: tuple[str | ViewColumn, ...]
     order: tuple[ViewOrder, ...] = ()
     filter: str = ""
@@ -138,7 +139,7 @@ class Chart(Record, frozen=True):
     """
 
     id: str
-    name: str
+    name: Label
     type: ChartType = "column"
     category: str = ""
     grouping: DateGrouping = ""
@@ -150,14 +151,14 @@ class Chart(Record, frozen=True):
 
 class FormColumn(Record, frozen=True):
     column: str
-    label: str = ""
+    label: Label = UNNAMED
     read_only: bool = False
     required: bool = False
 
 
 class FormSection(Record, frozen=True):
     columns: tuple[str | FormColumn, ...]
-    label: str = ""
+    label: Label = UNNAMED
     tab: str = ""
 
 
@@ -166,12 +167,12 @@ class Subgrid(Record, frozen=True):
 
     relation: str
     view: str
-    label: str = ""
+    label: Label = UNNAMED
     name: str = ""
 
 
 class Form(Record, frozen=True):
-    name: str
+    name: Label
     sections: tuple[FormSection, ...]
     subgrids: tuple[Subgrid, ...] = ()
 
@@ -184,8 +185,8 @@ class TableFile(Record, frozen=True):
     extends: bool = False
     set: str | None = None
     schema_name: str = ""
-    label: str = ""
-    label_plural: str = ""
+    label: Label = UNNAMED
+    label_plural: Label = UNNAMED
     description: str = ""
     ownership: Literal["user", "organization"] = "user"
     primary_id: str | None = None

@@ -27,11 +27,12 @@ from forecourt.dataverse.definitions import (
     StateDefinition,
     TableFile,
 )
+from forecourt.kernel.label import Label
 from forecourt.kernel.model import AssignAction, DeleteAction
 
 STATES: tuple[StateDefinition, ...] = (
-    StateDefinition(value=0, label="Active", reasons=(ReasonDefinition(value=1, label="Active"),)),
-    StateDefinition(value=1, label="Inactive", reasons=(ReasonDefinition(value=2, label="Inactive"),)),
+    StateDefinition(value=0, label=Label("Active"), reasons=(ReasonDefinition(value=1, label=Label("Active")),)),
+    StateDefinition(value=1, label=Label("Inactive"), reasons=(ReasonDefinition(value=2, label=Label("Inactive")),)),
 )
 
 LOOKUPS = frozenset({"lookup", "customer", "owner"})
@@ -190,13 +191,13 @@ def _with_notes(file: TableFile, noted: tuple[str, ...]) -> TableFile:
 
 def _table(file: TableFile, custom: bool) -> TableDesign:
     key = file.primary_id or f"{file.table}id"
-    own = {key: ColumnDefinition(type="uniqueid", label=file.label or file.table), **file.columns}
+    own = {key: ColumnDefinition(type="uniqueid", label=file.label or Label(file.table)), **file.columns}
     columns = {key: own.pop(key), **own}
     money = tuple(name for name, column in columns.items() if column.type == "money")
     system = _system(file, money)
     for name in money:
         label = f"{columns[name].label or name} (Base)"
-        system[name + BASE] = ColumnDefinition(type="money", label=label, precision=columns[name].precision)
+        system[name + BASE] = ColumnDefinition(type="money", label=Label(label), precision=columns[name].precision)
     states = STATES if file.states is None else file.states
     columns = {**columns, **system}
     lookups = {
@@ -213,46 +214,46 @@ def _system(file: TableFile, money: tuple[str, ...]) -> dict[str, ColumnDefiniti
     plural_name = file.set or plural(file.table)
 
     def lookup(label: str, relationship: str, target: str = "systemuser") -> ColumnDefinition:
-        shape = {**user, "label": label, "relationship": relationship, "target": target}
+        shape = {**user, "label": Label(label), "relationship": relationship, "target": target}
         return msgspec.convert(shape, ColumnDefinition)
 
     found: dict[str, ColumnDefinition] = {}
     if money:
         found[CURRENCY] = ColumnDefinition(
             type="lookup",
-            label="Currency",
+            label=Label("Currency"),
             target="transactioncurrency",
             relationship=f"transactioncurrency_{file.table}",
             on_delete="restrict",
         )
-        found[RATE] = ColumnDefinition(type="decimal", label="Exchange Rate", precision=12)
+        found[RATE] = ColumnDefinition(type="decimal", label=Label("Exchange Rate"), precision=12)
     if file.ownership == "user":
         relationship = {"systemuser": f"owner_{plural_name}", "team": f"owner_team_{plural_name}"}
         found["ownerid"] = ColumnDefinition(
-            type="owner", label="Owner", targets=OWNERS, relationship=relationship, on_delete="none"
+            type="owner", label=Label("Owner"), targets=OWNERS, relationship=relationship, on_delete="none"
         )
         found["owningbusinessunit"] = lookup("Owning Business Unit", f"business_unit_{plural_name}", "businessunit")
         found["owninguser"] = lookup("Owning User", f"user_{plural_name}")
         found["owningteam"] = lookup("Owning Team", f"team_{plural_name}", "team")
     found["createdby"] = lookup("Created By", f"lk_{file.table}_createdby")
     found["modifiedby"] = lookup("Modified By", f"lk_{file.table}_modifiedby")
-    found["createdon"] = ColumnDefinition(type="datetime", label="Created On")
-    found["modifiedon"] = ColumnDefinition(type="datetime", label="Modified On")
+    found["createdon"] = ColumnDefinition(type="datetime", label=Label("Created On"))
+    found["modifiedon"] = ColumnDefinition(type="datetime", label=Label("Modified On"))
     states = STATES if file.states is None else file.states
     if states:
         found["statecode"] = ColumnDefinition(
             type="choice",
-            label="Status",
+            label=Label("Status"),
             default=states[0].value,
             options=tuple(Option(value=state.value, label=state.label) for state in states),
         )
         found["statuscode"] = ColumnDefinition(
             type="choice",
-            label="Status Reason",
+            label=Label("Status Reason"),
             default=states[0].reasons[0].value,
             options=tuple(Option(value=r.value, label=r.label) for state in states for r in state.reasons),
         )
-    found[VERSION] = ColumnDefinition(type="big", label="Version Number")
+    found[VERSION] = ColumnDefinition(type="big", label=Label("Version Number"))
     return found
 
 

@@ -1,7 +1,8 @@
 """Parts of the metadata's JSON: items with their links, labels, ids (pages-and-dataverse B3).
 
 An :class:`Item` is one definition: what it says of itself, and what hangs on it, which answers have only where they
-are asked for it. Ids are the same in every database. Labels are in the solution's one language.
+are asked for it. Ids are the same in every database. Labels are in
+all languages that the solution has for them, the base language first, which is also the one for the person.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from forecourt.kernel.label import Label, number_of
 from forecourt.security.standing import id_of
 
 NAMESPACE = "Microsoft.Dynamics.CRM"
 
-#: English, United States: what labels are said to be in.
+#: English, United States: what labels are said to be in whose file does not say.
 LANGUAGE = 1033
 
 Value = Any
@@ -38,14 +40,22 @@ def label(text: str, owner: str = "") -> dict[str, Value]:
     """A label. Without text it has no translation. ``owner``: what it is the label of, for its id."""
     if not text:
         return {"LocalizedLabels": [], "UserLocalizedLabel": None}
-    one = {
-        "Label": text,
-        "LanguageCode": LANGUAGE,
-        "IsManaged": False,
-        "MetadataId": metadata_id("label", f"{owner}/{text}"),
-        "HasChanged": None,
-    }
-    return {"LocalizedLabels": [one], "UserLocalizedLabel": one}
+    base, others = LANGUAGE, {}
+    if isinstance(text, Label):
+        base = number_of(text.base) or LANGUAGE if text.base else LANGUAGE
+        numbered = ((number_of(code), other) for code, other in sorted(text.translations.items()))
+        others = {number: other for number, other in numbered if number is not None}
+    labels = [
+        {
+            "Label": str(one),
+            "LanguageCode": number,
+            "IsManaged": False,
+            "MetadataId": metadata_id("label", f"{owner}/{text}" if number == base else f"{owner}/{text}/{number}"),
+            "HasChanged": None,
+        }
+        for number, one in {base: text, **others}.items()
+    ]
+    return {"LocalizedLabels": labels, "UserLocalizedLabel": labels[0]}
 
 
 def managed(value: Value, name: str, can_change: bool = False) -> dict[str, Value]:

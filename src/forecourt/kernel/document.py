@@ -12,12 +12,14 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 import yaml
 
 from forecourt.kernel.errors import DefinitionError
+from forecourt.kernel.label import Label, Words, label_of
 from forecourt.kernel.model import Where
 
 T = TypeVar("T")
@@ -172,12 +174,22 @@ _STEP = re.compile(r"\.([A-Za-z_][\w]*)|\[(\d+)\]|\[\.\.\.\]")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
 
 
-def convert(document: Document, shape: type[T]) -> T:
-    """The document as a record of ``shape``. Raises DefinitionError at the faulty line."""
+def convert(document: Document, shape: type[T], words: Words | None = None) -> T:
+    """The document as a record of ``shape``, its labels with the translations of ``words``.
+
+    Raises DefinitionError at the faulty line.
+    """
     try:
-        return msgspec.convert(document.data, shape, strict=True)
+        return msgspec.convert(document.data, shape, strict=True, dec_hook=partial(_own, words or {}))
     except msgspec.ValidationError as error:
         raise _located(document, shape, str(error)) from None
+
+
+def _own(words: Words, kind: type, value: object) -> object:
+    """A value of a type that is ours."""
+    if kind is Label:
+        return label_of(value, words)
+    raise NotImplementedError(kind)
 
 
 def _located(document: Document, shape: type, text: str) -> DefinitionError:
@@ -226,7 +238,7 @@ def _value_at(data: Any, path: Path) -> Any:
 
 def _fits(value: Any, target: Any) -> bool:
     try:
-        msgspec.convert(value, target, strict=True)
+        msgspec.convert(value, target, strict=True, dec_hook=partial(_own, {}))
     except msgspec.ValidationError:
         return False
     return True

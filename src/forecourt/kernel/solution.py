@@ -24,6 +24,15 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of every shape of a definition file: unknown keys are errors."""
 
 
+class LabelsFile(Record, frozen=True):
+    """Translations of labels into the language that the file is called by (``de.yaml``, ``fr-CA.yaml``).
+
+    They count for every label under ``operations/`` and ``dataverse/`` that has no texts of its own.
+    """
+
+    labels: dict[str, str]
+
+
 class Publisher(Record, frozen=True):
     name: str
     prefix: str

@@ -93,7 +93,7 @@ def _formatted(field: EntityField, model: Model, outputs: Sequence[str]) -> Made
         return partial(_amounts, at, outputs.index(SYMBOL + field.name), outputs.index(PRECISION + field.name))
     match field.kind:
         case Kind.ENUM if field.choice:
-            labels = {member.value: member.label or member.symbol for member in enum_of(field, model).members}
+            labels = {member.value: str(member.label or member.symbol) for member in enum_of(field, model).members}
             return partial(_each, at, lambda value: labels.get(value, msgspec.UNSET))
         case Kind.STRING if field.several:
             texts = {str(member.choice): member.label or member.symbol for member in enum_of(field, model).members}

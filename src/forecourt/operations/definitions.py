@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from forecourt.kernel.label import UNNAMED, Label
 from forecourt.kernel.solution import Record
 
 KindName = Literal["string", "int32", "int64", "decimal", "double", "boolean", "date", "datetime", "guid", "enum"]
@@ -43,7 +44,7 @@ class FieldDefinition(Record, frozen=True):
     column: str
     type: KindName | None = None
     enum: str | None = None
-    label: str = ""
+    label: Label = UNNAMED
     length: int | None = None
     memo: bool = False
     editable: bool = True
@@ -65,7 +66,7 @@ class RelationDefinition(Record, frozen=True):
 class EnumMemberDefinition(Record, frozen=True):
     symbol: str
     value: int | str
-    label: str = ""
+    label: Label = UNNAMED
 
 
 #: Short form ``{No: 0, Yes: 1}`` or a list of members with labels.
@@ -82,8 +83,8 @@ class EntityFile(Record, frozen=True):
     fields: dict[str, str | FieldDefinition]
     key: tuple[str, ...]
     id: int | None = None
-    label: str = ""
-    label_plural: str = ""
+    label: Label = UNNAMED
+    label_plural: Label = UNNAMED
     joins: tuple[Join, ...] = ()
     company: str | None = None
     relations: dict[str, RelationDefinition] = {}

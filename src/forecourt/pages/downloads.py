@@ -16,7 +16,7 @@ import io
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -72,6 +72,7 @@ async def download(
     """The file, its name, and how many rows are in it. Raises Refusal FC1005; FC4042 for a format that there is not."""
     if form not in FORMATS:
         raise Refusal("FC4042", "The list is not offered in this format.")
+    asked = replace(asked, columns=tuple((column, locales.label(label)) for column, label in asked.columns))
     writer: _Writer = _Sheet(asked) if form == "xlsx" else _Text(asked)
     count = 0
     try:

@@ -20,6 +20,7 @@ from babel.dates import format_date, format_time, get_datetime_format
 from babel.numbers import format_currency, format_decimal
 
 from forecourt.kernel.errors import Refusal
+from forecourt.kernel.label import in_language
 from forecourt.kernel.model import EntityField, Enum, EnumMember
 from forecourt.kernel.types import NUMBERS, Kind
 from forecourt.web import translation
@@ -88,6 +89,10 @@ class Locales:
     def language(self) -> str:
         """The catalogue that words come from."""
         return translation.language_of(self.locale.language)
+
+    def label(self, text: str) -> str:
+        """A label in the language; any other text as it is."""
+        return str(in_language(text, self.code))
 
     def gettext(self, text: str, /, **values: object) -> str:
         """A message (:mod:`forecourt.web.translation`) with its values."""
@@ -184,8 +189,8 @@ def cell(column: EntityField, values: Mapping[str, Any], enums: Mapping[str, Enu
         if member is None:
             return Cell("text", str(value))
         if is_yes_no(enums.get(column.enum)):
-            return Cell("yesno", member.label or member.symbol)
-        return Cell("badge", member.label or member.symbol, tone_of(member))
+            return Cell("yesno", locales.label(member.label or member.symbol))
+        return Cell("badge", locales.label(member.label or member.symbol), tone_of(member))
     match column.kind:
         case Kind.BOOLEAN:
             return Cell("yesno", locales.gettext("Yes") if value in (True, "true", 1) else locales.gettext("No"))

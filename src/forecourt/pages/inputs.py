@@ -262,6 +262,7 @@ def _needed(field: FormField, locales: Locales) -> str:
 
 def _within(label: str, locales: Locales) -> str:
     """A label within a sentence: in English its first letter is small unless the word is an abbreviation."""
+    label = locales.label(label)
     return label if locales.language != "en" or label[:2].isupper() else label[:1].lower() + label[1:]
 
 

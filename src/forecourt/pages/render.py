@@ -17,6 +17,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from forecourt.kernel.errors import Unavailable
+from forecourt.kernel.label import stem
 from forecourt.pages import formatting, languages, liquid, navigation, page_rules
 from forecourt.pages.caching import finish
 from forecourt.pages.liquid.data import Data
@@ -33,7 +34,7 @@ from forecourt.pages.visit import Visit
 from forecourt.web.assets import Assets
 from forecourt.web.requests import local_url
 from forecourt.web.templates import environment
-from forecourt.web.translation import LANGUAGES, N_
+from forecourt.web.translation import LANGUAGES, N_, language_of
 
 __all__ = ["NOTICES", "Link", "Renderer", "finish", "notice_of", "person_of"]
 
@@ -113,9 +114,10 @@ class Renderer:
         self.title = options.title or site.name
         icons = (path for path in ("/favicon.ico", "/favicon.svg") if site.file_at(path) is not None)
         shared = {"asset": assets.url, "site_title": self.title, "icon": next(icons, "/favicon.svg")}
+        folder = Path(__file__).parent / "templates"
         self._templates = {
-            language: environment(Path(__file__).parent / "templates", language, shared, {"count": formatting.count})
-            for language in LANGUAGES
+            spoken: environment(folder, language_of(spoken), shared, {"count": formatting.count}, spoken)
+            for spoken in {*LANGUAGES, *(stem(code).lower() for code in site.codes or (site.language,))}
         }
 
     async def page(
@@ -132,7 +134,7 @@ class Renderer:
         """An HTML answer. ``page``: the site's page that it belongs to, for navigation and breadcrumbs."""
         header = await self._around(visit, page, self._site.header, "")
         text = (
-            self._templates[visit.locales.language]
+            self._templates.get(visit.locales.locale.language, self._templates[visit.locales.language])
             .get_template(template)
             .render(
                 language=visit.languages[0],
@@ -238,7 +240,9 @@ class Renderer:
         if visit.texts is None:
             clock = Clock()
             lists = self._lists
-            data = Data(lists.tables, lists.rows, self._fetches, lists.view_filter, visit.principal, clock)
+            data = Data(
+                lists.tables, lists.rows, self._fetches, lists.view_filter, visit.principal, clock, visit.locales.label
+            )
             visit.texts = PageScope(clock, data, self._site, visit, lists, self._searching)
         objects = liquid.objects(visit.texts, page, title, self._lists.rows.hidden)
         found = await self._liquid.render(source, name, objects)

@@ -13,8 +13,13 @@ from typing import Generic, TypeVar
 
 from forecourt.kernel.document import Document, compose, convert
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors
+from forecourt.kernel.label import Words, is_code
+from forecourt.kernel.solution import LabelsFile
 
 T = TypeVar("T")
+
+#: Where translations of labels are.
+LABELS = "labels/*.yaml"
 
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -41,8 +46,8 @@ class Faults:
             raise DefinitionErrors(tuple(sorted(self.errors, key=lambda e: (e.file, e.line))))
 
 
-def read_file(root: Path, path: Path, shape: type[T], faults: Faults) -> Loaded[T] | None:
-    """One file as a record, or None with its fault noted."""
+def read_file(root: Path, path: Path, shape: type[T], faults: Faults, words: Words | None = None) -> Loaded[T] | None:
+    """One file as a record, or None with its fault noted. ``words``: translations of its labels."""
     name = str(path)
     try:
         if not path.resolve().is_relative_to(root.resolve()):
@@ -50,7 +55,7 @@ def read_file(root: Path, path: Path, shape: type[T], faults: Faults) -> Loaded[
         if path.stat().st_size > MAX_BYTES:
             raise DefinitionError(name, 1, f"is larger than {MAX_BYTES // 1024 // 1024} MB.")
         document = compose(path.read_text("utf-8-sig"), name)
-        return Loaded(document, convert(document, shape))
+        return Loaded(document, convert(document, shape, words))
     except DefinitionError as error:
         faults.add(error)
     except UnicodeDecodeError:
@@ -60,9 +65,22 @@ def read_file(root: Path, path: Path, shape: type[T], faults: Faults) -> Loaded[
     return None
 
 
+def read_words(root: Path, faults: Faults) -> Words:
+    """The translations of labels that the folder has, by language."""
+    found: dict[str, dict[str, str]] = {}
+    for path in sorted(root.glob(LABELS)):
+        if not is_code(path.stem):
+            faults.add(DefinitionError(str(path), 1, f"'{path.stem}' is no language code.", "Call it de.yaml."))
+        elif (loaded := read_file(root, path, LabelsFile, faults)) is not None:
+            found[path.stem.lower()] = loaded.record.labels
+    return found
+
+
 def read_files(root: Path, pattern: str, shape: type[T], faults: Faults) -> Iterator[Loaded[T]]:
-    """All files of ``pattern`` below ``root``, in name order; faulty ones are noted and left out."""
+    """All files of ``pattern`` below ``root``, in name order; faulty ones are noted and left out. Labels
+    have the translations of the folder, whose own faults ``read_words`` notes."""
+    words = read_words(root, Faults())
     for path in sorted(root.glob(pattern)):
-        loaded = read_file(root, path, shape, faults)
+        loaded = read_file(root, path, shape, faults, words)
         if loaded is not None:
             yield loaded

@@ -17,6 +17,8 @@ from typing import Final
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from forecourt.kernel.label import in_language
+
 #: The languages that pages speak; the first is that of the messages.
 LANGUAGES: Final = ("en", "de", "fr")
 
@@ -48,12 +50,15 @@ def translations(language: str) -> NullTranslations:
 def gettext(language: str, text: str, /, **values: object) -> str:
     """The message ``text`` with its values."""
     found = translations(language).gettext(text)
-    return found % values if values else found
+    return found % {name: in_language(value, language) for name, value in values.items()} if values else found
 
 
 def ngettext(language: str, one: str, many: str, number: int, /, **values: object) -> str:
     """The message for a number of things; ``%(num)s`` is the number."""
-    return translations(language).ngettext(one, many, number) % {"num": number, **values}
+    return translations(language).ngettext(one, many, number) % {
+        "num": number,
+        **{name: in_language(value, language) for name, value in values.items()},
+    }
 
 
 def N_(text: str) -> str:

@@ -10,11 +10,13 @@ import pytest
 from forecourt.dataverse.design import Design, design
 from forecourt.dataverse.entities import native_tables, person_relationships, statuses
 from forecourt.dataverse.metadata import Metadata
+from forecourt.dataverse.metadata_items import label
 from forecourt.dataverse.metadata_query import read
 from forecourt.dataverse.solution import built_in_tables
 from forecourt.dataverse.tables import Tables
 from forecourt.integration.virtual.catalog import virtual_tables
 from forecourt.kernel.errors import Refusal
+from forecourt.kernel.label import Label
 from forecourt.kernel.model import DataSource, Entity, EntityField, Enum, EnumMember, Model, Through
 from forecourt.kernel.relation import TableName
 from forecourt.kernel.types import Kind
@@ -324,3 +326,15 @@ def test_what_cannot_be_answered_is_refused(get: Get, path: str, options: dict[s
     with pytest.raises(Refusal) as caught:
         get(path, **options)
     assert caught.value.code == code
+
+
+def test_labels_are_in_every_language_that_the_solution_has() -> None:
+    found = label(Label("Order", {"de": "Auftrag", "fr-CA": "Commande", "en": "Order"}, "en"), "x")
+    assert [(item["LanguageCode"], item["Label"]) for item in found["LocalizedLabels"]] == [
+        (1033, "Order"),
+        (1031, "Auftrag"),
+        (3084, "Commande"),
+    ]
+    assert found["UserLocalizedLabel"] == found["LocalizedLabels"][0]
+    assert len({item["MetadataId"] for item in found["LocalizedLabels"]}) == 3
+    assert label("Order", "x")["LocalizedLabels"] == [found["LocalizedLabels"][0]]

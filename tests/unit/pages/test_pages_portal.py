@@ -191,6 +191,18 @@ async def test_dates_follow_the_browsers_language(browser: Browser) -> None:
     assert re.search(r">\d\d\.\d\d\.2026<", text)
 
 
+async def test_tables_columns_views_and_choices_are_called_as_in_the_pages_language(browser: Browser) -> None:
+    await browser.sign_in()
+    text = (await browser.get(LIST, headers={"accept-language": "de-AT"})).text
+    assert (
+        'data-label="Gewünschte Lieferung"' in text and "Offener Auftrag" in text and ">Alle Bestellungen</a>" in text
+    )
+    assert "Requested delivery" not in text and "Open order" not in text
+    details = (await browser.get(DETAILS, headers={"accept-language": "fr"})).text
+    assert "<dt>Livraison souhaitée</dt>" in details and ">Dates</h2>" in details and "Lignes" in details
+    assert "Requested delivery" in (await browser.get(LIST, headers={"accept-language": "it"})).text
+
+
 # -- details ---------------------------------------------------------------------------------------------------------
 
 

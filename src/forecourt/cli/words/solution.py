@@ -9,6 +9,7 @@ from forecourt.kernel.solution import Record
 
 #: What each field says, by shape.
 FIELDS: Final[dict[type[Record], dict[str, str]]] = {
+    head.LabelsFile: {"labels": "Text of the base language -> text in the language of the file."},
     head.SolutionHeader: {
         "name": "Short name, in lower case; the default data folder is .forecourt/<name>.",
         "title": "Name for people: header of the portal, titles of its pages.",

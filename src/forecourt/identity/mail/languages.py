@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from locale import windows_locale
 from typing import Final, Protocol
+
+from forecourt.kernel.label import code_of
 
 #: Columns for a statement that has the contact as ``p``; a contact's table need not have them.
 PREFERRED: Final = """
@@ -36,5 +37,5 @@ class Languages:
         """
         chosen = (self.portal or {}).get(str(contact.get("preferred_language") or "").lower())
         number = str(contact.get("preferred_number") or "")
-        known = windows_locale.get(int(number), "") if number.isdecimal() else ""
-        return chosen or known.replace("_", "-") or used or self.default
+        known = code_of(int(number)) if number.isdecimal() else ""
+        return chosen or known or used or self.default

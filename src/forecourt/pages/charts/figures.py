@@ -175,7 +175,7 @@ class Charts:
             labelled = kept
         measure = locales.gettext(_MEASURES[wanted.measure])
         if column is not None:
-            measure = f"{measure}: {column.label or column.name}"
+            measure = f"{measure}: {locales.label(column.label or column.name)}"
 
         def shown(number: Decimal) -> str:
             if code:
@@ -183,7 +183,7 @@ class Charts:
             return format_decimal(number, "#,##0.##", locale=locales.locale)
 
         return Figure(
-            f"{chart.name} ({code})" if several and code else chart.name,
+            f"{locales.label(chart.name)} ({code})" if several and code else chart.name,
             wanted.type,
             category.label or category.name,
             measure,

@@ -168,7 +168,8 @@ class Filtering:
                 continue
             valid[group.id] = values
             typed = group.asking is Asking.TYPED
-            chips.extend((f"{offer.label}: {text}", group.id, place, typed) for text, place in texts)
+            named = locales.label(offer.label)
+            chips.extend((f"{named}: {locales.label(text)}", group.id, place, typed) for text, place in texts)
         panel = Panel(
             tuple(shown),
             tuple(Chip(label, written(_without(valid, key, place, typed))) for label, key, place, typed in chips),

@@ -6,7 +6,7 @@ error of the text. Nothing here decides who may read what: :class:`~forecourt.da
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -44,11 +44,13 @@ class Data:
         view_filter: ViewFilter,
         principal: Principal,
         clock: Clock,
+        label: Callable[[str], str] = str,
     ) -> None:
         self.tables = tables
         self.rows = rows
         self.view_filter = view_filter
         self.principal = principal
+        self.label = label
         self._fetches = fetches
         self._clock = clock
         self._left = MAX_QUERIES

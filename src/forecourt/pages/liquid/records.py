@@ -114,7 +114,7 @@ def record(data: Data, table: Table, row: Row) -> Record:
         if field is not None and field.targets and value is not None:
             values[logical(name)] = Reference(data, field.targets, str(value))
         elif field is not None:
-            values[logical(name)] = shown(field, value, data.tables.enums)
+            values[logical(name)] = shown(field, value, data.tables.enums, data.label)
     return Record(data, table, row.id, values)
 
 
@@ -135,6 +135,6 @@ def fetched(data: Data, table: Table | None, columns: Mapping[str, Any], row: Ma
             target = row.get(f"{name}@Microsoft.Dynamics.CRM.lookuplogicalname")
             values[logical(name)] = Reference(data, (str(target),) if target else field.targets, str(value), label)
         else:
-            values[logical(name)] = shown(field, value, data.tables.enums, label)
+            values[logical(name)] = shown(field, value, data.tables.enums, data.label, label)
     found = row.get(table.primary_id) if table is not None else None
     return Record(data, table, UUID(str(found)) if found is not None else None, values)

@@ -7,7 +7,7 @@ is its label, a reference its row's name, a day ``3/1/2026``, a moment ``3/1/202
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from forecourt.kernel.model import EntityField, Enum
@@ -85,15 +85,17 @@ def moment(value: dt.datetime) -> Moment:
     return Moment.combine(found.date(), found.time(), dt.UTC)
 
 
-def shown(field: EntityField | None, value: object, enums: Mapping[str, Enum], label: str = "") -> object:
-    """A row's value for a text: as Dataverse shows it, choices with their labels. Not for lookups."""
+def shown(
+    field: EntityField | None, value: object, enums: Mapping[str, Enum], spoken: Callable[[str], str], label: str = ""
+) -> object:
+    """A row's value for a text: as Dataverse shows it, choices with their labels as ``spoken``. Not for lookups."""
     if value is None:
         return None
     if field is not None and field.enum is not None and isinstance(value, int):
         member = enums[field.enum].by_choice.get(value) if field.enum in enums else None
-        return Choice(value, label or (member.label or member.symbol if member else str(value)))
+        return Choice(value, spoken(member.label or member.symbol) if member else label or str(value))
     if field is not None and field.several and field.enum is not None and field.enum in enums:
-        named = {str(member.choice): member.label or member.symbol for member in enums[field.enum].members}
+        named = {str(member.choice): spoken(member.label or member.symbol) for member in enums[field.enum].members}
         return [Choice(int(one), named.get(one, one)) for one in str(value).split(",")]
     if isinstance(value, dt.datetime):
         return moment(value)

@@ -9,7 +9,7 @@ view's; rows and columns are those that the person may read. ``metafilter`` choo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from forecourt.dataverse.definitions import View
@@ -129,6 +129,7 @@ async def entity_view(scope: PageScope, given: Mapping[str, Any], around: Entity
             panel = narrowed.panel
             for condition in narrowed.where:
                 left.add(*condition)
+    spoken = scope.visit.locales.label
     where, slots = left.where, left.slots
     names = dict.fromkeys([*(column.name for column, _ in columns), table.primary_name])
     if table.primary_name not in readable:
@@ -140,12 +141,12 @@ async def entity_view(scope: PageScope, given: Mapping[str, Any], around: Entity
     return Lookup(
         {
             "id": view.id,
-            "name": view.name,
-            "display_name": view.name,
+            "name": spoken(view.name),
+            "display_name": spoken(view.name),
             "logical_name": table.name,
             "entity_logical_name": table.name,
             "primary_key_logical_name": table.primary_id,
-            "columns": [_column(column, label, sorts) for column, label in columns],
+            "columns": [_column(column, spoken(label), sorts) for column, label in columns],
             "records": rows,
             "total_records": total,
             "total_pages": pages,
@@ -160,29 +161,39 @@ async def entity_view(scope: PageScope, given: Mapping[str, Any], around: Entity
             "filter": owner or None,
             "filters": list(owners),
             "metafilter": panel.chosen if panel is not None else "",
-            METAFILTERS: _groups(panel) if panel is not None else [],
+            METAFILTERS: _groups(panel, spoken) if panel is not None else [],
             "order": str(given.get("order") or ""),
             "entity_permission_denied": read is None,
         },
-        view.name,
+        spoken(view.name),
     )
 
 
-def _groups(panel: Panel) -> list[Lookup]:
+def _groups(panel: Panel, spoken: Callable[[str], str]) -> list[Lookup]:
     """The groups of a filter panel, as the filter ``metafilters`` gives them."""
     found = []
     for group in panel.groups:
         options = [
-            Lookup({"id": item.value, "type": None, "label": item.label, "checked": item.checked, "text": item.label})
+            Lookup(
+                {
+                    "id": item.value,
+                    "type": None,
+                    "label": spoken(item.label),
+                    "checked": item.checked,
+                    "text": spoken(item.label),
+                }
+            )
             for item in group.choices
         ] or [
-            Lookup({"id": str(place), "type": "text", "label": item.label, "checked": False, "text": item.value})
+            Lookup(
+                {"id": str(place), "type": "text", "label": spoken(item.label), "checked": False, "text": item.value}
+            )
             for place, item in enumerate(group.inputs)
         ]
         mode = "Single" if group.choosing is Choosing.ONE else group.choosing.value.title()
         name = group.name.removeprefix(f"{PARAMETER}.")
-        about = {"id": name, "label": group.label, "selection_mode": mode, "options": options}
-        found.append(Lookup(about, group.label))
+        about = {"id": name, "label": spoken(group.label), "selection_mode": mode, "options": options}
+        found.append(Lookup(about, spoken(group.label)))
     return found
 
 

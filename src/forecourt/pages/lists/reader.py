@@ -167,7 +167,7 @@ class Lists:
             grid,
             _tabs(found, url) if len(found.keys) > 1 else (),
             found.search,
-            tuple(name for column, name in columns if is_text(column)) if definition.search else (),
+            tuple(locales.label(name) for column, name in columns if is_text(column)) if definition.search else (),
             url(search=""),
             tuple(found.state.items()),
             tuple(map(locales.gettext, notices)),

@@ -173,7 +173,7 @@ def basic_form(
         mode=mode,
         source=source,
         id_parameter=id_parameter,
-        submit_label=record.text("adx_submitbuttontext") or _submit_label(settings),
+        submit_label=text_of(record, "adx_submitbuttontext") or _submit_label(settings),
         success=text_of(record, "adx_successmessage"),
         columns=record.columns,
         where=record.where(),

@@ -18,6 +18,8 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
+from forecourt.kernel.label import Label, code_of, stem
+
 
 class ActionKind(StrEnum):
     """What is done with a row, or with the rows beneath one."""
@@ -53,12 +55,18 @@ OF_GRIDS: Final = frozenset({ActionKind.CREATE, ActionKind.ASSOCIATE})
 
 
 def label_of(texts: object) -> str:
-    """A text, or the first of a list of localized ones."""
+    """A text, or localized ones: a label, of which the first is the base language's."""
     if isinstance(texts, str):
         return texts.strip()
     if not isinstance(texts, list):
         return ""
-    return next((str(item["Value"]) for item in texts if isinstance(item, dict) and item.get("Value")), "")
+    found = [(str(item["Value"]), item.get("LCID")) for item in texts if isinstance(item, dict) and item.get("Value")]
+    if not found:
+        return ""
+    codes = [(code_of(number) if isinstance(number, int) else "", text) for text, number in found]
+    exact = {code.lower(): text for code, text in reversed(codes) if code}
+    stems = {stem(code): text for code, text in reversed(codes) if code}
+    return Label(found[0][0], stems | exact, codes[0][0])
 
 
 def page_of(action: Mapping[str, Any]) -> UUID | None:

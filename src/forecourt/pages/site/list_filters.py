@@ -8,8 +8,9 @@
              or filters: [{adx.id, adx.uiname, conditions}], each of which is one choice (a range)
     link     name, from, to, then filters as above, or (of a many-to-many relationship) links
 
-Read leniently, as all JSON beside columns: what cannot be read is no filter, and a notice says so. A group's meaning is
-in its conditions, whatever ``adx.filtertype`` calls it. Sources: pages-and-dataverse A4.3.
+A name may be localized, ``[{"LCID": 1033, "Value": "…"}]``. Read leniently, as all JSON beside columns: what cannot be
+read is no filter, and a notice says so. A group's meaning is in its conditions, whatever ``adx.filtertype`` calls it.
+Sources: pages-and-dataverse A4.3.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
+
+from forecourt.pages.site.list_actions import label_of
 
 #: Groups of a panel, and choices of a group, at most.
 MAX_GROUPS = 40
@@ -183,6 +186,8 @@ def _dicts(items: object) -> list[Mapping[str, Any]]:
 
 def _text(item: Mapping[str, Any], name: str) -> str:
     value = item.get(name)
+    if isinstance(value, list):
+        return label_of(value)
     return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
