@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from locale import windows_locale
-from typing import Any, Final
+from typing import Any, Final, cast
 
 #: Translations by language code and text of the base language.
 Words = Mapping[str, Mapping[str, str]]
@@ -54,8 +54,8 @@ class Label(str):
         return Label, (str(self), dict(self.translations), self.base)
 
 
-#: No label.
-UNNAMED: Final = Label("")
+#: No label: plain text, since schemas of definition files say their defaults.
+UNNAMED: Final = cast(Label, "")
 
 
 def stem(code: str) -> str:

@@ -96,7 +96,7 @@ def _formatted(field: EntityField, model: Model, outputs: Sequence[str]) -> Made
             labels = {member.value: str(member.label or member.symbol) for member in enum_of(field, model).members}
             return partial(_each, at, lambda value: labels.get(value, msgspec.UNSET))
         case Kind.STRING if field.several:
-            texts = {str(member.choice): member.label or member.symbol for member in enum_of(field, model).members}
+            texts = {str(item.choice): str(item.label or item.symbol) for item in enum_of(field, model).members}
             return partial(_each, at, lambda value: "; ".join(texts.get(one, one) for one in value.split(",")))
         case Kind.BOOLEAN:
             return partial(_each, at, lambda value: "Yes" if value else "No")

@@ -182,7 +182,11 @@ def cell(column: EntityField, values: Mapping[str, Any], enums: Mapping[str, Enu
     if isinstance(value, Message):
         return Cell("text", locales.gettext(value))
     if column.several:
-        named = {str(m.choice): m.label or m.symbol for m in enums[column.enum].members} if column.enum else {}
+        named = (
+            {str(m.choice): locales.label(m.label or m.symbol) for m in enums[column.enum].members}
+            if column.enum
+            else {}
+        )
         return Cell("text", "; ".join(named.get(one, one) for one in str(value).split(",")))
     if column.enum is not None:
         member = member_of(enums.get(column.enum), value)
