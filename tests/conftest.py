@@ -108,7 +108,7 @@ def portal_people(portal_url: str) -> dict[str, tuple[str, str]]:
         "vendor": pick("Vendors"),
         "other vendor": pick("Vendors", 1),
         "common vendor": pick("Vendors", 4),
-        "customer": pick("Customers"),
+        "customer": pick("Customer representatives"),
         "worker": pick("Workers"),
         "stranger": pick("Vendors", mapped=False),
     }

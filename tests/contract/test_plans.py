@@ -112,7 +112,7 @@ def shapes(surface: Surface, orders: str, lines: str, key: str, number: str) -> 
 
 
 @pytest.mark.parametrize("door", ["data", "web", "api"])
-@pytest.mark.parametrize("kind", ["Vendors", "Customers"])
+@pytest.mark.parametrize("kind", ["Vendors", "Customer representatives"])
 async def test_no_plan_under_a_policy_reads_a_growing_table_whole_whatever_values_it_was_made_for(
     contoso: Installation, door: str, kind: str
 ) -> None:
@@ -121,7 +121,7 @@ async def test_no_plan_under_a_policy_reads_a_growing_table_whole_whatever_value
     surface, person = sample.case(contoso).surface(door), contoso.in_role(kind)
     orders, lines, number = {
         "Vendors": ("PurchPurchaseOrderHeaderV2Entity", "PurchPurchaseOrderLineV2Entity", "PurchaseOrderNumber"),
-        "Customers": ("SalesOrderHeaderV2Entity", "SalesOrderLineEntity", "SalesOrderNumber"),
+        "Customer representatives": ("SalesOrderHeaderV2Entity", "SalesOrderLineEntity", "SalesOrderNumber"),
     }[kind]
     first = (await person.get(url(surface.set(orders), _top=1, **surface.options))).rows[0]
     key = str(first[surface.column(number)])

@@ -121,8 +121,14 @@ async def test_columns_that_are_not_open_tell_nothing(ours: Customer) -> None:
     ):
         answer = await ours.ask("GET", "salesorders", **option)
         assert answer.status in (400, 403), (option, answer.text)
-    for path in ("products", "msdyn_purchaseorders", "msdyn_vendors", "systemusers", "annotations"):
-        assert (await ours.ask("GET", path)).status in (403, 404), path
+    for path in (
+        "products?$select=standardcost",
+        "msdyn_purchaseorders",
+        "msdyn_vendors",
+        "systemusers",
+        "annotations",
+    ):
+        assert (await ours.person.get(f"/_api/{path}")).status in (400, 403, 404), path
 
 
 async def test_nobody_else_sees_copied_orders(site: Installation, ours: Customer) -> None:
@@ -285,7 +291,8 @@ async def test_the_same_rights_hold_at_the_other_doors(site: Installation, ours:
 @pytest.mark.parametrize(
     ("permission", "line", "code"),
     [
-        ("Customer-own-account", "adx_appendto: true", "90040106"),
+        # A customer may be a contact, too, and some of these may be named: the row itself is out of reach.
+        ("Customer-own-account", "adx_appendto: true", "90040103"),
         ("Customer-copied-sales-orders", "adx_append: true", "90040105"),
     ],
 )

@@ -128,7 +128,7 @@ async def test_the_same_number_in_another_company_is_another_order(contoso: Inst
     ("role", "entity", "query"),
     [
         (
-            "Customers",
+            "Customer representatives",
             "SalesOrderHeaderV2Entity",
             "select o.salesid from erp.salestable o join erp.custtable a on a.accountnum = o.custaccount "
             "and a.dataareaid = o.dataareaid join erp.contactperson c on c.contactforparty = a.party "
@@ -166,7 +166,7 @@ async def test_people_of_one_role_read_nothing_of_the_other_roles_entities(conto
     surfaces = [sample.case(contoso).surface(door) for door in ODATA]
     foreign = {
         "Vendors": ("SalesOrderHeaderV2Entity", "CustCustomerV3Entity", "HcmWorkerEntity"),
-        "Customers": ("PurchPurchaseOrderHeaderV2Entity", "VendVendorV2Entity", "HcmWorkerEntity"),
+        "Customer representatives": ("PurchPurchaseOrderHeaderV2Entity", "VendVendorV2Entity", "HcmWorkerEntity"),
         "Workers": ("PurchPurchaseOrderHeaderV2Entity", "CustCustomerV3Entity"),
     }
     for role, entities in foreign.items():

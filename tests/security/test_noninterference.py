@@ -131,7 +131,7 @@ async def test_a_relation_that_rests_on_a_hidden_column_is_not_a_way_to_it(narro
 
 async def test_a_row_is_not_found_by_a_key_whose_columns_are_hidden(contoso: Installation) -> None:
     """The company of a sales order is not among the columns that ``/_api`` opens, so no key may ask for it."""
-    person = contoso.in_role("Customers")
+    person = contoso.in_role("Customer representatives")
     key = "msdyn_salesordernumber='SO-000001',_msdyn_company_value=00000000-0000-0000-0000-000000000001"
     answer = await person.get(f"/_api/salesorders({key})")
     assert answer.status == 403, answer.text

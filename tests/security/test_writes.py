@@ -339,7 +339,7 @@ async def test_a_write_to_the_portals_api_needs_the_sessions_proof(case: Case) -
 
 async def test_a_reader_of_the_portal_who_lacks_the_write_permission_changes_nothing(contoso: Installation) -> None:
     """A customer may read sales orders, and nothing says that it may write them."""
-    customer = contoso.in_role("Customers")
+    customer = contoso.in_role("Customer representatives")
     case = sample.case(contoso)
     for door in ODATA:
         surface = case.surface(door)

@@ -74,7 +74,7 @@ async def api(person: Person, method: str, path: str, body: object = None, **opt
 
 async def customer(site: Installation, number: int = 0) -> Customer:
     """The n-th customer of the sample's sign-ins."""
-    return await customer_of(site.in_role("Customers", number))
+    return await customer_of(site.in_role("Customer representatives", number))
 
 
 async def customer_of(person: Person) -> Customer:

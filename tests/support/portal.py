@@ -529,7 +529,7 @@ def preview(site: Site | None = None, orders: int = 63) -> Preview:
     people = People(
         {
             "vendor": person("Anna Berg", frozenset({"Vendors"}), "Northwind Bearings Inc."),
-            "customer": person("Luis Ortega", frozenset({"Customers"}), "Harborview Hotels LLC"),
+            "customer": person("Luis Ortega", frozenset({"Customer representatives"}), "Harborview Hotels LLC"),
             "worker": person("Grace Miller", frozenset({"Workers"}), ""),
             "nobody": person("Noah Nobody", frozenset(), "Nothing Ltd."),
         },

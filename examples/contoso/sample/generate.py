@@ -7,6 +7,7 @@ has a response. Requests for quotation are few, and the same at every scale.
 
 Deterministic: no clock, every table draws from a stream of its own, and only `Random.random`, whose sequence Python
 promises to keep. The first vendors, customers and workers (those who have a sign-in) are the same at every scale.
+The first customers have three people each: one who orders for everybody, an administrator, one who orders alone.
 
 Skewed on purpose: each of the first five vendors has 5 % of all purchase orders, the others have equally many.
 
@@ -25,11 +26,11 @@ from typing import Any
 if (_here := str(Path(__file__).parent)) not in sys.path:  # so that this file can be loaded by its path alone
     sys.path.append(_here)
 
-from contoso_sample.cast import Cast, accounts_of, workers_of
+from contoso_sample.cast import Cast, accounts_of, colleagues, workers_of
 from contoso_sample.leave import address_rows, leave_rows, manager_rows
 from contoso_sample.load import Load, few, many
 from contoso_sample.master import (
-    CUSTOMERS,
+    REPRESENTATIVES,
     STRANGER,
     VENDORS,
     WORKERS,
@@ -56,7 +57,7 @@ from contoso_sample.quotations import quotation_loads
 from contoso_sample.responses import response_loads
 from contoso_sample.world import COMMON, COMPANIES, RECID
 
-__all__ = ["CUSTOMERS", "VENDORS", "WORKERS", "Load", "loads", "people"]
+__all__ = ["REPRESENTATIVES", "VENDORS", "WORKERS", "Load", "loads", "people"]
 
 
 def loads(scale: int) -> Iterator[Load]:
@@ -66,7 +67,11 @@ def loads(scale: int) -> Iterator[Load]:
     workers, employments = worker_rows(cast)
     outside = list(cast.outside())
     links = [(a.user, person) for _, a, _, person in outside]
+    beside = list(cast.beside())
     links += [(w.user, cast.persons() + w.index) for w in cast.workers if w.user]
+    links += [(colleague.user, person) for colleague, _, person in beside]
+    contacts = [(a.company.area, a.contact, person, party) for _, a, party, person in outside]
+    contacts += [(c.account.company.area, c.contact, person, party) for c, party, person in beside]
     yield few("erp.userinfo", "id name email enable company language externaluser", users)
     yield few("erp.securityuserrole", "user_ role", roles)
     yield few("erp.securityuserroleorganization", "user_ role dataareaid", areas)
@@ -89,7 +94,7 @@ def loads(scale: int) -> Iterator[Load]:
     yield few(
         "erp.contactperson",
         "recid dataareaid contactpersonid party contactforparty",
-        [(RECID + i, a.company.area, a.contact, person, party) for i, (_, a, party, person) in enumerate(outside)],
+        [(RECID + i, *contact) for i, contact in enumerate(contacts)],
     )
     yield few(
         "erp.hcmworker",
@@ -166,9 +171,14 @@ def people() -> list[dict[str, Any]]:
             note += "; answers orders at /orders-for-review/"
         result.append(contact(a.mail, a.user, a.user, "Vendors", note))
     for a in customers[:2]:
-        result.append(
-            contact(a.mail, a.user, a.user, "Customers", f"{a.name}, customer {a.number} of {a.company.area}")
+        note = f"{a.name}, customer {a.number} of {a.company.area}; orders for everybody of that customer"
+        result.append(contact(a.mail, a.user, a.user, "Customer representatives", note))
+    for c in colleagues()[:2]:
+        note = f"{c.account.name}; " + (
+            "throws away drafts of others, too" if c.administrator else "sees only the own orders"
         )
+        role = "Customer administrators" if c.administrator else "Authorised users"
+        result.append(contact(c.mail, c.user, c.user, role, note))
     for w in workers_of(2):
         result.append(contact(w.mail, w.user, w.user, "Workers", f"worker {w.number}, employed by {w.company.area}"))
     result.append(

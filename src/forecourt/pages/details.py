@@ -101,9 +101,23 @@ class Forms:
             if principal.contact is None or definition.table != "contact":
                 raise not_found()
             return principal.contact.id
+        if definition.source is FormSource.RELATED_TO_USER:
+            return self._related(definition, principal)
         lowered = {name.lower(): value for name, value in query.items()}
         try:
             return UUID(lowered.get(definition.id_parameter.lower(), ""))
+        except ValueError:
+            raise not_found() from None
+
+    def _related(self, definition: FormDefinition, principal: Principal) -> UUID:
+        """The row that the person's contact names by the relationship. Raises Refusal FC4041."""
+        table, contacts = self.tables.by_name.get(definition.table), self.tables.by_name.get("contact")
+        relation = table.entity.relations.get(definition.source_relation) if table is not None else None
+        if principal.contact is None or contacts is None or relation is None or relation.target != contacts.name:
+            raise not_found()
+        lookup = contacts.entity.fields[relation.on[0][1]]
+        try:
+            return UUID(str(dict(principal.contact.columns).get(lookup.column)))
         except ValueError:
             raise not_found() from None
 
@@ -143,7 +157,9 @@ class Forms:
         names = dict.fromkeys([*lists.needed(columns, readable), table.primary_name])
         if table.primary_name not in readable:
             del names[table.primary_name]
-        return await self.rows.row(principal, table.name, row_id, tuple(names))
+        row = await self.rows.row(principal, table.name, row_id, tuple(names))
+        (priced,) = await self.lookups.priced(principal, columns, (row,))
+        return priced
 
     async def details(
         self,

@@ -98,7 +98,8 @@ def _value(column: EntityField, row: Row, shown: str) -> Value:
     if column.enum is None:
         if column.kind in NUMBERS:
             number = formatting.as_number(value)
-            currency = str(row.values.get(column.currency or "") or "")
+            held = column.currency or ""
+            currency = str(row.values.get(formatting.code_of(held), row.values.get(held)) or "")
             if number is None or not re.fullmatch("[A-Za-z]{3}", currency):
                 return shown if number is None else number
             return Money(number, currency.upper())

@@ -211,7 +211,7 @@ def cell(column: EntityField, values: Mapping[str, Any], enums: Mapping[str, Enu
             if number is None:
                 return Cell("text", str(value))
             if column.currency is not None:
-                code = str(values.get(column.currency) or "")
+                code = str(values.get(code_of(column.currency), values.get(column.currency)) or "")
                 return Cell("money", money(number, code, locales))
             return Cell("number", format_decimal(number, _QUANTITY, locale=locales.locale))
         case _:
@@ -292,6 +292,11 @@ def moment_text(moment: dt.datetime, locales: Locales) -> str:
     """A moment in the person's language and time zone."""
     local = moment.astimezone(locales.zone)
     return f"{_moment(local, locales)} {local.tzname() or ''}".strip()
+
+
+def code_of(currency: str) -> str:
+    """By which name a row brings the code of the currency that a lookup of it holds."""
+    return f"@code.{currency}"
 
 
 def currencies(columns: Iterable[EntityField]) -> tuple[str, ...]:

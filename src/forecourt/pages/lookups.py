@@ -19,6 +19,7 @@ from forecourt.kernel.plan import OrderBy
 from forecourt.kernel.predicate import TRUE, Field, In, Match, Slot
 from forecourt.kernel.principal import Principal
 from forecourt.kernel.types import Kind
+from forecourt.pages import formatting
 from forecourt.pages.formatting import Message
 from forecourt.pages.inputs import FormField, Section
 from forecourt.web.translation import N_
@@ -34,6 +35,9 @@ SHOWN = 10
 
 #: Names are asked for by so many ids at once; few sizes make few statements.
 SIZES = (1, 10, 50, 250)
+
+#: The table of currencies, and the column with their codes.
+CURRENCIES, CODE = "transactioncurrency", "isocurrencycode"
 
 #: Shown for a row that the person may not read.
 HIDDEN = Message(N_("Not visible to you"))
@@ -109,8 +113,32 @@ class Lookups:
                 )
         return names
 
+    async def priced(
+        self, principal: Principal, columns: Sequence[EntityField], rows: Sequence[Row]
+    ) -> tuple[Row, ...]:
+        """The rows with the codes of the currencies that their amounts are in, where a lookup holds these.
+
+        A currency that is not open to the person is not said, as in annotations of the Web API."""
+        table = self.tables.by_name.get(CURRENCIES)
+        held = [name for name in formatting.currencies(columns) if name.startswith("_")]
+        ids = {found for row in rows for name in held if (found := _uuid(row.values.get(name))) is not None}
+        if table is None or not ids:
+            return tuple(rows)
+        codes = await self._named(principal, table, sorted(ids), CODE)
+        return tuple(
+            replace(
+                row,
+                values={
+                    **row.values,
+                    **{formatting.code_of(name): codes.get(str(row.values.get(name)).lower(), "") for name in held},
+                },
+            )
+            for row in rows
+        )
+
     async def named(self, principal: Principal, columns: Sequence[EntityField], rows: Sequence[Row]) -> tuple[Row, ...]:
-        """The rows with the names of the rows that their lookups hold, to be shown."""
+        """The rows with the names of the rows that their lookups hold, and the codes of currencies, to be shown."""
+        rows = await self.priced(principal, columns, rows)
         lookups = [column for column in columns if column.targets]
         if not lookups:
             return tuple(rows)
@@ -132,17 +160,19 @@ class Lookups:
             for row in rows
         )
 
-    async def _named(self, principal: Principal, table: Table, ids: list[UUID]) -> Mapping[str, str]:
+    async def _named(self, principal: Principal, table: Table, ids: list[UUID], column: str = "") -> Mapping[str, str]:
+        """What rows are called, or what a column says of them, by id."""
+        title = column or table.primary_name
         size = next(size for size in SIZES if len(ids) <= size)
         slots = (*ids, *(ids[-1:] * (size - len(ids))))
         where = In(Field((table.primary_id,)), tuple(Slot(place, Kind.GUID) for place in range(size)))
-        query = Query(table.name, (table.primary_name,), where, slots, size=size)
+        query = Query(table.name, (title,), where, slots, size=size)
         found, _ = await self._page(principal, table, query)
-        return {str(row.id): _name(table, row) for row in found}
+        return {str(row.id): str(row.values.get(title) or "") or _name(table, row) for row in found}
 
     async def _page(self, principal: Principal, table: Table, query: Query) -> tuple[tuple[Row, ...], bool]:
-        """Rows, and whether there are more; none where the person may not read the table or its names."""
-        if table.primary_name not in await self.rows.columns(principal, table.name, "read"):
+        """Rows, and whether there are more; none where the person may not read the table or what is asked of it."""
+        if not set(query.columns) <= await self.rows.columns(principal, table.name, "read"):
             return (), False
         try:
             page = await self.rows.page(principal, query)

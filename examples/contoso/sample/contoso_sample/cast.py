@@ -173,8 +173,47 @@ def tax_group(company: Company) -> str:
 
 
 @dataclass(frozen=True)
+class Colleague:
+    """A further person of a customer's: an administrator, or somebody who has a part of the orders only."""
+
+    account: Account
+    administrator: bool
+    first: str
+    last: str
+    mail: str
+
+    @property
+    def user(self) -> str:
+        return f"{self.account.user}-{'admin' if self.administrator else 'buyer'}"
+
+    @property
+    def contact(self) -> str:
+        return f"CP-{self.account.number}-{2 if self.administrator else 3}"
+
+
+#: Customers with further people: the first ones, some of each legal entity.
+WITH_COLLEAGUES = 20
+
+
+@lru_cache(maxsize=1)
+def colleagues() -> tuple[Colleague, ...]:
+    """An administrator and an authorised user for each of the first customers."""
+    draw, result = stream("customer/colleagues"), []
+    for account in accounts_of("customer", WITH_COLLEAGUES):
+        host = account.mail.partition("@")[2]
+        for administrator in (True, False):
+            first, last = account.first, account.last
+            while (first, last) == (account.first, account.last):
+                first, last = pick(draw, account.company.first), pick(draw, account.company.last)
+            box = f"{slug_of(first)}.{slug_of(last)}"
+            result.append(Colleague(account, administrator, first, last, f"{box}@{host}"))
+    return tuple(result)
+
+
+@dataclass(frozen=True)
 class Cast:
-    """Everybody, and the record ids of their parties: legal entities, vendors, customers, then persons."""
+    """Everybody, and the record ids of their parties: legal entities, vendors, customers, then persons: those who work
+    for the former, workers, and the customers' further people."""
 
     vendors: tuple[Account, ...]
     customers: tuple[Account, ...]
@@ -192,3 +231,9 @@ class Cast:
     def persons(self) -> int:
         """The party of the first worker."""
         return max(person for *_, person in self.outside()) + 1
+
+    def beside(self) -> Iterator[tuple[Colleague, int, int]]:
+        """Each colleague, the party of the account and of the person."""
+        first = self.persons() + len(self.workers)
+        for place, colleague in enumerate(colleagues()):
+            yield colleague, RECID + 3 + len(self.vendors) + colleague.account.index, first + place

@@ -11,7 +11,9 @@ from contoso_sample.world import CATEGORIES, COMPANIES, FOREVER, RECID, USMF, Pl
 
 NAMESPACE = UUID("6f1d3b52-8c0e-5a47-9b21-3d7e5f0c9a64")
 VENDORS = str(uuid5(NAMESPACE, "webrole/Vendors"))  # b0a26570-fc08-57f6-b1ee-9ee5d6449b58
-CUSTOMERS = str(uuid5(NAMESPACE, "webrole/Customers"))  # 0d86f182-8a4a-54ae-922b-3b9bdf5c9918
+REPRESENTATIVES = str(uuid5(NAMESPACE, "webrole/Customers"))  # 0d86f182-8a4a-54ae-922b-3b9bdf5c9918
+ADMINISTRATORS = str(uuid5(NAMESPACE, "webrole/Customer administrators"))
+AUTHORISED = str(uuid5(NAMESPACE, "webrole/Authorised users"))
 WORKERS = str(uuid5(NAMESPACE, "webrole/Workers"))  # 5f87c527-8236-571e-aeb2-f777d67323ae
 FOR_CUSTOMER, FOR_VENDOR = 192350000, 192350001  # contact.msdyn_contactfor
 STRANGER = ("Nora", "Falk", "nora.falk@baltic-tooling.example")  # has a web role, is nobody to the ERP
@@ -85,6 +87,12 @@ def parties(cast: Cast) -> list[Row]:
                 f"{1 + i * 37 % 140} {c.streets[i % len(c.streets)]}",
                 c.places[i % 5],
             )
+        )
+    for colleague, _, _ in cast.beside():
+        a = colleague.account
+        phone = phone_of(a.company, a.index * 17 + (9 if colleague.administrator else 10))
+        rows.append(
+            person(colleague.first, colleague.last, a.company.language, colleague.mail, phone, a.street, a.place)
         )
     return [(RECID + i, f"{i + 1:09d}", *row) for i, row in enumerate(rows)]
 
@@ -272,6 +280,12 @@ def user_rows(cast: Cast) -> tuple[list[Row], list[Row], list[Row]]:
         areas += [(a.user, role, a.company.area) for role in own]
         if kind == "vendor":
             roles.append((a.user, "PurchPublicExternal"))  # in every legal entity: what is public is so everywhere
+    for c, _, _ in cast.beside():
+        company = c.account.company
+        users.append((c.user, f"{c.first} {c.last}", c.mail, 1, company.area, company.language, 1))
+        own = ("CustCustomerExternal" if c.administrator else "CustContactExternal", *outside)
+        roles += [(c.user, role) for role in own]
+        areas += [(c.user, role, company.area) for role in own]
     for w in cast.workers:
         if w.user:
             users.append((w.user, f"{w.first} {w.last}", w.mail, 1, w.company.area, w.company.language, 1))
@@ -282,7 +296,7 @@ def user_rows(cast: Cast) -> tuple[list[Row], list[Row], list[Row]]:
 def dataverse_loads(cast: Cast) -> Iterator[Load]:
     accounts: list[Row] = []
     nobody = (uuid_of("contact", STRANGER[2]), STRANGER[0], STRANGER[1], f"{STRANGER[0]} {STRANGER[1]}", STRANGER[2])
-    contacts: list[Row] = [(*nobody, None, None, None, None)]
+    contacts: list[Row] = [(*nobody, None, None, None, None, None)]
     roles: list[Row] = [(contacts[0][0], VENDORS)]
     mappings: list[Row] = []
     for kind, a, _, _ in cast.outside():
@@ -296,13 +310,20 @@ def dataverse_loads(cast: Cast) -> Iterator[Load]:
         )
         person = (contact, a.first, a.last, f"{a.first} {a.last}", a.mail, account)
         works_for = FOR_VENDOR if kind == "vendor" else FOR_CUSTOMER
-        contacts.append((*person, a.contact, uuid_of("company", area), works_for))
-        roles.append((contact, VENDORS if kind == "vendor" else CUSTOMERS))
+        contacts.append((*person, a.contact, uuid_of("company", area), area, works_for))
+        roles.append((contact, VENDORS if kind == "vendor" else REPRESENTATIVES))
         mappings.append((uuid_of("mapping", a.user), contact, a.user))
+    for c, _, _ in cast.beside():
+        contact, area = uuid_of("contact", c.user), c.account.company.area
+        account = uuid_of("account", area, "customer", c.account.number)
+        person = (contact, c.first, c.last, f"{c.first} {c.last}", c.mail, account)
+        contacts.append((*person, c.contact, uuid_of("company", area), area, FOR_CUSTOMER))
+        roles.append((contact, ADMINISTRATORS if c.administrator else AUTHORISED))
+        mappings.append((uuid_of("mapping", c.user), contact, c.user))
     for w in cast.workers:
         if w.user:
             contact = uuid_of("contact", w.user)
-            contacts.append((contact, w.first, w.last, f"{w.first} {w.last}", w.mail, None, None, None, None))
+            contacts.append((contact, w.first, w.last, f"{w.first} {w.last}", w.mail, None, None, None, None, None))
             roles.append((contact, WORKERS))
             mappings.append((uuid_of("mapping", w.user), contact, w.user))
     yield few(
@@ -323,7 +344,7 @@ def dataverse_loads(cast: Cast) -> Iterator[Load]:
     yield few(
         "dataverse.contact",
         "contactid firstname lastname fullname emailaddress1 parentcustomerid msdyn_contactpersonid msdyn_company "
-        "msdyn_contactfor",
+        "msdyn_companycode msdyn_contactfor",
         contacts,
     )
     yield few(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
-from contoso_sample.cast import Account, accounts_of, clerk_of, delivery_of, tax_group, terms_of
+from contoso_sample.cast import Account, accounts_of, clerk_of, colleagues, delivery_of, tax_group, terms_of
 from contoso_sample.world import (
     CATEGORIES,
     CLOCK,
@@ -254,6 +254,7 @@ SALESTABLE = (
 
 def sales_orders(scale: int) -> Iterator[str]:
     recid = RECID
+    buyers = {c.account.index: c.contact for c in colleagues() if not c.administrator}
     for company, accounts, plan in orders_of("sales", scale):
         heads = [
             f"{company.area}\t{a.number}\t{a.number}\t{a.name}\t{company.currency}\t{company.language}\t"
@@ -261,7 +262,8 @@ def sales_orders(scale: int) -> Iterator[str]:
             f"{a.name}\t{_where(a.place, a.street)}\t{_where(a.place, a.street)}"
             for a in accounts
         ]
-        contacts, sites = [a.contact for a in accounts], [f"{s.site}\t{s.warehouse}" for s in company.sites]
+        contacts = [(a.contact, buyers.get(a.index, a.contact)) for a in accounts]
+        sites = [f"{s.site}\t{s.warehouse}" for s in company.sites]
         amounts = pool_of(company, None)[1]
         n = len(plan.account)
         for k, (who, count, status, document, created, due, confirmed, site, luck) in enumerate(
@@ -284,7 +286,7 @@ def sales_orders(scale: int) -> Iterator[str]:
             total = sum(amounts[start : start + count])
             yield (
                 f"{recid}\tSO-{k + 1:06d}\t{heads[who]}\t{sites[site]}\t{('WEB', 'PHONE', 'EMAIL')[luck % 3]}\t"
-                f"{contacts[who] if luck > 100 else ''}\t{status}\t{document}\t{DAY[due - 3]}\t{DAY[due]}\t"
+                f"{contacts[who][luck > 178] if luck > 100 else ''}\t{status}\t{document}\t{DAY[due - 3]}\t{DAY[due]}\t"
                 f"{DAY[confirmed - 3] if confirmed else NEVER}\t{DAY[confirmed]}\t{reference}\t"
                 f"{total // 100}.{total % 100:02d}\t1\t{_moment(k, n, created)}\t{changed} 18:30:00+00\n"
             )

@@ -146,14 +146,22 @@ def _taken(
 
 
 def _used(site: Site, tables: Mapping[str, Table], text: str) -> frozenset[str]:
-    """Tables that something of the site names: lists, forms and what their subgrids show, settings, templates."""
+    """Tables that something of the site names: lists, forms and what their subgrids show, settings, templates;
+    and the currencies of amounts, which pages show with these."""
     found = {item.table for item in site.lists.values()} | {item.table for item in site.forms.values()}
     found |= set(site.web_api_columns)
     for name in tuple(found):
         table = tables.get(name)
         grids = (grid for form in table.forms for grid in form.subgrids) if table is not None else ()
         found |= {table.entity.relations[grid.relation].target for grid in grids if table is not None}
-    return frozenset(found | {name for name in tables if name in text})
+    found |= {name for name in tables if name in text}
+    return frozenset(found | {name for table in found & tables.keys() for name in _currencies(tables[table])})
+
+
+def _currencies(table: Table) -> frozenset[str]:
+    """The tables of the currencies that a table's amounts are in."""
+    held = (table.column(field.currency) for field in table.entity.fields.values() if field.currency)
+    return frozenset(target for field in held if field is not None for target in field.targets)
 
 
 def _texts(site: Site) -> Iterator[str]:

@@ -14,7 +14,7 @@ from forecourt.store.database import Database
 #: Of each sort of people: the table of their accounts, the prefix of their ids, role, web role, kind of account.
 SORTS: Final = (
     ("vendtable", "bv", "VendVendorExternal", "Vendors", 11),
-    ("custtable", "bc", "CustCustomerExternal", "Customers", 3),
+    ("custtable", "bc", "CustCustomerExternal", "Customer representatives", 3),
 )
 
 _PEOPLE: Final = """

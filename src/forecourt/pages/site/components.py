@@ -135,9 +135,9 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
         record.need("adx_formname")
         if mode is None or source is None:
             continue
-        if source is FormSource.RELATED_TO_USER:
+        if source is FormSource.RELATED_TO_USER and not record.text("adx_recordsourcerelationshipname"):
             place, name = record.where("adx_entitysourcetype"), record.text("adx_name")
-            notices.append(f"{place}: the form '{name}' takes its row from the query, not from a relationship.")
+            notices.append(f"{place}: the form '{name}' names no relationship to the person: it shows no row.")
         form = basic_form(
             record,
             form_id,
@@ -188,6 +188,7 @@ def basic_form(
         delete_label=(label_of(deletes.get("ButtonLabel")) or "Delete") if deletes else "",
         delete_question=label_of(deletes.get("Confirmation")),
         tab=record.text("adx_tabname"),
+        source_relation=record.text("adx_recordsourcerelationshipname"),
         fields=rules,
     )
 

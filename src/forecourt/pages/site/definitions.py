@@ -286,7 +286,8 @@ class FormDefinition:
     called, '' where the form does not offer it; ``delete_question``: what it asks. ``fields``: rules of single columns,
     by logical name. ``attach``: files that are sent with it; ``notes``: the row's notes are shown with it, None
     where they are not;
-    ``subgrids``: what its subgrids offer, by their names in lower case.
+    ``subgrids``: what its subgrids offer, by their names in lower case;
+    ``source_relation``: relationship to contacts by which the person's own contact names the row.
     """
 
     id: UUID
@@ -315,6 +316,7 @@ class FormDefinition:
     attach: Attach | None = None
     notes: NoteRule | None = None
     subgrids: Subgrids = field(default_factory=dict)
+    source_relation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

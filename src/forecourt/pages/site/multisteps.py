@@ -126,9 +126,9 @@ def _step(
     for key, what in _WITHOUT.items():
         if shows and record.flag(key):
             notices.append(f"{record.where(key)}: the step '{name}' wants {what}, which is not supported.")
-    if shows and source is StepSource.RELATED_TO_USER:
+    if shows and source is StepSource.RELATED_TO_USER and not record.text("adx_recordsourcerelationshipname"):
         place = record.where("adx_entitysourcetype")
-        notices.append(f"{place}: the step '{name}' takes its row from the query, not from a relationship.")
+        notices.append(f"{place}: the step '{name}' names no relationship to the person: it shows no row.")
     basic = None
     if shows:
         record.need("adx_targetentitylogicalname")
