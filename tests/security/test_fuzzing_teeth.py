@@ -34,14 +34,18 @@ from forecourt.security.grants import Granted
 from forecourt.security.lowering import Lowering
 from forecourt.security.rules import Operation, Right
 from forecourt.security.scope import Scope
+from forecourt.security.standing import USERS
 from forecourt.settings import Settings
+from forecourt.store.cells import Change
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.logins import scratch_login
 from support import contoso as sample
 from support import drawn_solution
-from support.drawn_solution import USERS
 
 SETTINGS = Settings(lane_size=4)
+
+#: A user whose tables are open, and where it stands who it is at the Web API.
+LAST, STANDING = drawn_solution.USERS[-1], USERS
 
 #: Takes a protection away.
 Weakening = Callable[[pytest.MonkeyPatch], None]
@@ -232,7 +236,7 @@ async def test_changed_worlds_find_a_delta_link_that_tells_of_hidden_deletes(
     draw, findings = random.Random(5), Findings()
     root = drawn_solution.plain(tmp_path)
     async with copied(root, [small], SETTINGS) as first, copied(root, [small], SETTINGS) as second:
-        teller = next(person for person in await people(first.forecourt, draw, 12) if person.user == USERS[-1])
+        teller = next(person for person in await people(first.forecourt, draw, 12) if person.user == LAST)
         for world in (first, second):
             await arrive(world, [teller])
         tracked = ("cts_thing", "cts_part", "annotation")
@@ -242,6 +246,19 @@ async def test_changed_worlds_find_a_delta_link_that_tells_of_hidden_deletes(
             while not findings.found and findings.rounds < ROUNDS:
                 await steps.round(teller, 0, 0, findings)
     assert any(item.door == "delta links" for item in findings.found), f"{findings.doors} have found nothing"
+
+
+async def test_what_the_asker_holds_is_nothing_that_is_hidden_from_the_asker(small: str, tmp_path: Path) -> None:
+    root = drawn_solution.plain(tmp_path)
+    async with copied(root, [small], SETTINGS) as first, copied(root, [small], SETTINGS) as second:
+        teller = next(person for person in await people(first.forecourt, random.Random(5), 12) if person.user == LAST)
+        steps = Lockstep(first, second, {}, random.Random(5), 0)
+        cells = second.cells["operations"]
+        (row,) = [row for row in await cells.sample(STANDING, 50, "5") if row["domainname"] == LAST]
+        change = Change("update", STANDING, row, {**row, "domainname": "x"}, "domainname")
+        assert await cells.change((change,))
+        sights = [await steps._sight(world, teller) for world in (first, second)]
+        assert sights[0]["who web"] != sights[1]["who web"], "the security roles are gone"
 
 
 async def test_an_etag_that_moves_with_what_is_hidden_is_found(
