@@ -12,10 +12,9 @@ import pytest
 from forecourt.identity import csrf
 from forecourt.store.embedded import EmbeddedServer
 from support.forms import fields_of, opened, post
-from support.gridded import PART, SITE
+from support.gridded import FRIENDS, HEADED, PART, SITE
 from support.server import Person
 from support.small_portal import SmallPortal, small_portal
-from support.stepped import HEAD
 
 BUTTON = re.compile(
     r'<a class="btn[^"]*" href="([^"]*)" rel="nofollow"[^>]*>([^<]+)<span class="visually-hidden"> ([^<]*)'
@@ -24,7 +23,7 @@ BUTTON = re.compile(
 
 @pytest.fixture(scope="module")
 async def portal(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SmallPortal]:
-    more = {"cts_thing": HEAD, "cts_part": PART}
+    more = {"cts_thing": HEADED, "cts_part": PART, "contact": FRIENDS}
     async with small_portal(postgres, tmp_path_factory.mktemp("grids"), SITE, more=more) as opened_portal:
         await opened_portal.person("ann", "Members")
         await opened_portal.person("bob", "Members")
@@ -99,6 +98,53 @@ async def test_nobody_takes_a_row_out_of_their_own_reach(portal: SmallPortal, an
     remove = (await buttons(ann, at(thing)))["Remove", "held"]
     answer = await post(ann, remove, await opened(ann, remove))
     assert answer.status == 403 and await parts(portal, thing) == ["held"]
+
+
+async def test_rows_that_are_there_are_chosen_to_belong_to_another(portal: SmallPortal, ann: Person) -> None:
+    mine, other = await portal.thing("mine", ann.contact), await portal.thing("other", ann.contact)
+    theirs = await portal.thing("theirs", portal.people["bob"].contact)
+    moved, foreign = await portal.part("moved", other), await portal.part("hidden from Ann", theirs)
+    add = (await buttons(ann, at(mine)))["Add existing", "Parts"]
+    page = await ann.get(f"{add}&q=mov")
+    assert f'name="row.{moved}"' in page.text and "hidden from Ann" not in page.text
+    assert "moved" not in (await ann.get(f"{add}&q=nothing")).text
+    fields = fields_of(page.text)
+    assert (await post(ann, add, fields)).status == 422
+    forged = await post(ann, add, {**fields, f"row.{moved}": "1", csrf.FIELD: "wrong"})
+    assert forged.status in {400, 403} and await parts(portal, mine) == []
+    for wrong in (foreign, str(uuid.uuid4()), "x"):  # all or none
+        answer = await post(ann, add, {**fields, f"row.{moved}": "1", f"row.{wrong}": "1"})
+        assert answer.status == 404 and await parts(portal, mine) == []
+    done = await post(ann, add, {**fields, f"row.{moved}": "1"})
+    assert done.headers["location"] == f"{at(mine)}&notice=associated#rows-1"
+    assert await parts(portal, mine) == ["moved"] and await parts(portal, other) == []
+    address = f"{at(theirs)}&grid=rows-1&do=associate"
+    assert (await ann.get(address)).status == 404
+    assert (await post(ann, address, {**fields, f"row.{moved}": "1"})).status == 404
+    assert (await portal.people["mia"].get(f"{at(mine)}&grid=rows-1&do=associate")).status == 403
+
+
+async def test_pairs_are_made_and_removed_by_who_may_append_both_rows(portal: SmallPortal, ann: Person) -> None:
+    ron, bob = portal.people["ron"], portal.people["bob"]
+    thing = await portal.thing("paired", ron.contact)
+    here = f"/paired/?id={thing}"
+    add = (await buttons(ron, here))["Add existing", "Contacts"]
+    fields = fields_of((await ron.get(add)).text)
+    for status in (303, 403):  # a pair that is there is not made again
+        answer = await post(ron, add, {**fields, f"row.{bob.contact}": "1"})
+        assert answer.status == status, answer.text[answer.text.find("fc-notice"):][:400]
+    shown = await buttons(ron, here)
+    remove = shown["Remove", "bob"]
+    sql = "select count(*) from dataverse.cts_thing_contacts"
+    assert (await portal.site.dataverse(sql))[0][0] == 1
+    assert (await ann.get(remove)).status == 404
+    answer = await post(ron, remove, await opened(ron, remove))
+    assert answer.status == 303 and (await portal.site.dataverse(sql))[0][0] == 0
+    mine = await portal.thing("of Ann", ann.contact)
+    add = (await buttons(ann, f"/paired/?id={mine}"))["Add existing", "Contacts"]
+    fields = fields_of((await ann.get(add)).text)
+    assert (await post(ann, add, {**fields, f"row.{bob.contact}": "1"})).status == 404  # whom she does not see
+    assert (await portal.site.dataverse(sql))[0][0] == 0
 
 
 async def test_somebody_else_changes_it_meanwhile_and_nothing_is_lost(portal: SmallPortal, ann: Person) -> None:

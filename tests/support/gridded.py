@@ -7,7 +7,7 @@ import uuid
 
 from forecourt.security.rules import Scope
 from support.small_portal import Content, Permission, SmallSite, id_of, step_id, steps
-from support.stepped import EDIT, FORM, HEADER, REVIEW
+from support.stepped import EDIT, FORM, HEAD, HEADER, REVIEW
 
 ACTIONS = {
     "ViewActions": [
@@ -56,7 +56,23 @@ def subgrid(name: str, **owner: str) -> dict[str, object]:
     return {"adx_type": 100000003, "adx_subgrid_name": name, "adx_subgrid_settings": json.dumps(ACTIONS), **owner}
 
 
-#: The form of a part, beside the one that makes it.
+#: Forms: a thing with the contacts that it is paired with, a part beside the form that makes one.
+HEADED = (
+    HEAD
+    + """  - name: Paired
+    sections:
+      - {columns: [cts_name]}
+    subgrids:
+      - {name: Friends, relation: cts_thing_contacts, view: Friends}
+"""
+)
+FRIENDS = """table: contact
+extends: true
+views:
+  - id: 00000000-0000-0000-0000-0000000000f9
+    name: Friends
+    columns: [lastname, emailaddress1]
+"""
 PART = """  - name: Part
     sections:
       - {columns: [cts_name]}
@@ -69,6 +85,7 @@ SITE = SmallSite(
         Permission("seen things", "cts_thing", Scope.GLOBAL, "rw", roles=("Managers",)),
         Permission("seen parts", "cts_part", Scope.GLOBAL, "r", roles=("Managers",)),
         Permission("all parts", "cts_part", Scope.GLOBAL, "rwat", roles=("Restricted",)),
+        Permission("every contact", "contact", Scope.GLOBAL, "rat", roles=("Restricted",)),
         Permission("oneself", "contact", Scope.SELF, "rat"),
     ),
     pages=(
@@ -77,6 +94,26 @@ SITE = SmallSite(
         Content("Apply", shows="steps apply"),
     ),
     more={
+        "web-pages/paired/Paired.webpage.yml": {
+            "adx_webpageid": id_of("page", "Paired"),
+            "adx_name": "Paired",
+            "adx_partialurl": "paired",
+            "adx_isroot": True,
+            "adx_parentpageid": id_of("page", "Home"),
+            "adx_publishingstateid": id_of("state", "Published"),
+            "adx_entityform": id_of("form", "paired"),
+        },
+        "basic-forms/paired/Paired.basicform.yml": {
+            **form("paired", 100000001),
+            "adx_entityname": "cts_thing",
+            "adx_formname": "Paired",
+        },
+        "basic-forms/paired/Paired.basicformmetadata.yml": [
+            {
+                "adx_entityformmetadataid": str(uuid.uuid4()),
+                **subgrid("friends", adx_entityform=id_of("form", "paired")),
+            }
+        ],
         "basic-forms/changed/Changed.basicform.yml": form("changed part", 100000001),
         "basic-forms/seen/Seen.basicform.yml": form("seen part", 100000002),
         "basic-forms/thing/Thing.basicformmetadata.yml": [

@@ -335,7 +335,7 @@ def solution(folder: Path, site: SmallSite, more: Mapping[str, str] = {}) -> Pat
     part.write_text(part.read_text("utf-8") + PARTS, "utf-8")
     for name, text in more.items():
         file = root / "dataverse" / "tables" / f"{name}.yaml"
-        file.write_text(file.read_text("utf-8") + text, "utf-8")
+        file.write_text((file.read_text("utf-8") if file.exists() else "") + text, "utf-8")
     order = root / "dataverse" / "tables" / "small_order.yaml"
     order.write_text(order.read_text("utf-8") + ORDER, "utf-8")
     roles = root / "operations" / "roles.yaml"

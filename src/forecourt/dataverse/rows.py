@@ -175,6 +175,25 @@ class Rows(Protocol):
         """Deletes one row."""
         ...
 
+    async def associate(
+        self,
+        principal: Principal,
+        table: str,
+        row_id: UUID,
+        relation: str,
+        others: Sequence[UUID],
+        door: Door = Door.PORTAL,
+    ) -> None:
+        """Adds rows to a collection of a row, by their lookup or as pairs: all or none. FC4041 where the person sees
+        one of them not."""
+        ...
+
+    async def disassociate(
+        self, principal: Principal, table: str, row_id: UUID, relation: str, other: UUID, door: Door = Door.PORTAL
+    ) -> None:
+        """Takes a row out of a collection of another. FC4041 where it is not in it."""
+        ...
+
     async def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
         """The columns of a table that are open to the person for a right (``read``, ``write``, ``create``)."""
         ...
@@ -184,6 +203,6 @@ class Rows(Protocol):
         ...
 
     def may(self, principal: Principal, table: str, right: str) -> bool:
-        """Whether any rule grants the right (``read``, ``write``, ``create``, ``delete``) on the table at all: to show
-        or hide controls."""
+        """Whether any rule grants the right (``read``, ``write``, ``create``, ``delete``, ``append``, ``appendto``) on
+        the table at all: to show or hide controls."""
         ...

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID
 
+from forecourt.dataverse.associations import Associations, key_value
 from forecourt.dataverse.rows import Beneath, Found, GroupQuery, Groups, Page, Query, Row, SearchQuery
 from forecourt.dataverse.shaped_rows import ShapedRows
 from forecourt.dataverse.tables import Table, Tables
@@ -59,6 +60,7 @@ class TableRows:
         self._submissions = submissions
         self._gate = gate
         self._rules = rules
+        self._associations = Associations(tables, gate)
         self._shaped = ShapedRows(gate, lambda field, value: shown(field, value, tables.model))
 
     async def page(self, principal: Principal, query: Query, door: Door = Door.PORTAL) -> Page:
@@ -72,7 +74,7 @@ class TableRows:
         if query.key is not None:
             place = Slot(len(slots), slot_kind(table.entity.fields[table.primary_id]))
             keyed = Compare("eq", Field((table.primary_id,)), place)
-            slots = (*slots, self._key_value(table, query.key))
+            slots = (*slots, key_value(table, query.key))
 
         want: Literal["rows", "rows+count", "count"] = "rows+count" if query.total else "rows"
         if query.total and query.size == 0:
@@ -165,7 +167,7 @@ class TableRows:
 
         scope = await self._gate.scope(principal, door)
         shape: Hashable = ("row", door, found.name, columns)
-        slots = (self._key_value(found, row_id),)
+        slots = (key_value(found, row_id),)
         prepared, result = await self._gate.read(scope, shape, make, finish, slots)
         if not result.rows:
             raise not_found(found.label)
@@ -184,7 +186,7 @@ class TableRows:
         """Changes columns of one row, and makes others beneath it; values are Dataverse's."""
         found = self._table(table)
         values = self._values(found, changes)
-        key = ((found.primary_id, self._key_value(found, row_id)),)
+        key = ((found.primary_id, key_value(found, row_id)),)
         scope = await self._gate.scope(principal, door)
         write = Write(found.name, "update", key, values, version)
 
@@ -230,9 +232,29 @@ class TableRows:
     ) -> None:
         """Deletes one row."""
         found = self._table(table)
-        key = ((found.primary_id, self._key_value(found, row_id)),)
+        key = ((found.primary_id, key_value(found, row_id)),)
         scope = await self._gate.scope(principal, door)
         await self._gate.change(scope, Write(found.name, "delete", key, (), version))
+
+    async def associate(
+        self,
+        principal: Principal,
+        table: str,
+        row_id: UUID,
+        relation: str,
+        others: Sequence[UUID],
+        door: Door = Door.PORTAL,
+    ) -> None:
+        """Adds rows to a collection of a row, by their lookup or as pairs: all or none."""
+        scope = await self._gate.scope(principal, door)
+        await self._associations.change(scope, self._table(table), row_id, relation, others, add=True)
+
+    async def disassociate(
+        self, principal: Principal, table: str, row_id: UUID, relation: str, other: UUID, door: Door = Door.PORTAL
+    ) -> None:
+        """Takes a row out of a collection of another."""
+        scope = await self._gate.scope(principal, door)
+        await self._associations.change(scope, self._table(table), row_id, relation, (other,), add=False)
 
     def may(self, principal: Principal, table: str, right: str) -> bool:
         """Whether a table permission of the person's web roles grants the right at all."""
@@ -312,20 +334,20 @@ class TableRows:
         relation = parent.entity.relations.get(relation_name)
         if relation is None or relation.target != table.name:
             raise Refusal("FC1002", f"{parent.name} has no relation '{relation_name}' to {table.name}.")
+        slot = Slot(len(slots), slot_kind(parent.entity.fields[parent.primary_id]))
+        values = (*slots, key_value(parent, row_id))
+        if relation.through is not None:
+            pairs = relation.through.table, relation.through.theirs
+            for back in table.entity.relations.values():
+                if back.through is not None and (back.through.table, back.through.own) == pairs:
+                    return AnyOf((back.name,), Compare("eq", Field((parent.primary_id,)), slot)), values
         mirrored = {(theirs, own) for own, theirs in relation.on}
         for back in table.entity.relations.values():
             if back.target == parent.name and set(back.on) == mirrored and back.many is not relation.many:
-                slot = Slot(len(slots), slot_kind(parent.entity.fields[parent.primary_id]))
-                values = (*slots, self._key_value(parent, row_id))
                 if back.many:
                     return AnyOf((back.name,), Compare("eq", Field((parent.primary_id,)), slot)), values
                 return Compare("eq", Field((back.name, parent.primary_id)), slot), values
         raise Refusal("FC1004", f"{table.name} has no relation back to {parent.name}.")
-
-    @staticmethod
-    def _key_value(table: Table, row_id: UUID) -> object:
-        field = table.entity.fields[table.primary_id]
-        return row_id if field.record_of is None else record_id.decode(field.record_of, row_id)
 
     def _values(self, table: Table, given: Mapping[str, object]) -> tuple[tuple[str, object], ...]:
         """Dataverse values of columns as the database stores them. Raises Refusal FC1002, FC1003."""

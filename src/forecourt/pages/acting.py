@@ -55,6 +55,9 @@ _USUAL: Mapping[ActionKind, tuple[str, str, WriteOperation, str]] = {
 _STATES = {ActionKind.ACTIVATE: 0, ActionKind.DEACTIVATE: 1}
 
 
+#: Rights of table permissions by what is done.
+_TYPES: Mapping[WriteOperation, str] = {"update": "write", "delete": "delete", "create": "create"}
+
 #: Actions that open a form; they ask nothing by themselves.
 _FORMS = (ActionKind.EDIT, ActionKind.DETAILS)
 
@@ -68,8 +71,8 @@ def asked(query: Mapping[str, str]) -> bool:
 class Place:
     """Where rows are, and what they offer there. ``back``: its address, ``#``-part included; ``here``: its address with
     changes; ``where`` and ``slots``: which rows it has; ``related``: beneath which row they are;
-    ``lookup``: their column that names it, '' where there is none; ``opens``: forms open in place, for actions that
-    name one."""
+    ``releases``: they may be taken out of it, by their lookup (True) or as pairs (``pairs``); ``opens``: forms open in
+    place, for actions that name one."""
 
     page: Page
     table: Table
@@ -79,7 +82,8 @@ class Place:
     where: Predicate = TRUE
     slots: tuple[object, ...] = ()
     related: tuple[str, str, UUID] | None = None
-    lookup: str = ""
+    releases: bool = False
+    pairs: bool = False
     opens: bool = False
 
 
@@ -126,14 +130,14 @@ class Acting:
     async def offers(self, visit: Visit, place: Place) -> Offers:
         """What rows of a place offer."""
         ways = [(action, way) for action in place.actions if (way := await self._way(visit, place, action)) is not None]
-        rights = tuple(dict.fromkeys(_USUAL[action.kind][2] for action, _ in ways))
+        rights = tuple(dict.fromkeys(right for action, _ in ways for right in _rights(place, action)))
         states = any(action.kind in _STATES for action, _ in ways)
 
         def of(row: Row) -> tuple[Action, ...]:
             return tuple(
                 Action(_label(action, visit), way(row), action.tooltip)
                 for action, way in ways
-                if _USUAL[action.kind][2] in row.rights and _fits(action, row)
+                if row.rights.issuperset(_rights(place, action)) and _fits(action, row)
             )
 
         return Offers(rights, (_STATE,) if states else (), of)
@@ -143,8 +147,7 @@ class Acting:
         page, table = place.page, place.table
         if action.kind not in _USUAL:
             return None  # the row itself leads to its details
-        right = "write" if _USUAL[action.kind][2] == "update" else "delete"
-        if not self._rows.may(visit.principal, table.name, right):
+        if not all(self._rows.may(visit.principal, table.name, _TYPES[right]) for right in _rights(place, action)):
             return None
         if action.kind is ActionKind.EDIT and not (place.opens and action.form in self._site.forms):
             target = self._site.pages.get(action.page) if action.page else None
@@ -156,7 +159,7 @@ class Acting:
             return lambda row: site_map.row_url(self._site, found, row.id)
         if action.kind in _STATES and not await self._has_states(visit, table):
             return None
-        if action.kind is ActionKind.DISASSOCIATE and not place.lookup:
+        if action.kind is ActionKind.DISASSOCIATE and not place.releases:
             return None
         return lambda row: place.here(**{DO: action.kind.value, ROW: str(row.id)})
 
@@ -185,8 +188,8 @@ class Acting:
         if action.kind is not ActionKind.DETAILS and await self._way(visit, place, action) is None:
             raise Refusal("FC3001", "You may not do this.", source=place.table.name)
         row = await self._row(visit, place, action, query.get(ROW, ""))
-        if action.kind is not ActionKind.DETAILS and (
-            _USUAL[action.kind][2] not in row.rights or not _fits(action, row)
+        if action.kind is not ActionKind.DETAILS and not (
+            row.rights.issuperset(_rights(place, action)) and _fits(action, row)
         ):
             raise Refusal("FC3001", "You may not do this with it.", source=place.table.name)
         return Wanted(place, action, row, place.here(**{DO: action.kind.value, ROW: str(row.id)}))
@@ -235,9 +238,12 @@ class Acting:
         state, place = _STATES.get(wanted.action.kind), wanted.place
         if wanted.action.kind is ActionKind.DELETE:
             await self._rows.delete(visit.principal, place.table.name, wanted.row.id, version)
-        else:
-            changes = {_STATE: state} if state is not None else {place.lookup: None}
+        elif state is not None:
+            changes = {_STATE: state}
             await self._rows.update(visit.principal, place.table.name, wanted.row.id, changes, version)
+        elif place.related is not None:
+            relation, above, row = place.related
+            await self._rows.disassociate(visit.principal, above, row, relation, wanted.row.id)
 
     async def _row(self, visit: Visit, place: Place, action: RowAction, named: str) -> Row:
         """The row, where the place has it. Raises Refusal FC4041."""
@@ -248,7 +254,7 @@ class Acting:
             raise not_found(table.label) from None
         readable = await self._rows.columns(visit.principal, table.name, "read")
         columns = tuple(name for name in (table.primary_name, _STATE) if name in readable)
-        rights = (_USUAL[action.kind][2],) if action.kind in _USUAL else ()
+        rights = _rights(place, action) if action.kind in _USUAL else ()
         query = Query(
             table.name,
             columns,
@@ -274,6 +280,13 @@ def told_at(address: str, notice: str) -> str:
     """
     url, mark, place = address.partition("#")
     return f"{url}{'&' if '?' in url else '?'}{urlencode({'notice': notice})}{mark}{place}"
+
+
+def _rights(place: Place, action: RowAction) -> tuple[WriteOperation, ...]:
+    """What somebody has to be able to do to a row. A pair is held by neither of its rows."""
+    if action.kind is ActionKind.DISASSOCIATE and place.pairs:
+        return ()
+    return (_USUAL[action.kind][2],)
 
 
 def _label(action: RowAction, visit: Visit) -> str:

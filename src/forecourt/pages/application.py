@@ -65,7 +65,7 @@ from forecourt.pages.searching import Searching
 from forecourt.pages.sign_in import SignIn
 from forecourt.pages.site import Site
 from forecourt.pages.site_pages import SitePages
-from forecourt.pages.subgrids import SubgridPages, Subgrids
+from forecourt.pages.subgrids import Associating, SubgridPages, Subgrids
 from forecourt.pages.view_filters import view_filters
 from forecourt.pages.visit import THEME, Visit, begin
 from forecourt.pages.web_api import PortalApi
@@ -123,7 +123,8 @@ class Portal:
         acting, picking = Acting(site, lists, rows, renderer, observer), Picking(forms, rows, renderer)
         subgrids = Subgrids(site, forms, rows, acting)
         self._writing = FormPages(site, forms, rows, renderer, deletes, filling, notes, subgrids.offering)
-        beneath = SubgridPages(subgrids, forms, rows, acting, self._writing, picking, renderer)
+        associating = Associating(subgrids, forms, rows, picking, renderer, observer)
+        beneath = SubgridPages(subgrids, forms, rows, acting, self._writing, picking, associating, renderer)
         self._steps = MultistepPages(site, forms, rows, renderer, filling, form_sessions, subgrids, beneath)
         noting = NotePages(site, forms, rows, notes, attaching, renderer, observer)
         pages = SitePages(

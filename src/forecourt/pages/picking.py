@@ -77,7 +77,7 @@ class Picking:
         pick = Pick(field, text, Grid("", (), (), 0), (), (), "")
         if chosen is not None:
             own = {TABLE: chosen.name}
-            grid, names = await self._grid(visit, chosen, text, query.get(CURSOR) or None)
+            grid, names = await self.grid(visit, chosen, text, query.get(CURSOR) or None)
             grid = replace(
                 grid,
                 next=url(**own, **{CURSOR: grid.next}) if grid.next else "",
@@ -111,7 +111,7 @@ class Picking:
         readable = await self._rows.columns(visit.principal, name, "read")
         return table if table.primary_name in readable else None
 
-    async def _grid(
+    async def grid(
         self, visit: Visit, table: Table, text: str, cursor: str | None
     ) -> tuple[Grid, tuple[tuple[str, str], ...]]:
         """A page of rows; ``next`` of the grid is the token of the next one."""

@@ -3,7 +3,8 @@
 :mod:`~forecourt.pages.subgrids.offering` says what there is, :mod:`~forecourt.pages.subgrids.pages` answers.
 """
 
+from forecourt.pages.subgrids.associating import Associating
 from forecourt.pages.subgrids.offering import At, Subgrids, asked, without
 from forecourt.pages.subgrids.pages import SubgridPages
 
-__all__ = ["At", "SubgridPages", "Subgrids", "asked", "without"]
+__all__ = ["Associating", "At", "SubgridPages", "Subgrids", "asked", "without"]

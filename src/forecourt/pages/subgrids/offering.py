@@ -72,10 +72,15 @@ class At:
         return f"{self.url}#{self.key}"
 
     @property
-    def lookup(self) -> str:
-        """The column of the rows that names the row above, '' where there is none that is a lookup."""
+    def by_lookup(self) -> bool:
+        """Whether a lookup of the rows names the row above."""
         found = [self.table.entity.fields.get(theirs) for _, theirs in self.relation.on]
-        return found[0].name if len(found) == 1 and found[0] is not None and found[0].targets else ""
+        return len(found) == 1 and found[0] is not None and bool(found[0].targets)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether the relation is many-to-many."""
+        return self.relation.through is not None
 
     def here(self, **more: str) -> str:
         """The address of what the subgrid offers."""
@@ -83,9 +88,17 @@ class At:
 
     @property
     def place(self) -> Place:
-        related = (self.subgrid.relation, self.above.name, self.row)
-        rows = self.actions.rows
-        return Place(self.page, self.table, rows, self.back, self.here, related=related, lookup=self.lookup, opens=True)
+        return Place(
+            self.page,
+            self.table,
+            self.actions.rows,
+            self.back,
+            self.here,
+            related=(self.subgrid.relation, self.above.name, self.row),
+            releases=self.pairs or self.by_lookup,
+            pairs=self.pairs,
+            opens=True,
+        )
 
 
 class Subgrids:
@@ -114,7 +127,8 @@ class Subgrids:
         async def offered(definition: FormDefinition, row: UUID, url: str, key: str) -> Offered:
             at = self.at(page, definition, row, url, {GRID: key})
             rows = await self._acting.offers(visit, at.place)
-            return Offered(self._links(visit, at), rows, self._details(at), at.actions.empty_text)
+            links = (*self._links(visit, at), *self._associate(visit, at))
+            return Offered(links, rows, self._details(at), at.actions.empty_text)
 
         return offered
 
@@ -144,6 +158,28 @@ class Subgrids:
         if action is None or not action.label:
             label = self._site.content(page, visit.languages).title
         return ((label, f"{page.path}?{urlencode({form.parent_parameter: str(at.row)})}"),)
+
+    def _associate(self, visit: Visit, at: At) -> tuple[tuple[str, str], ...]:
+        action = at.actions.associate
+        if action is None or not self.associates(visit, at):
+            return ()
+        return ((self.label(visit, action), at.here(**{DO: ActionKind.ASSOCIATE.value})),)
+
+    def associates(self, visit: Visit, at: At) -> bool:
+        """Whether the person may add rows that are there already, as far as rights to tables say."""
+        if not at.pairs and not at.by_lookup:
+            return False
+        held = ((at.above, ("appendto",)), (at.table, ("write", "append")))
+        tied = ((at.above, ("append", "appendto")), (at.table, ("append", "appendto")))
+        return all(
+            self._rows.may(visit.principal, table.name, right)
+            for table, rights in (tied if at.pairs else held)
+            for right in ("read", *rights)
+        )
+
+    def label(self, visit: Visit, action: RowAction | None) -> str:
+        """What associating is called."""
+        return (action.label if action is not None else "") or visit.locales.gettext("Add existing")
 
     def _create_page(self, visit: Visit, at: At, action: RowAction | None) -> Page | None:
         """The page that makes a row beneath: the one that is named, else one whose form takes the row from its query;

@@ -23,6 +23,7 @@ from forecourt.pages.picking import Picking
 from forecourt.pages.render import Renderer
 from forecourt.pages.site import FormDefinition, FormMode
 from forecourt.pages.site.list_actions import ActionKind
+from forecourt.pages.subgrids.associating import Associating
 from forecourt.pages.subgrids.offering import At, Subgrids
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import read_form
@@ -39,6 +40,7 @@ class SubgridPages:
         acting: Acting,
         writing: FormPages,
         picking: Picking,
+        associating: Associating,
         renderer: Renderer,
     ) -> None:
         self._subgrids = subgrids
@@ -47,6 +49,7 @@ class SubgridPages:
         self._acting = acting
         self._writing = writing
         self._picking = picking
+        self._associating = associating
         self._renderer = renderer
 
     async def answer(self, visit: Visit, at: At, replayed: Mapping[str, str] | None = None) -> Response:
@@ -55,6 +58,8 @@ class SubgridPages:
         if at.query.get(DO) == ActionKind.CREATE.value:
             definition, host = await self._creating(visit, at)
             return await self._form(visit, at, definition, host, replayed)
+        if at.query.get(DO) == ActionKind.ASSOCIATE.value:
+            return await self._associating.answer(visit, at, replayed is not None)
         wanted = await self._acting.wanted(visit, at.place, at.query)
         if wanted.form is None:
             if visit.request.method == "POST" and replayed is None:
