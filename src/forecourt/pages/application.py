@@ -25,7 +25,7 @@ from forecourt.kernel.answers import one_answer
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.kernel.principal import Door
-from forecourt.pages import languages
+from forecourt.pages import language_links, languages
 from forecourt.pages.account.arriving import Arriving
 from forecourt.pages.account.forms import AccountForms
 from forecourt.pages.account.inviting import Inviting
@@ -106,6 +106,7 @@ class Portal:
         observer: Observer = nobody,
     ) -> None:
         self._options = options or PortalOptions()
+        self._codes_in_links = language_links.in_use(site)
         self._site = site
         self._sessions = sessions
         self._principals = principals
@@ -203,7 +204,7 @@ class Portal:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = list(message["headers"])
+                headers = [self._led(item, scope) for item in message["headers"]]
                 given = {name for name, _ in headers}
                 headers.extend(item for item in SECURITY_HEADERS if item[0] not in given)
                 headers.append((b"x-correlation-id", str(correlation).encode()))
@@ -224,6 +225,14 @@ class Portal:
         seconds = time.perf_counter() - started
         self._observer(RequestDone(door, scope["method"], status, seconds, identity, correlation))
 
+    def _led(self, header: tuple[bytes, bytes], scope: Scope) -> tuple[bytes, bytes]:
+        """A header of an answer; a redirect to a page carries the language's code, where the site says so."""
+        name, value = header
+        spoken = scope.get("forecourt.spoken", "")
+        if name.lower() != b"location" or not spoken or not self._codes_in_links:
+            return header
+        return name, language_links.coded(value.decode("latin-1"), spoken, self._site.codes).encode("latin-1")
+
     def _handle(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """The endpoint of a handler: refusals and faults become pages."""
 
@@ -237,6 +246,7 @@ class Portal:
                 self._observer(Fault(correlation, error))
                 return _away(request, correlation)
             request.scope["forecourt.identity"] = visit.principal.label
+            request.scope["forecourt.spoken"] = visit.languages[0]
             try:
                 return await handler(visit)
             except Refusal as refusal:

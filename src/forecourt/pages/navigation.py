@@ -12,6 +12,7 @@ from uuid import UUID
 from xml.sax.saxutils import escape, quoteattr
 
 from forecourt.pages import page_rules
+from forecourt.pages.language_links import coded, in_use
 from forecourt.pages.site import FormMode, Page, Site, WebLink
 from forecourt.pages.site.definitions import FormSource
 from forecourt.pages.visit import Visit
@@ -122,7 +123,8 @@ def sitemap(site: Site, origin: str) -> str:
                 for code in site.codes
                 if len(site.codes) > 1
             )
-            lines.append(f"<url><loc>{escape(origin + page.path)}</loc>{others}</url>")
+            own = coded(page.path, site.language, site.codes) if in_use(site) else page.path
+            lines.append(f"<url><loc>{escape(origin + own)}</loc>{others}</url>")
     return "\n".join([*lines, "</urlset>", ""])
 
 

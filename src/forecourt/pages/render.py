@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 
 from forecourt.kernel.errors import Unavailable
 from forecourt.kernel.label import stem
-from forecourt.pages import formatting, languages, liquid, navigation, page_rules
+from forecourt.pages import formatting, language_links, languages, liquid, navigation, page_rules
 from forecourt.pages.caching import finish
 from forecourt.pages.liquid.data import Data
 from forecourt.pages.liquid.dialect import Clock
@@ -109,6 +109,7 @@ class Renderer:
         self._lists = lists
         self._fetches = fetches
         self._searching = searching
+        self._codes_in_links = language_links.in_use(site)
         self._liquid = liquid.Engine({item.name: item.source for item in site.web_templates.values()})
         self._options = options
         self.title = options.title or site.name
@@ -150,6 +151,7 @@ class Renderer:
                 header=header if header.markup.strip() and not header.incomplete else None,
                 footer=await self._around(visit, page, self._site.footer, "Footer"),
                 style_sheets=self._style_sheets(visit, page),
+                page_path=self._page_path(visit, page),
                 public=status == 200 and page is not None and navigation.is_public(self._site, page),
                 origin=origin_of(visit),
                 help=self.help(visit),
@@ -158,8 +160,19 @@ class Renderer:
                 **{"notice": notice_of(visit), **context},
             )
         )
-        response = HTMLResponse(text, status, headers=dict(headers or {}))
+        response = HTMLResponse(self._coded(visit, text), status, headers=dict(headers or {}))
         return finish(visit, response)
+
+    def _page_path(self, visit: Visit, page: Page | None) -> str:
+        """Where the page is, in the language that it is in."""
+        path = page.path if page is not None else ""
+        return language_links.coded(path, visit.languages[0], self._site.codes) if self._codes_in_links else path
+
+    def _coded(self, visit: Visit, text: str) -> str:
+        """A page with the language code in its links, where the site says so."""
+        if not self._codes_in_links:
+            return text
+        return language_links.with_codes(text, visit.languages[0], self._site.codes)
 
     def help(self, visit: Visit) -> str:
         """Whom to ask for access."""
@@ -232,6 +245,7 @@ class Renderer:
         body = text.markup
         if media == "text/html" and text.faults:
             body += Markup('<pre role="note">{}</pre>').format("\n".join(map(str, text.faults)))
+        body = Markup(self._coded(visit, body)) if media == "text/html" else body  # noqa: S704 -- as it was, but for links
         return finish(visit, Response(body.encode(), status, headers, media_type=media))
 
     async def _rendered(self, visit: Visit, page: Page, title: str, source: str, name: str) -> liquid.Fragment:

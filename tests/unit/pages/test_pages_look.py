@@ -16,6 +16,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 from pages_browser import Browser
 
+from forecourt.pages.languages import IN_URL
 from forecourt.pages.site import PageRight, PageRule, RuleScope, Site, WebFile, WebLink
 from forecourt.pages.site.definitions import PageTemplate, TemplateKind, WebTemplate
 from forecourt.web import theme
@@ -210,6 +211,31 @@ async def test_the_map_for_search_engines_has_what_everybody_may_read_and_nothin
         assert "noindex" in (await browser.get("/SignIn")).text
     closed = await text_of(changed(), "/sitemap.xml")
     assert "http://portal.example/" in places(closed) and "purchase-orders" not in closed
+
+
+async def test_links_forms_and_redirects_carry_the_languages_code_where_the_setting_says_so() -> None:
+    shown = preview(changed(settings={**changed().settings, IN_URL: "true"}))
+    async with visiting(shown) as browser:
+        await browser.sign_in()
+        text = (await browser.get("/de-DE/purchase-orders/")).text
+        led = re.findall(r'<(?:a|form|button)[^>]*? (?:href|action|formaction)="(/[^"]*)"', text)
+        assert "/de-DE/orders-for-review/" in led
+        assert any(item.startswith("/de-DE/") and "?id=" in item for item in led), "\n".join(led)
+        other = {item for item in led if not item.startswith("/de-DE/")}
+        assert other and all(re.match("/(en-US|fr-FR|_)", item) for item in other), other
+        assert 'href="/assets/' in text
+        home = (await browser.get("/fr-FR/")).text
+        assert 'rel="canonical" href="http://portal.example/fr-FR/"' in home
+        assert "http://portal.example/en-US/" in places((await browser.get("/sitemap.xml")).text)
+        moved = await browser.get("/de-DE/purchase-orders", follow_redirects=False)
+        assert moved.headers.get("location", "/de-DE/").startswith("/de-DE/")
+        away = await browser.get("/fr-FR/Account/Manage/ChangePassword", follow_redirects=False)
+        assert away.status_code == 200
+    async with visiting(shown) as visitor:
+        sent = await visitor.get("/fr-FR/Account/Manage", follow_redirects=False)
+        assert sent.status_code == 303
+        assert sent.headers["location"].startswith("/fr-FR/SignIn?returnUrl=")
+    assert 'href="/purchase-orders/"' in await text_of(changed(), "/", signed_in=True, accept_language="de")
 
 
 # -- caches ----------------------------------------------------------------------------------------------------------
