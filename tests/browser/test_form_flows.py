@@ -1,52 +1,90 @@
-"""Forms in Chromium, wide and narrow, by keyboard: made, changed by two people, gone through in steps, interrupted."""
+"""Forms in Chromium, wide and narrow, by keyboard: made, changed by two people, gone through in steps, interrupted;
+files, and a network that is slow and breaks."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Error, Page, expect
 from portal_pages import end_session, overflow, sign_in, violations
 
+from forecourt.security.rules import Scope
 from forecourt.settings import Settings
 from forecourt.store.embedded import EmbeddedServer
 from support.server import Installation, serving
-from support.small_portal import small_portal
+from support.small_portal import Permission, small_portal
 from support.stepped import HEAD, SITE
 
 pytestmark = pytest.mark.browser
 
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+NOTES = "cts_thing_Annotations"
+FILES = replace(
+    SITE,
+    permissions=(
+        *SITE.permissions,
+        Permission("own notes", "annotation", Scope.PARENT, "rca", link=NOTES, parent="own things"),
+    ),
+    new_form={
+        **SITE.new_form,
+        "adx_attachfile": True,
+        "adx_attachfilelabel": "Drawing",
+        "adx_attachfileaccept": "image/png",
+        "adx_attachfilerestrictaccept": True,
+        "adx_attachfiletypeerrormessage": "A drawing is a PNG.",
+    },
+)
+
+
+@dataclass
+class Served:
+    """``database``: the address of the Dataverse plane. ``passwords``: by name."""
+
+    url: str
+    database: str
+    passwords: dict[str, str]
+
+    async def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(self.database)
+        try:
+            return [tuple(row) for row in await connection.fetch(statement, *values)]
+        finally:
+            await connection.close()
+
 
 @pytest.fixture(scope="module")
-def served(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """The address, and passwords by name."""
-    passwords: dict[str, str] = {}
+def served(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    found = Served("", "", {})
     folder: Path = tmp_path_factory.mktemp("flows")
 
     @asynccontextmanager
     async def start(settings: Settings) -> AsyncIterator[Installation]:
-        async with small_portal(postgres, folder, SITE, settings, more={"cts_thing": HEAD}) as portal:
+        async with small_portal(postgres, folder, FILES, settings, more={"cts_thing": HEAD}) as portal:
             for name in ("ann", "bob"):
-                passwords[name] = (await portal.person(name, "Members", "Managers")).password
+                found.passwords[name] = (await portal.person(name, "Members", "Managers")).password
+            found.database = portal.site.dataverse_url
             yield portal.site
 
     with serving(start) as url:
-        yield url, passwords
+        found.url = url
+        yield found
 
 
 @pytest.fixture(params=[360, 1440])
-async def pages(
-    chromium: Browser, served: tuple[str, dict[str, str]], request: pytest.FixtureRequest
-) -> AsyncIterator[tuple[Page, Page]]:
+async def pages(chromium: Browser, served: Served, request: pytest.FixtureRequest) -> AsyncIterator[tuple[Page, Page]]:
     """Ann's and Bob's."""
-    url, passwords = served
     view = {"width": request.param, "height": 900}
-    contexts = [await chromium.new_context(base_url=url, viewport=view, locale="en-US") for _ in passwords]
+    contexts = [await chromium.new_context(base_url=served.url, viewport=view, locale="en-US") for _ in range(2)]
     opened = [await context.new_page() for context in contexts]
-    for page, name in zip(opened, passwords, strict=True):
-        await sign_in(page, name, passwords[name], "/")
+    for page, (name, password) in zip(opened, served.passwords.items(), strict=True):
+        await sign_in(page, name, password, "/")
     yield opened[0], opened[1]
     for context in contexts:
         await context.close()
@@ -70,7 +108,7 @@ async def title(page: Page, text: str) -> None:
 
 
 async def test_a_form_of_several_steps_is_gone_through_back_and_on_and_interrupted(
-    pages: tuple[Page, Page], served: tuple[str, dict[str, str]]
+    pages: tuple[Page, Page], served: Served
 ) -> None:
     page, _ = pages
     await page.goto("/apply/")
@@ -104,7 +142,7 @@ async def test_a_form_of_several_steps_is_gone_through_back_and_on_and_interrupt
     await send(page)
     await expect(page.get_by_role("heading", name="Please sign in again")).to_be_visible()
     await page.fill("#username", "ann")
-    await page.fill("#password", served[1]["ann"])
+    await page.fill("#password", served.passwords["ann"])
     await page.locator("#password").press("Enter")
     await expect(page.locator("#f-cts_name")).to_have_value("Line one")
     await expect(page.locator("main")).to_contain_text("nothing is saved yet")
@@ -146,3 +184,65 @@ async def test_a_row_is_made_and_two_people_change_it(pages: tuple[Page, Page]) 
     await ann.wait_for_url("**/thing/?id=*")
     await expect(ann.locator("#f-cts_name")).to_have_value("Bolt of Bob")
     await expect(ann.locator("#f-cts_memo")).to_have_value("Ann's words")
+
+
+async def slowly(page: Page) -> None:
+    """A telephone at the edge of its network: 400 ms until anything comes, 50 KB a second."""
+    session = await page.context.new_cdp_session(page)
+    rates = {"downloadThroughput": 50 * 1024, "uploadThroughput": 50 * 1024}
+    await session.send("Network.enable")
+    await session.send("Network.emulateNetworkConditions", {"offline": False, "latency": 400, **rates})
+
+
+async def test_a_file_goes_with_its_form_and_a_wrong_one_loses_nothing(
+    pages: tuple[Page, Page], served: Served
+) -> None:
+    page, _ = pages
+    name = f"Drawn at {await page.evaluate('innerWidth')}"
+    await page.goto("/new/")
+    await page.fill("#f-cts_name", name)
+    await page.fill("#f-cts_code", f"D{'X' * (await page.evaluate('innerWidth') // 200)}")
+    await page.set_input_files("input[type=file]", {"name": "plan.png", "mimeType": "image/png", "buffer": b"<svg/>"})
+    await send(page)
+    await expect(page.locator(".fc-form")).to_contain_text("A drawing is a PNG.")
+    await expect(page.locator("#f-cts_name")).to_have_value(name)
+    await sound(page)
+    await page.set_input_files("input[type=file]", {"name": "plan.png", "mimeType": "image/png", "buffer": PNG})
+    await send(page)
+    await page.wait_for_url("**/thing/?id=*")
+    rows = "select filename, mimetype, filesize, encode(sha256(decode(documentbody, 'base64')), 'hex') "
+    rows += "from dataverse.annotation a join dataverse.cts_thing t on a.objectid = t.cts_thingid where t.cts_name = $1"
+    assert await served.sql(rows, name) == [("plan.png", "image/png", len(PNG), sha256(PNG).hexdigest())]
+
+
+async def test_on_a_slow_network_a_form_sent_twice_makes_one_row_and_what_is_typed_stays(
+    pages: tuple[Page, Page], served: Served
+) -> None:
+    page, _ = pages
+    width = await page.evaluate("innerWidth")
+    name, code = f"Slow at {width}", f"S{'X' * (width // 200)}"
+    await slowly(page)
+    await page.goto("/new/")
+    await page.fill("#f-cts_name", name)
+    await page.fill("#f-cts_code", code)
+    # Past the page's own guard: the same form leaves the browser again while the first is on its way.
+    await page.evaluate("() => { const form = document.querySelector('.fc-form'); form.submit(); form.submit(); }")
+    await page.wait_for_url("**/thing/?id=*")
+    assert await served.sql("select count(*) from dataverse.cts_thing where cts_name = $1", name) == [(1,)]
+
+    # The network goes while a change is sent; when it is back, the browser still has what was typed.
+    await page.fill("#f-cts_memo", "typed in a tunnel")
+    await page.route("**/thing/**", lambda route: route.abort("internetdisconnected"))
+    with pytest.raises(Error, match="INTERNET_DISCONNECTED"):
+        async with page.expect_navigation():
+            await page.locator(".fc-form-actions .btn-primary").click()
+    await page.unroute("**/thing/**")
+    await page.reload()  # the browser asks, and sends what was typed once more
+    await expect(page.locator("main")).to_contain_text(name)
+    await expect(page.locator("#f-cts_memo")).to_have_value("typed in a tunnel")
+    assert await served.sql("select cts_memo from dataverse.cts_thing where cts_name = $1", name) == [
+        ("typed in a tunnel",)
+    ]
+    await page.goto("/things/")
+    await expect(page.locator("main")).to_contain_text(name)
+    await sound(page)

@@ -1,5 +1,5 @@
 """Vendor collaboration in Chromium: two people of one vendor, narrow and wide, their buyer, and what plain SQL says;
-a visitor who registers interest in a request for quotation."""
+a visitor who registers interest in a request for quotation; workers, their addresses and leave, and who decides."""
 
 from __future__ import annotations
 
@@ -181,3 +181,68 @@ async def test_a_visitor_registers_interest_and_sees_nobodys(chromium: Browser, 
         ("Nordhafen Guss GmbH", "ole@nordhafen-guss.example", "usmf")
     ]
     assert "Nordhafen" not in await (await page.goto("/requests-for-quotation/")).text()  # type: ignore[union-attr]
+
+
+WORKER, MANAGER = "w-000002", "w-000001"
+
+
+@pytest.mark.parametrize(("width", "other", "day"), [(360, 1440, "2028-03-06"), (1440, 360, "2028-03-13")])
+async def test_a_worker_keeps_addresses_and_asks_for_leave_that_the_manager_approves(
+    chromium: Browser, portal: Portal, width: int, other: int, day: str
+) -> None:
+    worker, manager = await opened(chromium, portal, width), await opened(chromium, portal, other)
+    await sign_in(worker, *credentials(WORKER), to="/my-record/worker/")
+    await sign_in(manager, *credentials(MANAGER), to="/leave/")
+
+    # The own record and no other; an address is added, and changed.
+    await expect(worker.locator(".fc-row-link")).to_have_count(1)
+    await worker.locator(".fc-row-link").click()
+    await expect(worker.locator("main")).to_contain_text("Okafor")
+    assert (await overflow(worker), await violations(worker)) == (0, [])
+    await worker.goto("/my-record/addresses/")
+    await worker.get_by_role("link", name="Add an address").click()
+    await worker.fill("#f-mserp_description", f"Parents {width}")
+    await worker.fill("#f-mserp_street", "Am Hafen 3")
+    await worker.fill("#f-mserp_city", "Kiel")
+    await worker.fill("#f-mserp_countryregionid", "DEU")
+    await save(worker)
+    await expect(worker.locator("body")).to_contain_text("Your address is kept.")
+    await worker.goto("/my-record/addresses/")
+    await worker.get_by_role("link", name=f"Parents {width}", exact=True).click()
+    await worker.fill("#f-mserp_city", "Lübeck")
+    await save(worker)
+    await expect(worker.locator("body")).to_contain_text("Your address is changed.")
+
+    # Leave is asked for; the manager approves it while the worker is about to write something else.
+    await worker.goto("/leave/new/")
+    await worker.fill("#f-mserp_dataareaid", "usmf")
+    await worker.select_option("#f-mserp_leavetype", index=1)
+    await worker.fill("#f-mserp_startdate", day)
+    await worker.fill("#f-mserp_enddate", day)
+    await worker.fill("#f-mserp_comment", "To the dentist")
+    assert (await overflow(worker), await violations(worker)) == (0, [])
+    await save(worker)
+    await expect(worker.locator("body")).to_contain_text("Your manager will decide.")
+    ((number,),) = await portal.sql("select requestid from erp.leaverequest where startdate = $1::text::date", day)
+    for page in (worker, manager):
+        await page.goto(f"/leave/?view=all-requests&search={number}")
+        await page.locator(".fc-row-link").first.click()
+        await page.get_by_role("link", name="Change or decide").click()
+        await page.wait_for_url("**/edit/**")
+    await worker.fill("#f-mserp_comment", "To the dentist, and back by noon")
+    await manager.select_option("#f-mserp_status", label="Approved")
+    await manager.fill("#f-mserp_decisioncomment", "Get well.")
+    assert (await overflow(manager), await violations(manager)) == (0, [])
+    await save(manager)
+    await expect(manager.locator("body")).to_contain_text("It is written down.")
+    await save(worker)
+    await expect(worker.locator("#f-mserp_comment")).to_have_value("To the dentist, and back by noon")
+    await expect(worker.locator("main")).to_contain_text("Approved")
+
+    assert await portal.sql(
+        "select status, decidedby, comment, decisioncomment, days::int from erp.leaverequest where requestid = $1",
+        number,
+    ) == [(2, "000001", "To the dentist", "Get well.", 1)]
+    assert await portal.sql(
+        "select city, personnelnumber from erp.hcmworkeraddress where description = $1", f"Parents {width}"
+    ) == [("Lübeck", "000002")]
