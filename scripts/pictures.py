@@ -23,14 +23,17 @@ from playwright.async_api import Browser, Page, async_playwright
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 
-#: Width, height and palette of each picture, and the page that it shows; with * the first row of a list.
+#: Width, height and palette of each picture, whose portal it is, and the page that it shows; with * the first row of a
+#: list.
 PICTURES = (
-    ("purchase-orders", 1280, 800, "light", "/purchase-orders/"),
-    ("purchase-orders-dark", 1280, 800, "dark", "/purchase-orders/"),
-    ("purchase-orders-phone", 390, 760, "light", "/purchase-orders/"),
-    ("home", 1280, 800, "light", "/"),
-    ("order-german", 1280, 900, "light", "/purchase-orders/*"),
-    ("response", 1280, 900, "light", "/orders-for-review/*"),
+    ("purchase-orders", 1280, 800, "light", "vendor", "/purchase-orders/"),
+    ("purchase-orders-dark", 1280, 800, "dark", "vendor", "/purchase-orders/"),
+    ("purchase-orders-phone", 390, 760, "light", "vendor", "/purchase-orders/"),
+    ("home", 1280, 800, "light", "vendor", "/"),
+    ("order-german", 1280, 900, "light", "vendor", "/purchase-orders/*"),
+    ("response", 1280, 900, "light", "vendor", "/orders-for-review/*"),
+    ("leave", 1280, 800, "light", "worker", "/leave/?view=all-requests"),
+    ("ask-for-leave-phone", 390, 760, "light", "worker", "/leave/new/"),
 )
 
 
@@ -42,8 +45,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def demo() -> Iterator[tuple[str, str, str]]:
-    """A demo: its address, and the user name and password of the first vendor that it prints."""
+def demo() -> Iterator[tuple[str, dict[str, tuple[str, str]]]]:
+    """A demo: its address, and the user name and password of the first vendor and worker that it prints."""
     with tempfile.TemporaryDirectory(prefix="forecourt-pictures-") as folder:
         port = free_port()
         command = [str(Path(sys.executable).parent / "forecourt"), "demo", "--port", str(port), "--data", folder]
@@ -54,21 +57,28 @@ def demo() -> Iterator[tuple[str, str, str]]:
                 said.append(line)
                 if line.startswith("Serving "):
                     break
-            found = re.search(r"^  (\S+@\S+) +(\S+) +.*vendor", "".join(said), re.MULTILINE | re.IGNORECASE)
-            if found is None:
-                raise SystemExit("The demo printed no sign-in of a vendor:\n" + "".join(said))
-            yield f"http://127.0.0.1:{port}", found.group(1), found.group(2)
+            people = {role: _sign_in("".join(said), role) for role in {picture[4] for picture in PICTURES}}
+            yield f"http://127.0.0.1:{port}", people
         finally:
             process.terminate()
             process.wait(30)
 
 
-async def shoot(address: str, name: str, password: str) -> None:
+def _sign_in(said: str, role: str) -> tuple[str, str]:
+    """User name and password of the first person of a role."""
+    found = re.search(rf"^  (\S+@\S+) +(\S+) +.*{role}", said, re.MULTILINE | re.IGNORECASE)
+    if found is None:
+        raise SystemExit(f"The demo printed no sign-in of a {role}:\n{said}")
+    return found.group(1), found.group(2)
+
+
+async def shoot(address: str, people: dict[str, tuple[str, str]]) -> None:
     """Takes the pictures."""
     async with async_playwright() as playwright:
         path = os.environ.get("FORECOURT_CHROMIUM") or "/usr/bin/chromium"
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        for picture, width, height, palette, path in PICTURES:
+        for picture, width, height, palette, role, path in PICTURES:
+            name, password = people[role]
             page = await opened(browser, address, (width, height), palette, "de-DE" if "german" in picture else "en-US")
             await page.goto("/SignIn")
             await page.fill("#username", name)
@@ -99,8 +109,8 @@ async def opened(browser: Browser, address: str, size: tuple[int, int], palette:
 
 def main() -> int:
     """Makes them all."""
-    with demo() as (address, name, password):
-        asyncio.run(shoot(address, name, password))
+    with demo() as (address, people):
+        asyncio.run(shoot(address, people))
     return 0
 
 

@@ -29,6 +29,12 @@ def test_texts_of_columns_stay_within_the_drawing_and_off_the_columns_beside_the
             assert not mark.shown or not meets or other.y >= mark.y, (mark, other)
 
 
+def test_values_that_meet_no_other_column_are_all_there() -> None:
+    points = tuple(Point(f"May {n}", Decimal(value), str(value)) for n, value in enumerate((40, 105, 109, 74)))
+    marks, _ = drawing.upright(Figure("Orders", "column", "Month", "Count", points))
+    assert [mark.shown for mark in marks] == ["40", "105", "109", "74"]
+
+
 def test_values_of_bars_stay_within_the_drawing() -> None:
     marks, _ = drawing.lying(figure("bar"))
     assert all(mark.text_x + len(mark.shown) * SIGN <= drawing.WIDTH + 0.1 for mark in marks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,29 @@ def test_a_choice_that_was_never_made_is_no_unknown_value_and_asks_for_nothing(s
     )
     write(standard, {"basic-forms/order/Order.basicform.basicformmetadata.yml": row})
     assert not [remark for remark in survey(standard).without_effect if "metadata" in remark.text]
+
+
+def test_what_a_list_asks_for_beside_its_own_actions_is_taken_or_named(standard: Path) -> None:
+    path = next((standard / "lists").glob("*.list.yml"))
+    kept = "".join(
+        line for line in path.read_text("utf-8").splitlines(True) if not line.startswith(("adx_settings", " "))
+    )
+    settings = {
+        "ViewActions": [{"Type": "CrmEntityFormView-DownloadAction"}, {"Type": "CrmEntityFormView-CreateAction"}],
+        "ExtendedViewActions": [{"Type": "FlowAction"}],
+        "ExtendedItemActions": [{"Type": "DeactivateAction", "ButtonLabel": "Withdraw"}, {"Type": "WorkflowAction"}],
+        "ColumnOverrides": [{"AttributeLogicalName": "name", "DisplayName": "NAME"}],
+    }
+    path.write_text(f"{kept.rstrip()}\nadx_settings: {json.dumps(json.dumps(settings))}\n", "utf-8")
+    site = load_site(standard)
+    [listed] = [item for item in site.lists.values() if path.name == Path(item.where.file).name]
+    assert [(action.kind, action.label) for action in listed.actions] == [("deactivate", "Withdraw")]
+    told = [notice.partition(": ")[2] for notice in site.notices if path.name in notice and "adx_" not in notice]
+    assert told[-3:] == [
+        "the action 'WorkflowAction' is not supported; rows do not offer it.",
+        "the action 'FlowAction' is not supported; the list does not offer it.",
+        "'ColumnOverrides' has no effect; columns are called as the view calls them.",
+    ]
 
 
 def test_every_file_is_accounted_for(standard: Path) -> None:

@@ -68,7 +68,7 @@ def upright(figure: Figure) -> tuple[tuple[Mark, ...], float]:
         named = place % every == 0
         name = _short(point.label, room * every, _FIGURE) if named else ""
         half = len(point.shown) * _FIGURE / 2
-        beside = math.ceil((half + wide / 2) / room)
+        beside = math.ceil((half + wide / 2) / room) - 1
         covered = any(other < top for other in tops[max(place - beside, 0) : place + beside + 1])
         shown = point.shown if named and 2 * half <= room * every and not covered else ""
         text = max(len(name), len(shown)) * _FIGURE / 2

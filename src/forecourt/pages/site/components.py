@@ -20,7 +20,7 @@ from forecourt.pages.site.definitions import (
 )
 from forecourt.pages.site.field_rules import FieldRules, read_field_rules
 from forecourt.pages.site.kinds import FORM, FORM_METADATA, LIST
-from forecourt.pages.site.list_actions import RowAction, find, label_of, page_of, read_actions
+from forecourt.pages.site.list_actions import ActionKind, RowAction, find, label_of, page_of, read_actions
 from forecourt.pages.site.list_filters import FilterGroup, Orientation, read_filters
 from forecourt.pages.site.note_settings import read_notes
 from forecourt.pages.site.record import Folder, Record
@@ -110,6 +110,14 @@ def _actions(record: Record, settings: object, notices: list[str]) -> tuple[RowA
     actions, unknown = read_actions(settings)
     where = record.where("adx_settings")
     notices.extend(f"{where}: the action '{name}' is not supported; rows do not offer it." for name in unknown)
+    _, others = read_actions(settings, "ViewActions", (ActionKind.CREATE,))
+    notices.extend(
+        f"{where}: the action '{name}' is not supported; the list does not offer it."
+        for name in others
+        if not name.endswith("DownloadAction")
+    )
+    if isinstance(settings, dict) and settings.get("ColumnOverrides"):
+        notices.append(f"{where}: 'ColumnOverrides' has no effect; columns are called as the view calls them.")
     return actions
 
 

@@ -1,4 +1,5 @@
-"""Actions of a list or a subgrid, from its settings: JSON with ``ViewActions`` and ``ItemActions``.
+"""Actions of a list or a subgrid, from its settings: JSON with ``ViewActions`` and ``ItemActions``, and with more of
+either as ``ExtendedViewActions`` and ``ExtendedItemActions``.
 
 ::
 
@@ -122,8 +123,10 @@ def read_actions(
 
 
 def _actions(settings: object, kind: str) -> list[Mapping[str, Any]]:
-    items = settings.get(kind) if isinstance(settings, dict) else None
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    if not isinstance(settings, dict):
+        return []
+    lists = (settings.get(key) for key in (kind, f"Extended{kind}"))
+    return [item for items in lists if isinstance(items, list) for item in items if isinstance(item, dict)]
 
 
 def _name(action: Mapping[str, Any]) -> str:
