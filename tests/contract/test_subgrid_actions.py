@@ -132,7 +132,7 @@ async def test_pairs_are_made_and_removed_by_who_may_append_both_rows(portal: Sm
     fields = fields_of((await ron.get(add)).text)
     for status in (303, 403):  # a pair that is there is not made again
         answer = await post(ron, add, {**fields, f"row.{bob.contact}": "1"})
-        assert answer.status == status, answer.text[answer.text.find("fc-notice"):][:400]
+        assert answer.status == status, answer.text[answer.text.find("fc-notice") :][:400]
     shown = await buttons(ron, here)
     remove = shown["Remove", "bob"]
     sql = "select count(*) from dataverse.cts_thing_contacts"
