@@ -13,9 +13,10 @@ import pytest
 from forecourt.identity import csrf
 from forecourt.store.embedded import EmbeddedServer
 from support import contoso as sample
-from support.forms import opened, post
+from support.forms import fields_of, opened, post
+from support.lines import line
 from support.orders import Customer, customer_of
-from support.server import Answer, Installation
+from support.server import Answer, Installation, cloned, installed
 
 DRAFT, OPEN = 192350005, 192350001
 
@@ -348,3 +349,48 @@ async def test_what_belongs_to_another_customer_can_be_named_nowhere(
         )
         assert answer.status == 404 or stolen.status in (400, 403, 404), (path, answer.status, stolen.status)
     assert await in_the_erp(site) == before
+
+
+# -- without the ERP ---------------------------------------------------------------------------------------------------
+
+
+async def test_without_the_erp_nothing_is_half_written_nothing_typed_is_lost_and_a_draft_waits(
+    postgres: EmbeddedServer,
+) -> None:
+    await sample.ensure_copied(postgres)
+    async with (
+        cloned(postgres, sample.COPIED) as operations,
+        cloned(postgres, sample.COPIED) as dataverse,
+        line(operations) as (found, through),
+        installed(sample.ROOT, through, dataverse, sample.credentials()) as far,
+    ):
+        far.url = operations  # plain SQL goes around the line
+        grace = await person(far, "c-us-00001")
+        key, _, price = await product(grace)
+        before = await in_the_erp(far)
+        header = await begin(grace)
+        typed = {"requestdeliveryby": "2027-03-01", "msdyn_customersorderreference": "In the night"}
+        fields = {**await opened(grace.person, header), **typed}
+        drafts = "select count(*) from dataverse.salesorder where msdyn_salesordernumber is null"
+        await found.close()
+        down = await post(grace.person, header, fields)
+        assert down.status == 503 and "PGSQL" not in down.text, down.text[:2000]
+        assert fields_of(down.text)["msdyn_customersorderreference"] == "In the night"
+        assert (await far.dataverse(drafts))[0][0] == 0
+        await found.connect()
+        items = await forth(grace, header, **typed)
+        added = link((await grace.person.get(items)).text, "Add item")
+        await forth(grace, added, _productid_value=key, quantity="2")
+        review = await forth(grace, items)
+        sent = await opened(grace.person, review)
+        await found.close()
+        down = await post(grace.person, review, sent)
+        assert down.status == 503 and "PGSQL" not in down.text
+        assert (await far.dataverse(drafts))[0][0] == 1
+        assert await in_the_erp(far) == before
+        await found.connect()
+        end = await forth(grace, review)
+        number = await newest(far)
+        assert f"Your order is with us as {number}." in (await grace.person.get(end)).text
+        (order,) = await far.sql("select customerref, ordertotalamount from erp.salestable where salesid = $1", number)
+        assert tuple(order) == ("In the night", 2 * price)

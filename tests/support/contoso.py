@@ -127,11 +127,8 @@ async def contoso_site(
         yield site
 
 
-@asynccontextmanager
-async def copied_site(
-    server: EmbeddedServer, root: Path = ROOT, settings: Settings = SETTINGS
-) -> AsyncIterator[Installation]:
-    """The same with its table maps started. The queue is worked by whoever asks for it (:func:`drain`)."""
+async def ensure_copied(server: EmbeddedServer) -> None:
+    """The template with its table maps started."""
     await ensure_loaded(server)
 
     async def start(address: str) -> None:
@@ -140,6 +137,14 @@ async def copied_site(
             await site.forecourt.databases.dataverse.script("statistics for the planner", "analyze")
 
     await ensure_template(server, COPIED, start, TEMPLATE)
+
+
+@asynccontextmanager
+async def copied_site(
+    server: EmbeddedServer, root: Path = ROOT, settings: Settings = SETTINGS
+) -> AsyncIterator[Installation]:
+    """The same with its table maps started. The queue is worked by whoever asks for it (:func:`drain`)."""
+    await ensure_copied(server)
     async with cloned(server, COPIED) as address, installed(root, address, "", credentials(), settings) as site:
         yield site
 

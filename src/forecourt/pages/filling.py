@@ -282,14 +282,18 @@ class Filling:
         return Written(row.id, changes, len(notes))
 
     async def dressed(self, opened: Opened, filled: Filled, posted: Mapping[str, str]) -> Filled:
-        """The form with the names of the rows that its lookups hold, and with what they look for."""
+        """The form with the names of the rows that its lookups hold, and with what they look for. Where these cannot be
+        asked for just now, it is as it was typed: nothing of it is to be lost."""
         look, principal = self._forms.lookups, opened.visit.principal
         found = {
             item.name: await look.search(principal, item.column, posted.get(lookups.FIND + item.name, ""))
             for item in lookups.wanted(opened.editor.sections, posted)
         }
         held = [(entry.field.column, value) for entry in filled.entries for value in (entry.text, entry.shown.text)]
-        return filled.dressed(await look.names(principal, held), found)
+        try:
+            return filled.dressed(await look.names(principal, held), found)
+        except Unavailable:
+            return filled
 
 
 def mark_of(once: str, person: str, form: UUID, values: Mapping[str, object]) -> bytes:
