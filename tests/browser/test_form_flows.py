@@ -12,25 +12,35 @@ from typing import Any
 
 import asyncpg
 import pytest
-from playwright.async_api import Browser, Error, Page, expect
+from playwright.async_api import Browser, Error, FilePayload, Page, expect
 from portal_pages import end_session, overflow, sign_in, violations
 
 from forecourt.security.rules import Scope
 from forecourt.settings import Settings
 from forecourt.store.embedded import EmbeddedServer
+from support.gridded import PART, form, subgrid
 from support.server import Installation, serving
-from support.small_portal import Permission, small_portal
+from support.small_portal import Permission, id_of, small_portal
 from support.stepped import HEAD, SITE
 
 pytestmark = pytest.mark.browser
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 NOTES = "cts_thing_Annotations"
-FILES = replace(
+THING = id_of("form", "thing")
+NOTED = {
+    "adx_entityformmetadataid": id_of("metadata", "notes"),
+    "adx_entityform": THING,
+    "adx_type": 100000005,
+    "adx_notes_settings": '{"CreateEnabled": true, "EditEnabled": true, "DeleteEnabled": true}',
+}
+
+#: The forms of several steps, one that takes files, and a page whose subgrid and notes are written to.
+WHOLE = replace(
     SITE,
     permissions=(
         *SITE.permissions,
-        Permission("own notes", "annotation", Scope.PARENT, "rca", link=NOTES, parent="own things"),
+        Permission("own notes", "annotation", Scope.PARENT, "rwcda", link=NOTES, parent="own things"),
     ),
     new_form={
         **SITE.new_form,
@@ -39,6 +49,18 @@ FILES = replace(
         "adx_attachfileaccept": "image/png",
         "adx_attachfilerestrictaccept": True,
         "adx_attachfiletypeerrormessage": "A drawing is a PNG.",
+    },
+    more={
+        **SITE.more,
+        "basic-forms/changed/Changed.basicform.yml": form("changed part", 100000001),
+        "basic-forms/seen/Seen.basicform.yml": form("seen part", 100000002),
+        "basic-forms/thing/Thing.basicformmetadata.yml": [
+            {
+                "adx_entityformmetadataid": id_of("metadata", "parts"),
+                **subgrid("cts_thing_parts", adx_entityform=THING),
+            },
+            NOTED,
+        ],
     },
 )
 
@@ -66,7 +88,9 @@ def served(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -
 
     @asynccontextmanager
     async def start(settings: Settings) -> AsyncIterator[Installation]:
-        async with small_portal(postgres, folder, FILES, settings, more={"cts_thing": HEAD}) as portal:
+        async with small_portal(
+            postgres, folder, WHOLE, settings, more={"cts_thing": HEAD, "cts_part": PART}
+        ) as portal:
             for name in ("ann", "bob"):
                 found.passwords[name] = (await portal.person(name, "Members", "Managers")).password
             found.database = portal.site.dataverse_url
@@ -246,3 +270,64 @@ async def test_on_a_slow_network_a_form_sent_twice_makes_one_row_and_what_is_typ
     await page.goto("/things/")
     await expect(page.locator("main")).to_contain_text(name)
     await sound(page)
+
+
+async def press(page: Page, name: str) -> None:
+    """Follows a link by the keyboard."""
+    await page.get_by_role("link", name=name, exact=True).focus()
+    await page.keyboard.press("Enter")
+
+
+async def test_rows_and_notes_beneath_a_row_are_added_changed_and_deleted_by_keyboard(
+    pages: tuple[Page, Page],
+) -> None:
+    page, _ = pages
+    await page.goto("/members/")
+    await page.fill("#f-cts_name", "Grid")
+    await send(page)
+    await expect(page.locator("main")).to_contain_text("It is sent.")
+    await page.goto("/things/?search=Grid")
+    await page.locator(".fc-row-link").first.click()
+    await title(page, "Thing")
+    await sound(page)
+    await press(page, "Add a part Parts")
+    await title(page, "New Part")
+    await sound(page)
+    await page.fill("#f-cts_name", "second")
+    await page.locator("#f-cts_name").press("Enter")
+    await expect(page.locator("main")).to_contain_text("It is added.")
+    await press(page, "Edit second")
+    await title(page, "Part second")
+    await page.fill("#f-cts_name", "changed")
+    await send(page)
+    await expect(page.locator("main")).to_contain_text("The change is saved.")
+    await press(page, "Delete changed")
+    await expect(page.locator("main")).to_contain_text("Really?")
+    await send(page)
+    await expect(page.locator("main")).to_contain_text("No parts yet.")
+    await press(page, "Add existing Parts")
+    await title(page, "Add existing")
+    await sound(page)
+    await page.get_by_role("link", name="Cancel").click()
+    await title(page, "Thing")
+    await press(page, "Add a note")
+    await title(page, "New note")
+    await send(page)  # nothing is written yet
+    await expect(page.locator('a[href="#f-notetext"]')).to_be_visible()
+    await sound(page)
+    await page.fill("#f-notetext", "See the drawing")
+    drawing = FilePayload(name="drawing.txt", mimeType="text/plain", buffer=b"a line")
+    await page.locator('input[type="file"]').set_input_files(drawing)
+    await send(page)
+    await expect(page.locator(".fc-notes")).to_contain_text("See the drawing")
+    await expect(page.get_by_role("link", name="drawing.txt", exact=True)).to_be_visible()
+    await sound(page)
+    await press(page, "Edit See the drawing")
+    await title(page, "Change the note")
+    await page.fill("#f-notetext", "Look at the drawing")
+    await send(page)
+    await press(page, "Delete Look at the drawing")
+    await title(page, "Delete the note")
+    await send(page)
+    await expect(page.locator("main")).to_contain_text("It is deleted.")
+    await expect(page.locator("main")).not_to_contain_text("Look at the drawing")
