@@ -14,7 +14,7 @@ from forecourt.pages.site.kinds import SETTING, DataModel
 from forecourt.pages.site.layout import dump
 from forecourt.pages.site.survey import survey
 from forecourt.pages.site.transfer import transfer
-from support.sites import ENHANCED, STANDARD, guid, plain, write
+from support.sites import ENHANCED, STANDARD, filled, guid, plain, write
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
@@ -136,6 +136,41 @@ def test_what_is_kept_without_effect_is_named(standard: Path) -> None:
         "Orders.webpage.custom_javascript.js:1: scripts and styles of a single page or form are kept",
     ):
         assert words in told
+
+
+def test_what_subgrids_and_notes_offer_goes_there_and_back_in_both_data_models(standard: Path, tmp_path: Path) -> None:
+    subgrid = {
+        "ViewActions": [{"Type": "CreateAction", "EntityForm": {"Id": guid("order form")}}],
+        "ItemActions": [{"Type": "DeleteAction", "Confirmation": "Sure?"}, {"Type": "WorkflowAction"}],
+    }
+    rows = [
+        {"adx_entityformmetadataid": guid("lines"), "adx_type": 100000003, "adx_subgrid_name": "Lines",
+         "adx_subgrid_settings": json.dumps(subgrid)},
+        {"adx_entityformmetadataid": guid("noted"), "adx_type": 100000005,
+         "adx_notes_settings": json.dumps({"CreateEnabled": True, "DeleteEnabled": True})},
+    ]  # fmt: skip
+    text = yaml.safe_dump([{**row, "adx_entityform": guid("order form")} for row in rows])
+    form = filled(
+        "adx_entityformid: <order form>\nadx_entityname: salesorder\nadx_formname: Order\nadx_mode: 100000001\n"
+        'adx_name: Order\nadx_settings: \'{"Actions": [{"Type": "WorkflowAction"}]}\'\n'
+    )
+    folder = "basic-forms/order/Order.basicform"
+    write(standard, {f"{folder}.basicformmetadata.yml": text, f"{folder}.yml": form})
+    offered = []
+    here, models = standard, (DataModel.STANDARD, DataModel.ENHANCED, DataModel.STANDARD)
+    for place, model in enumerate(models):
+        found = survey(here)
+        [order] = [item for item in found.site.forms.values() if item.name == "Order"]
+        offered.append((order.subgrids, order.notes))
+        notes = [note for note in found.notes if "WorkflowAction" in note]
+        assert ["the subgrid" in note for note in notes].count(True) == 1 and len(notes) == 2, notes
+        assert all(".yml:" in note for note in notes)
+        assert not [remark for remark in found.without_effect if "metadata" in remark.text]
+        here = tmp_path / f"there {place}"
+        transfer(found, here, model)
+    assert offered[0] == offered[1] == offered[2]
+    grids, rule = offered[0]
+    assert grids["lines"].create is not None and rule is not None and rule.create and rule.delete and not rule.edit
 
 
 def test_a_choice_that_was_never_made_is_no_unknown_value_and_asks_for_nothing(standard: Path) -> None:

@@ -20,7 +20,15 @@ from forecourt.pages.site.definitions import (
 )
 from forecourt.pages.site.field_rules import FieldRules, read_field_rules
 from forecourt.pages.site.kinds import FORM, FORM_METADATA, LIST
-from forecourt.pages.site.list_actions import ActionKind, RowAction, find, label_of, page_of, read_actions
+from forecourt.pages.site.list_actions import (
+    ActionKind,
+    RowAction,
+    find,
+    label_of,
+    page_of,
+    read_actions,
+    unknown_actions,
+)
 from forecourt.pages.site.list_filters import FilterGroup, Orientation, read_filters
 from forecourt.pages.site.note_settings import read_notes
 from forecourt.pages.site.record import Folder, Record
@@ -38,6 +46,10 @@ def _switched_off(record: Record, what: str, notices: list[str]) -> None:
     if _SWITCH in record.data and not record.flag(_SWITCH):
         name = record.text("adx_name")
         notices.append(f"{record.where(_SWITCH)}: table permissions hold for the {what} '{name}' all the same.")
+
+
+#: Buttons of a form that have an effect here.
+_BUTTONS = ("submit", "delete", "next", "previous")
 
 
 def read_lists(folder: Folder, notices: list[str]) -> Mapping[UUID, ListDefinition]:
@@ -146,6 +158,7 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
         if source is FormSource.RELATED_TO_USER and not record.text("adx_recordsourcerelationshipname"):
             place, name = record.where("adx_entitysourcetype"), record.text("adx_name")
             notices.append(f"{place}: the form '{name}' names no relationship to the person: it shows no row.")
+        tell_actions(record, notices)
         form = basic_form(
             record,
             form_id,
@@ -161,6 +174,13 @@ def read_forms(folder: Folder, notices: list[str]) -> Mapping[UUID, FormDefiniti
             subgrids=grids.get(form_id, {}),
         )
     return found
+
+
+def tell_actions(record: Record, notices: list[str]) -> None:
+    """Says which buttons of a form are not offered."""
+    where = record.where("adx_settings")
+    for name in unknown_actions(record.json("adx_settings"), "Actions", _BUTTONS):
+        notices.append(f"{where}: the action '{name}' is not supported; the form does not offer it.")
 
 
 def basic_form(

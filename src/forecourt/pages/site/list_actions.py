@@ -122,6 +122,15 @@ def read_actions(
     return tuple(item for _, item in sorted(found, key=lambda pair: pair[0])), tuple(unknown)
 
 
+def unknown_actions(settings: object, kind: str, known: Collection[str]) -> tuple[str, ...]:
+    """Names of actions ``kind`` that are switched on and not ``known``, by their short names in lower case."""
+    return tuple(
+        str(action.get("Type"))[:80]
+        for action in _actions(settings, kind)
+        if action.get("Enabled") is not False and _name(action) not in known
+    )
+
+
 def _actions(settings: object, kind: str) -> list[Mapping[str, Any]]:
     if not isinstance(settings, dict):
         return []

@@ -11,7 +11,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from forecourt.pages.site.attachments import read_attach
-from forecourt.pages.site.components import basic_form, text_of
+from forecourt.pages.site.components import basic_form, tell_actions, text_of
 from forecourt.pages.site.conditions import Condition, Unreadable, read
 from forecourt.pages.site.definitions import (
     FormMode,
@@ -61,6 +61,7 @@ def read_multistep(folder: Folder, notices: list[str]) -> Mapping[UUID, Multiste
         owner = record.refer("adx_webform", known, "multistep form")
         step = _step(record, every, rules, notices)
         if step is not None and step.basic is not None:
+            tell_actions(record, notices)
             attach = read_attach(record, text_of, notices)
             step = replace(step, basic=replace(step.basic, subgrids=grids.get(step.id, {}), attach=attach))
         if owner is not None and step is not None:
