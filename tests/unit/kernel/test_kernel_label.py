@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from forecourt.app import load_definitions
 from forecourt.dataverse.definitions import TableFile
 from forecourt.kernel.document import compose, convert
 from forecourt.kernel.errors import DefinitionError
 from forecourt.kernel.label import Label
 from forecourt.store.folder import Faults, read_words
+from support import contoso
 
 WORDS = {"de": {"Order": "Auftrag"}, "fr": {"Order": "Commande"}}
 
@@ -50,3 +52,11 @@ def test_words_are_read_by_language_and_faults_are_noted(tmp_path: Path) -> None
     faults = Faults()
     assert read_words(tmp_path, faults) == {"de": {"Order": "Auftrag"}}
     assert len(faults.errors) == 2
+
+
+def test_tables_that_are_built_in_and_those_of_the_sample_are_called_in_german_and_french() -> None:
+    tables = load_definitions(contoso.ROOT).tables.by_name
+    first, order = tables["contact"].column("firstname"), tables["mserp_purchpurchaseorderheaderv2entity"]
+    assert first is not None and isinstance(first.label, Label) and isinstance(order.label, Label)
+    assert (first.label.of("de-DE"), first.label.of("fr-FR")) == ("Vorname", "Prénom")
+    assert (order.label.of("de-DE"), order.label.of("fr-FR")) == ("Bestellung", "Commande d’achat")
