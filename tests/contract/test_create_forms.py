@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import html
-import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -16,8 +14,8 @@ import pytest
 from forecourt.identity import csrf
 from forecourt.security.rules import Scope
 from forecourt.store.embedded import EmbeddedServer
-from support.forms import fields_of, offered, opened, post
-from support.server import Answer, Person
+from support.forms import fields_of, offered, opened, post, signed_in
+from support.server import Person
 from support.small_portal import Content, Permission, Profile, SmallPortal, SmallSite, small_portal
 
 NEW = "/new/"
@@ -182,20 +180,6 @@ async def test_without_a_token_nothing_is_made_and_the_form_comes_back(portal: S
     assert answer.status == 400 or answer.status == 403
     assert fields_of(answer.text)["cts_name"] == "Forged" and await made(portal) == []
     assert (await post(ann, NEW, fields_of(answer.text))).status == 303
-
-
-async def signed_in(person: Person, ended: Answer, as_whom: Person) -> Answer:
-    """Signs in by the form that answered, in the same browser."""
-    cookies = "; ".join(f"{name}={value}" for name, value in ended.cookies.items() if value)
-    headers = {"content-type": "application/x-www-form-urlencoded", "cookie": cookies}
-    typed = {**sign_in_fields(ended.text), "username": as_whom.username, "password": as_whom.password}
-    return await person.site.ask("POST", "/SignIn", headers, urlencode(typed).encode())
-
-
-def sign_in_fields(text: str) -> dict[str, str]:
-    """Hidden fields of the page that asks for the password."""
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text)
-    return {name: html.unescape(value) for name, value in found}
 
 
 async def test_what_was_typed_survives_the_end_of_the_session_for_its_person_alone(

@@ -11,7 +11,7 @@ import pytest
 
 from forecourt.identity import csrf
 from forecourt.store.embedded import EmbeddedServer
-from support.forms import fields_of, opened, post
+from support.forms import fields_of, opened, post, signed_in
 from support.gridded import FRIENDS, HEADED, PART, SITE
 from support.server import Person
 from support.small_portal import SmallPortal, small_portal
@@ -226,6 +226,24 @@ async def test_a_step_takes_rows_beneath_its_own_and_stays_where_it_is(portal: S
     [thing] = await portal.site.dataverse("select cts_thingid from dataverse.cts_thing where cts_name = 'Order'")
     assert await parts(portal, str(thing["cts_thingid"])) == ["three"]
     assert (await ann.get(f"{review}&grid=rows-1&do=create")).status == 404  # this step offers nothing
+
+
+async def test_what_is_typed_beneath_a_row_outlives_the_session(portal: SmallPortal) -> None:
+    bob = portal.people["bob"]
+    thing = await portal.thing("above", bob.contact)
+    first = (await bob.get("/apply/")).headers["location"]
+    items = (await post(bob, first, {**await opened(bob, first), "cts_name": "Later"})).headers["location"]
+    for address in (at(thing), items):
+        add = (await buttons(bob, address))["Add a part", "Parts"]
+        fields = {**await opened(bob, add), "cts_name": "late"}
+        await portal.site.dataverse("update forecourt.session set expires_at = now() - interval '1 hour'")
+        ended = await post(bob, add, fields)
+        assert ended.status == 401
+        answer = await signed_in(bob, ended, bob)
+        assert answer.status == 200 and "nothing is saved yet" in answer.text
+        assert fields_of(answer.text)["cts_name"] == "late" and await parts(portal, thing) == []
+        await portal.site.dataverse("delete from forecourt.session")
+        bob._cookie = ""
 
 
 async def test_a_workflow_is_named_to_the_maker_with_its_place(portal: SmallPortal) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from urllib.parse import urlencode
@@ -101,3 +103,17 @@ async def attach(person: Person, files: list[tuple[str, bytes]], path: str, **ch
     kind, body = multipart({**await opened(person, path), **changed}, files)
     headers = {"content-type": kind, "cookie": await person.cookie()}
     return await person.site.ask("POST", path, headers, body)
+
+
+async def signed_in(person: Person, ended: Answer, as_whom: Person) -> Answer:
+    """Signs in by the form that answered, in the same browser."""
+    cookies = "; ".join(f"{name}={value}" for name, value in ended.cookies.items() if value)
+    headers = {"content-type": "application/x-www-form-urlencoded", "cookie": cookies}
+    typed = {**sign_in_fields(ended.text), "username": as_whom.username, "password": as_whom.password}
+    return await person.site.ask("POST", "/SignIn", headers, urlencode(typed).encode())
+
+
+def sign_in_fields(text: str) -> dict[str, str]:
+    """Hidden fields of the page that asks for the password."""
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', text)
+    return {name: html.unescape(value) for name, value in found}
