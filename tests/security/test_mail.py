@@ -132,6 +132,7 @@ async def test_a_server_that_is_down_or_says_later_gets_the_message_later_and_th
 async def test_what_the_server_refuses_for_good_is_set_aside_and_does_not_hold_up_the_rest(desk: Desk) -> None:
     desk.box.answers.append("554 no")
     await desk.write(news("one@example.com"))
+    desk.now += dt.timedelta(seconds=1)
     await desk.write(news("two@example.com"))
     assert await desk.send() == 1
     outbox = desk.outbox()
