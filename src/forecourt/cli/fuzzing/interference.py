@@ -83,6 +83,10 @@ class Lockstep:
         await self._write(person, writes, kept, findings)
         await self._undo(applied)
 
+    async def alike(self, person: Person) -> bool:
+        """Whether a person sees the same in both worlds before anything is changed: when somebody came differs."""
+        return await self._sight(self._worlds[0], person) == await self._sight(self._worlds[1], person)
+
     # -- changes -------------------------------------------------------------------------------------------------
 
     async def _sight(self, world: World, person: Person) -> dict[str, object]:
