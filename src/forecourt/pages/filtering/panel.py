@@ -25,7 +25,7 @@ from forecourt.odata.fetchxml.values import Asker
 from forecourt.odata.fetchxml.written import Writer, narrowing
 from forecourt.pages import formatting, inputs
 from forecourt.pages.filtering.chosen import PARAMETER, Chosen, chosen, written
-from forecourt.pages.formatting import Locales
+from forecourt.pages.formatting import Locales, Message
 from forecourt.pages.inputs import FormField, Unreadable
 from forecourt.pages.ports import ViewFilter
 from forecourt.pages.site import ListDefinition
@@ -37,11 +37,12 @@ from forecourt.pages.site.list_filters import (
     FilterGroup,
     Orientation,
 )
+from forecourt.web.translation import N_
 
 #: What a typed bound of a day means for a column of moments.
 _DAYS = {"eq": "on", "ge": "on-or-after", "gt": "on-or-after", "le": "on-or-before", "lt": "on-or-before"}
 
-_BOUNDS = {"ge": "from", "gt": "more than", "le": "to", "lt": "less than", "eq": "", "like": ""}
+_BOUNDS = {"ge": N_("from"), "gt": N_("more than"), "le": N_("to"), "lt": N_("less than")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,11 @@ class Filtering:
             offer = await self._offered(principal, group, table)
             if offer is None:
                 continue
+            offer = _said(offer, locales)
             given = found.get(group.id, ())
             if group.asking is Asking.TYPED:
                 values, texts, wrong = _typed(offer, given, locales)
-                shown.append(_inputs(offer, values))
+                shown.append(_inputs(offer, values, locales))
                 notices.extend(wrong)
             else:
                 taken = [choice for choice in offer.choices if choice[0] in given]
@@ -252,7 +254,7 @@ class Filtering:
         enum = self.tables.enums.get(column.enum) if column.enum else None
         if enum is not None:
             return tuple((str(member.choice), member.label or member.symbol) for member in enum.members)
-        return (("1", "Yes"), ("0", "No")) if column.kind is Kind.BOOLEAN else ()
+        return (("1", Message(N_("Yes"))), ("0", Message(N_("No")))) if column.kind is Kind.BOOLEAN else ()
 
     # -- what is left ----------------------------------------------------------------------------------------------
 
@@ -326,7 +328,8 @@ def _typed(
             continue
         values.append(value)
         shown = formatting.cell(column, {column.name: value}, {}, locales).text if _is_day(column) else value
-        texts.append((f"{_BOUNDS.get(condition.operator, '')} {shown}".strip(), place))
+        bound = _BOUNDS.get(condition.operator)
+        texts.append((f"{locales.gettext(bound)} {shown}" if bound else shown, place))
     return tuple(values), tuple(texts), tuple(wrong)
 
 
@@ -359,14 +362,27 @@ def _plain(column: EntityField, label: str, text: str, locales: Locales) -> str:
     return value.isoformat() if isinstance(value, dt.date) else format(Decimal(str(value)), "f")
 
 
-def _inputs(offer: _Offer, values: tuple[str, ...]) -> Group:
+def _said(offer: _Offer, locales: Locales) -> _Offer:
+    """The offer with the portal's own words in the person's language."""
+    said = (
+        (value, locales.gettext(text) if isinstance(text, Message) else text, use) for value, text, use in offer.choices
+    )
+    return replace(offer, choices=tuple(said))
+
+
+def _inputs(offer: _Offer, values: tuple[str, ...], locales: Locales) -> Group:
     conditions = _typed_conditions(offer)
     several = len(conditions) > 1
     found = []
     for column, condition, value in zip(offer.columns, conditions, values, strict=True):
-        own = condition.label or _BOUNDS.get(condition.operator, condition.operator).capitalize()
+        bound = _BOUNDS.get(condition.operator)
+        own = condition.label or (_upper(locales.gettext(bound)) if bound else "")
         found.append(Input(own if several else "", _kind_of(column), value))
     return Group(_name(offer), offer.label, offer.group.choosing, inputs=tuple(found))
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _choices(offer: _Offer, values: tuple[str, ...]) -> Group:
