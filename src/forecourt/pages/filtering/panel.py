@@ -20,11 +20,22 @@ from forecourt.kernel.model import EntityField
 from forecourt.kernel.plan import OrderBy
 from forecourt.kernel.predicate import AnyRow, Field, Match, Predicate, Slot, all_of, shift_slots
 from forecourt.kernel.principal import Principal
-from forecourt.kernel.types import MOMENTS, NUMBERS, Kind
+from forecourt.kernel.types import Kind
 from forecourt.odata.fetchxml.values import Asker
 from forecourt.odata.fetchxml.written import Writer, narrowing
 from forecourt.pages import formatting, inputs
-from forecourt.pages.filtering.chosen import PARAMETER, Chosen, chosen, written
+from forecourt.pages.filtering.chosen import Chosen, chosen, written
+from forecourt.pages.filtering.shown import (
+    BOUNDS,
+    Chip,
+    Offer,
+    Panel,
+    choices_of,
+    inputs_of,
+    kind_of,
+    said,
+    typed_conditions,
+)
 from forecourt.pages.formatting import Locales, Message
 from forecourt.pages.inputs import FormField, Unreadable
 from forecourt.pages.ports import ViewFilter
@@ -42,54 +53,6 @@ from forecourt.web.translation import N_
 #: What a typed bound of a day means for a column of moments.
 _DAYS = {"eq": "on", "ge": "on-or-after", "gt": "on-or-after", "le": "on-or-before", "lt": "on-or-before"}
 
-_BOUNDS = {"ge": N_("from"), "gt": N_("more than"), "le": N_("to"), "lt": N_("less than")}
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    value: str
-    label: str
-    checked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A field to type into. ``kind``: of the HTML input (``search``, ``date``, ``number``)."""
-
-    label: str
-    kind: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A group to show. ``name``: of its inputs. ``inputs``: where something is typed, else there are ``choices``."""
-
-    name: str
-    label: str
-    choosing: Choosing
-    choices: tuple[Choice, ...] = ()
-    inputs: tuple[Input, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Chip:
-    """Something chosen. ``without``: the value of ``mf`` that lacks it."""
-
-    label: str
-    without: str
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """A panel to show. ``chosen``: the value of ``mf`` for what of the address counts."""
-
-    groups: tuple[Group, ...]
-    chips: tuple[Chip, ...]
-    chosen: str
-    vertical: bool
-    apply_label: str
-
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
@@ -98,21 +61,6 @@ class Narrowed:
     panel: Panel
     where: tuple[tuple[Predicate, tuple[object, ...]], ...]
     notices: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """A group for one person, over a list's ``table``. ``target``: the table that its conditions speak of; ``steps``:
-    (table, own column, column there) on the way; ``columns``: of its conditions; ``choices``: value, label, conditions.
-    """
-
-    group: FilterGroup
-    label: str
-    table: Table
-    target: Table
-    steps: tuple[tuple[str, str, str], ...]
-    columns: tuple[EntityField, ...]
-    choices: tuple[tuple[str, str, tuple[FilterCondition, ...]], ...] = ()
 
 
 def utc_now() -> dt.datetime:
@@ -147,11 +95,11 @@ class Filtering:
             offer = await self._offered(principal, group, table)
             if offer is None:
                 continue
-            offer = _said(offer, locales)
+            offer = said(offer, locales)
             given = found.get(group.id, ())
             if group.asking is Asking.TYPED:
                 values, texts, wrong = _typed(offer, given, locales)
-                shown.append(_inputs(offer, values, locales))
+                shown.append(inputs_of(offer, values, locales))
                 notices.extend(wrong)
             else:
                 taken = [choice for choice in offer.choices if choice[0] in given]
@@ -159,7 +107,7 @@ class Filtering:
                     taken = taken[:1]
                 values = tuple(value for value, _, _ in taken)
                 texts = tuple((label, place) for place, (_, label, _) in enumerate(taken))
-                shown.append(_choices(offer, values))
+                shown.append(choices_of(offer, values))
             if not any(values):
                 continue
             try:
@@ -183,7 +131,7 @@ class Filtering:
 
     # -- what is offered -------------------------------------------------------------------------------------------
 
-    async def _offered(self, principal: Principal, group: FilterGroup, table: Table) -> _Offer | None:
+    async def _offered(self, principal: Principal, group: FilterGroup, table: Table) -> Offer | None:
         """The group for the person, None where something of it is not theirs to read."""
         at, steps = table, []
         readable = await self.rows.columns(principal, at.name, "read")
@@ -205,10 +153,10 @@ class Filtering:
                 return None
             columns.append(column)
         label = group.label or (at.label if group.links else columns[0].label or columns[0].name)
-        offer = _Offer(group, label, table, at, tuple(steps), tuple(columns))
+        offer = Offer(group, label, table, at, tuple(steps), tuple(columns))
         match group.asking:
             case Asking.TYPED:
-                return offer if all(_kind_of(column) for column in columns) else None
+                return offer if all(kind_of(column) for column in columns) else None
             case Asking.ROWS:
                 choices = await self._rows(principal, offer, readable)
             case Asking.COLUMN:
@@ -218,7 +166,7 @@ class Filtering:
         return replace(offer, choices=choices) if choices else None
 
     async def _rows(
-        self, principal: Principal, offer: _Offer, readable: Collection[str]
+        self, principal: Principal, offer: Offer, readable: Collection[str]
     ) -> tuple[tuple[str, str, tuple[FilterCondition, ...]], ...]:
         """Rows of the table to choose from, by name; none where the person may not read their names."""
         table, condition = offer.target, offer.group.choices[0].conditions[0]
@@ -235,12 +183,12 @@ class Filtering:
             for row in page.rows
         )
 
-    def _column(self, offer: _Offer) -> tuple[tuple[str, str, tuple[FilterCondition, ...]], ...]:
+    def _column(self, offer: Offer) -> tuple[tuple[str, str, tuple[FilterCondition, ...]], ...]:
         column, condition = offer.columns[0], offer.group.choices[0].conditions[0]
         operator = "contain-values" if column.several else "eq"
         return tuple((value, label, (_with(condition, operator, value),)) for value, label in self._members(column))
 
-    def _own(self, offer: _Offer) -> tuple[tuple[str, str, tuple[FilterCondition, ...]], ...]:
+    def _own(self, offer: Offer) -> tuple[tuple[str, str, tuple[FilterCondition, ...]], ...]:
         """The group's own choices; a choice of a column is called what the column calls it."""
         columns = iter(offer.columns)
         found = []
@@ -259,7 +207,7 @@ class Filtering:
     # -- what is left ----------------------------------------------------------------------------------------------
 
     def _condition(
-        self, principal: Principal, offer: _Offer, values: tuple[str, ...], locales: Locales
+        self, principal: Principal, offer: Offer, values: tuple[str, ...], locales: Locales
     ) -> tuple[Predicate, tuple[object, ...]]:
         """What the chosen values say of a row of the list, and the values of its slots. Raises Refusal."""
         asker = Asker(self.clock(), principal.contact.id if principal.contact is not None else None)
@@ -268,8 +216,8 @@ class Filtering:
         texts: list[object] = []
         parts = []
         if offer.group.asking is Asking.TYPED:
-            for column, condition, value in zip(offer.columns, _typed_conditions(offer), values, strict=True):
-                if value and _kind_of(column) == "search":
+            for column, condition, value in zip(offer.columns, typed_conditions(offer), values, strict=True):
+                if value and kind_of(column) == "search":
                     slot = Slot(len(texts), Kind.STRING)
                     stars = "*" in value
                     matches.append(Match("wildcard" if stars else "contains", Field((column.name,)), slot))
@@ -300,22 +248,18 @@ class Filtering:
         return where, (*texts, *bound)
 
 
-def _by_key(offer: _Offer) -> bool:
+def _by_key(offer: Offer) -> bool:
     """Whether the group asks for rows that a lookup names by their ids."""
     key = offer.target.primary_id
     return offer.group.asking is Asking.ROWS and offer.steps[-1][2] == key and offer.columns[0].name == key
 
 
-def _typed_conditions(offer: _Offer) -> tuple[FilterCondition, ...]:
-    return tuple(part for choice in offer.group.choices for part in choice.conditions)
-
-
 def _typed(
-    offer: _Offer, given: Sequence[str], locales: Locales
+    offer: Offer, given: Sequence[str], locales: Locales
 ) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...], tuple[str, ...]]:
     """What is typed: values that can be used by condition, their texts with their places, what is wrong with others."""
     values, texts, wrong = [], [], []
-    for place, (column, condition) in enumerate(zip(offer.columns, _typed_conditions(offer), strict=True)):
+    for place, (column, condition) in enumerate(zip(offer.columns, typed_conditions(offer), strict=True)):
         value = given[place] if place < len(given) else ""
         if not value.strip("*"):
             values.append("")
@@ -328,27 +272,18 @@ def _typed(
             continue
         values.append(value)
         shown = formatting.cell(column, {column.name: value}, {}, locales).text if _is_day(column) else value
-        bound = _BOUNDS.get(condition.operator)
+        bound = BOUNDS.get(condition.operator)
         texts.append((f"{locales.gettext(bound)} {shown}" if bound else shown, place))
     return tuple(values), tuple(texts), tuple(wrong)
 
 
-def _kind_of(column: EntityField) -> str:
-    """The HTML input that a value of the column is typed into; '' where none can be."""
-    if column.enum is not None or column.record_of is not None or column.targets:
-        return ""
-    if column.kind is Kind.STRING:
-        return "search"
-    return "date" if column.kind in MOMENTS else ("number" if column.kind in NUMBERS else "")
-
-
 def _is_day(column: EntityField) -> bool:
-    return _kind_of(column) == "date"
+    return kind_of(column) == "date"
 
 
 def _plain(column: EntityField, label: str, text: str, locales: Locales) -> str:
     """What is typed as FetchXML has it. Raises Unreadable."""
-    kind = _kind_of(column)
+    kind = kind_of(column)
     if kind == "search":
         return text
     field = FormField(
@@ -360,38 +295,6 @@ def _plain(column: EntityField, label: str, text: str, locales: Locales) -> str:
     )
     value = inputs.value_of(field, text, {}, locales)
     return value.isoformat() if isinstance(value, dt.date) else format(Decimal(str(value)), "f")
-
-
-def _said(offer: _Offer, locales: Locales) -> _Offer:
-    """The offer with the portal's own words in the person's language."""
-    said = (
-        (value, locales.gettext(text) if isinstance(text, Message) else text, use) for value, text, use in offer.choices
-    )
-    return replace(offer, choices=tuple(said))
-
-
-def _inputs(offer: _Offer, values: tuple[str, ...], locales: Locales) -> Group:
-    conditions = _typed_conditions(offer)
-    several = len(conditions) > 1
-    found = []
-    for column, condition, value in zip(offer.columns, conditions, values, strict=True):
-        bound = _BOUNDS.get(condition.operator)
-        own = condition.label or (_upper(locales.gettext(bound)) if bound else "")
-        found.append(Input(own if several else "", _kind_of(column), value))
-    return Group(_name(offer), offer.label, offer.group.choosing, inputs=tuple(found))
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _choices(offer: _Offer, values: tuple[str, ...]) -> Group:
-    choices = tuple(Choice(value, label, value in values) for value, label, _ in offer.choices)
-    return Group(_name(offer), offer.label, offer.group.choosing, choices)
-
-
-def _name(offer: _Offer) -> str:
-    return f"{PARAMETER}.{offer.group.id}"
 
 
 def _attribute(column: EntityField) -> str:
