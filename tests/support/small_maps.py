@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from forecourt.dataverse.definitions import TableFile
 from forecourt.dataverse.design import design
 from forecourt.dataverse.entities import native_tables
@@ -159,7 +157,7 @@ def _dataverse() -> Model:
     faults = Faults()
     standard = [item.record for item in read_files(STANDARD, "*.yaml", TableFile, faults)]
     faults.raise_any()
-    files = [*standard, *(msgspec.convert(shape, TableFile) for shape in _TABLES)]
+    files = [*standard, *(convert(Document("tables", shape), TableFile) for shape in _TABLES)]
     tables, enums = native_tables(design(files))
     return Model({name: table.entity for name, table in tables.items()}, enums)
 
