@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
@@ -90,3 +91,12 @@ async def end_session(page: Page) -> None:
     await page.context.clear_cookies(name=SESSION)
     fields: Any = {**cookie, "value": "9" * 43}
     await page.context.add_cookies([fields])
+
+
+async def rows_of(database: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """The rows of a statement, by plain SQL. ``database``: its address."""
+    connection = await asyncpg.connect(database)
+    try:
+        return [tuple(row) for row in await connection.fetch(statement, *values)]
+    finally:
+        await connection.close()

@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from playwright.async_api import Browser, Page, expect
-from portal_pages import end_session, overflow, sign_in, violations
+from portal_pages import end_session, overflow, rows_of, sign_in, violations
 
 from forecourt.settings import Settings
 from forecourt.store.embedded import EmbeddedServer
@@ -163,16 +162,12 @@ async def test_two_customers_order_at_once_and_each_is_shown_the_erps_number(
         await save(page)
         await expect(page.locator("main")).to_contain_text("Your order is with us as SO-")
         await sound(page, "sent")
-    connection = await asyncpg.connect(database)
-    try:
-        sql = (
-            "select o.dataareaid, o.salesid, o.customerref, l.itemid, l.salesqty::int, o.salesstatus "
-            "from erp.salestable o join erp.salesline l on l.salesid = o.salesid and l.dataareaid = o.dataareaid "
-            "where o.customerref like 'At %' order by 3 desc"
-        )
-        rows = [tuple(row) for row in await connection.fetch(sql)]
-    finally:
-        await connection.close()
+    sql = (
+        "select o.dataareaid, o.salesid, o.customerref, l.itemid, l.salesqty::int, o.salesstatus "
+        "from erp.salestable o join erp.salesline l on l.salesid = o.salesid and l.dataareaid = o.dataareaid "
+        "where o.customerref like 'At %' order by 3 desc"
+    )
+    rows = await rows_of(database, sql)
     assert [(*row[:1], *row[2:]) for row in rows] == [
         ("usmf", "At 360", "AUD-1001", 3, 1),
         ("demf", "At 1440", "AUD-1001", 3, 1),

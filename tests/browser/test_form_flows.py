@@ -10,10 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from playwright.async_api import Browser, Error, FilePayload, Page, expect
-from portal_pages import end_session, overflow, sign_in, violations
+from portal_pages import end_session, overflow, rows_of, sign_in, violations
 
 from forecourt.security.rules import Scope
 from forecourt.settings import Settings
@@ -74,11 +73,7 @@ class Served:
     passwords: dict[str, str]
 
     async def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(self.database)
-        try:
-            return [tuple(row) for row in await connection.fetch(statement, *values)]
-        finally:
-            await connection.close()
+        return await rows_of(self.database, statement, *values)
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
-from portal_pages import overflow, save, sign_in, violations
+from portal_pages import overflow, rows_of, save, sign_in, violations
 
 from forecourt.settings import Settings
 from forecourt.store.embedded import EmbeddedServer
@@ -30,11 +29,7 @@ class Portal:
     database: str
 
     async def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        connection = await asyncpg.connect(self.database)
-        try:
-            return [tuple(row) for row in await connection.fetch(statement, *values)]
-        finally:
-            await connection.close()
+        return await rows_of(self.database, statement, *values)
 
     async def act(self, target: str, action: str) -> Any:
         """Calls an action at /data as the buyer does."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -12,10 +11,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from forecourt.cli import main
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.store.native.pieces import Names
 from support import adventureworks as aw
+from support import command
 from support import contoso as sample
 from support.catalogue import CATALOG
 from support.native import address_of, ensure_mapped, forget, native_access, native_connection, role_of
@@ -233,7 +232,7 @@ async def test_the_programs_of_the_erp_go_on_as_before(site: Installation) -> No
 
 
 async def test_the_command_plans_applies_maps_and_drops(
-    site: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    site: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await drop(site)
     monkeypatch.setenv("CONTOSO", site.url)
@@ -246,15 +245,8 @@ async def test_the_command_plans_applies_maps_and_drops(
     role = role_of(site, "by the command")
 
     async def run(*arguments: str) -> tuple[int, str]:
-        def work() -> int:
-            with pytest.raises(SystemExit) as ended:
-                main(["native", arguments[0], str(root), *arguments[1:]])
-            return int(ended.value.code or 0)
-
-        capsys.readouterr()
-        code = await asyncio.to_thread(work)
-        told = capsys.readouterr()
-        return code, told.out + told.err
+        said = await command.run("native", arguments[0], root, *arguments[1:])
+        return said.code, said.out + said.err
 
     code, output = await run("plan", "--sql")
     assert code == 1 and 'create policy "forecourt_VendProfileAccount" on "erp"."purchtable"' in output

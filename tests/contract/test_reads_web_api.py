@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from forecourt.store.embedded import EmbeddedServer
-from forecourt.store.lanes import Lane
 from support.server import Installation, Person, send, url
 from support.small_erp import small_erp
+from support.statements import recorded
 
 A = "/api/data/v9.2"
 THINGS = f"{A}/cts_things"
@@ -258,16 +258,8 @@ async def test_totals_of_a_set_are_annotations_too(admin: Person) -> None:
 
 
 @pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    seen: list[str] = []
-    original = Lane.fetch
-
-    async def counted(self: Lane, sql: str, arguments: Sequence[object]) -> Any:
-        seen.append(sql)
-        return await original(self, sql, arguments)
-
-    monkeypatch.setattr(Lane, "fetch", counted)
-    yield seen
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    return recorded(monkeypatch)
 
 
 async def test_names_cost_no_statement_of_their_own(admin: Person, statements: list[str]) -> None:

@@ -5,34 +5,28 @@ Beside a list runs one guard, which looks at the rows that the decision rests on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
-
 import pytest
 
 from forecourt.dataverse.rows import Query
 from forecourt.kernel.observe import PlanCompiled
-from forecourt.store.lanes import Lane
 from support import contoso as sample
 from support.server import Case, Installation, Surface, url
+from support.statements import recorded
 
 #: Statements that look up who asks, and guards.
 OTHERS = ("select c.*", "select to_jsonb(c)", "SELECT 1 ")
 
 
 @pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement, as it is run."""
+    return recorded(monkeypatch)
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The statements of requests for rows, as they are run; who asks is looked up by statements of its own."""
-    seen: list[str] = []
-    original = Lane.fetch
-
-    async def counted(self: Lane, sql: str, arguments: Sequence[object]) -> Any:
-        if not sql.lstrip().startswith(OTHERS):
-            seen.append(sql)
-        return await original(self, sql, arguments)
-
-    monkeypatch.setattr(Lane, "fetch", counted)
-    yield seen
+    return recorded(monkeypatch, lambda sql: not sql.lstrip().startswith(OTHERS))
 
 
 def targets(case: Case, door: str) -> dict[str, tuple[str, int]]:
@@ -123,17 +117,9 @@ async def test_a_list_of_the_portal_is_one_statement_with_its_total(case: Case, 
     assert len(statements) == 1
 
 
-async def test_a_list_has_one_guard_and_a_row_by_key_none(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_list_has_one_guard_and_a_row_by_key_none(case: Case, seen: list[str]) -> None:
     person, surface = case.person(0), case.surface("data")
     own = (await case.own(person))[0]
-    seen: list[str] = []
-    original = Lane.fetch
-
-    async def counted(self: Lane, sql: str, arguments: Sequence[object]) -> Any:
-        seen.append(sql)
-        return await original(self, sql, arguments)
-
-    monkeypatch.setattr(Lane, "fetch", counted)
     for target, guards in (
         (surface.row(own), 0),
         (surface.orders(_top=3), 1),
@@ -146,18 +132,10 @@ async def test_a_list_has_one_guard_and_a_row_by_key_none(case: Case, monkeypatc
 
 
 async def test_the_lists_of_a_page_share_their_guard_and_the_next_page_asks_anew(
-    contoso: Installation, monkeypatch: pytest.MonkeyPatch
+    contoso: Installation, seen: list[str]
 ) -> None:
     person = await sample.fresh_vendor(contoso)
     await person.get("/")
-    seen: list[str] = []
-    original = Lane.fetch
-
-    async def counted(self: Lane, sql: str, arguments: Sequence[object]) -> Any:
-        seen.append(sql)
-        return await original(self, sql, arguments)
-
-    monkeypatch.setattr(Lane, "fetch", counted)
     for _ in range(2):
         seen.clear()
         assert (await person.get("/")).status == 200

@@ -10,26 +10,24 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from forecourt.dataverse.tables import Table, Tables
-from forecourt.kernel.change import Write
 from forecourt.kernel.errors import Refusal, not_found
-from forecourt.kernel.plan import ReadPlan
-from forecourt.kernel.predicate import Slot
 from forecourt.odata import record_id
-from forecourt.odata.slots import slot_kind
+from forecourt.odata.dialect import DATAVERSE
 from forecourt.security.gate import Gate
-from forecourt.security.pairs import Pairs
-from forecourt.security.references import Found
+from forecourt.security.inserts import Inserts
+from forecourt.security.references import Found, References
 from forecourt.security.scope import Scope
 from forecourt.store.work import Work
 
 
 class Associations:
-    """Changes collections of rows."""
+    """Changes collections of rows, as ``$ref`` does for rows that are named by their addresses."""
 
     def __init__(self, tables: Tables, gate: Gate) -> None:
         self._tables = tables
         self._gate = gate
-        self._pairs = Pairs(gate)
+        self._references = References(gate, DATAVERSE, "")
+        self._inserts = Inserts(gate, self._references)
 
     async def change(
         self, scope: Scope, table: Table, row_id: UUID, name: str, others: Sequence[UUID], *, add: bool
@@ -40,30 +38,23 @@ class Associations:
         target = self._tables.by_name.get(relation.target) if relation is not None else None
         if relation is None or target is None or not relation.many:
             raise Refusal("FC1002", f"{table.name} has no collection '{name}'.", source=name)
+        one = self._inserts.attach if add else self._inserts.detach
 
         async def change(work: Work) -> None:
-            above = await self._found(work, scope, table, row_id)
+            above = await self._seen(work, scope, table, row_id)
             for other in others:
-                row = await self._found(work, scope, target, other)
-                if relation.through is not None:
-                    await (self._pairs.add if add else self._pairs.remove)(work, scope, relation, above, row)
-                    continue
-                if not add and any(row.get(theirs) != above.get(own) for own, theirs in relation.on):
-                    raise not_found(target.label)
-                links = tuple((theirs, above[own] if add else None) for own, theirs in relation.on)
-                key = ((target.primary_id, key_value(target, other)),)
-                await self._gate.write(work, scope, Write(target.name, "update", key, links))
+                row = await self._seen(work, scope, target, other)
+                await one(work, scope, table.entity, relation, above, target.entity, row)
 
         await self._gate.coordinator.run(change, f"write {table.name} {name}")
 
-    async def _found(self, work: Work, scope: Scope, table: Table, row_id: UUID) -> Found:
+    async def _seen(self, work: Work, scope: Scope, table: Table, row_id: UUID) -> Found:
         """A row that the person sees. Raises Refusal FC4041."""
-        slot = Slot(0, slot_kind(table.entity.fields[table.primary_id]))
-        plan = ReadPlan(table.name, key=((table.primary_id, slot),), cross_company=True)
-        rows = await self._gate.read_in(work, scope, plan, (key_value(table, row_id),))
-        if not rows:
+        key = ((table.primary_id, key_value(table, row_id)),)
+        found = await self._references.seen(work, scope, table.entity, key)
+        if found is None:
             raise not_found(table.label)
-        return rows[0]
+        return found
 
 
 def key_value(table: Table, row_id: UUID) -> object:

@@ -57,6 +57,15 @@ class Enum:
     def by_choice(self) -> Mapping[int, EnumMember]:
         return {member.choice: member for member in self.members}
 
+    @cached_property
+    def _labels(self) -> Mapping[str, str]:
+        return {str(member.choice): member.label or member.symbol for member in self.members}
+
+    def chosen(self, numbers: str) -> tuple[tuple[str, str], ...]:
+        """What a field holds that takes several choices, ``1,3``: each number with its label; one that there is not has
+        itself."""
+        return tuple((number, self._labels.get(number, number)) for number in numbers.split(","))
+
 
 @dataclass(frozen=True, slots=True)
 class DataSource:

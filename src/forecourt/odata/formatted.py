@@ -96,8 +96,8 @@ def _formatted(field: EntityField, model: Model, outputs: Sequence[str]) -> Made
             labels = {member.value: str(member.label or member.symbol) for member in enum_of(field, model).members}
             return partial(_each, at, lambda value: labels.get(value, msgspec.UNSET))
         case Kind.STRING if field.several:
-            texts = {str(item.choice): str(item.label or item.symbol) for item in enum_of(field, model).members}
-            return partial(_each, at, lambda value: "; ".join(texts.get(one, one) for one in value.split(",")))
+            enum = enum_of(field, model)
+            return partial(_each, at, lambda value: "; ".join(str(text) for _, text in enum.chosen(value)))
         case Kind.BOOLEAN:
             return partial(_each, at, lambda value: "Yes" if value else "No")
         case Kind.INT32 | Kind.INT64 if field.record_of is None:

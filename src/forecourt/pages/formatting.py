@@ -181,13 +181,8 @@ def cell(column: EntityField, values: Mapping[str, Any], enums: Mapping[str, Enu
         return EMPTY
     if isinstance(value, Message):
         return Cell("text", locales.gettext(value))
-    if column.several:
-        named = (
-            {str(m.choice): locales.label(m.label or m.symbol) for m in enums[column.enum].members}
-            if column.enum
-            else {}
-        )
-        return Cell("text", "; ".join(named.get(one, one) for one in str(value).split(",")))
+    if column.several and column.enum is not None:
+        return Cell("text", "; ".join(locales.label(text) for _, text in enums[column.enum].chosen(str(value))))
     if column.enum is not None:
         member = member_of(enums.get(column.enum), value)
         if member is None:

@@ -95,8 +95,7 @@ def shown(
         member = enums[field.enum].by_choice.get(value) if field.enum in enums else None
         return Choice(value, spoken(member.label or member.symbol) if member else label or str(value))
     if field is not None and field.several and field.enum is not None and field.enum in enums:
-        named = {str(member.choice): spoken(member.label or member.symbol) for member in enums[field.enum].members}
-        return [Choice(int(one), named.get(one, one)) for one in str(value).split(",")]
+        return [Choice(int(number), spoken(text)) for number, text in enums[field.enum].chosen(str(value))]
     if isinstance(value, dt.datetime):
         return moment(value)
     if isinstance(value, dt.date):

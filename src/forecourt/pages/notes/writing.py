@@ -18,12 +18,11 @@ from uuid import UUID
 
 from starlette.responses import RedirectResponse, Response
 
-from forecourt.dataverse.rows import Row, Rows
+from forecourt.dataverse.rows import Beneath, Row, Rows
 from forecourt.dataverse.tables import Table
 from forecourt.identity import csrf
 from forecourt.kernel.errors import Refusal, not_found
-from forecourt.kernel.observe import Denied, Observer, nobody
-from forecourt.kernel.principal import Door
+from forecourt.kernel.observe import Observer, nobody
 from forecourt.pages.acting import told_at
 from forecourt.pages.asking import told
 from forecourt.pages.details import Forms, heading_of
@@ -139,19 +138,16 @@ class NotePages:
             visit.require_token(posted.get(csrf.FIELD))
         except Refusal as refusal:
             return await self._show(at, attach, text, posted, banner=TOO_OLD, status=refusal.status)
-        errors = self._wrong(at, attach, text, sent.files)
+        made, faults = self._attaching.check(attach, sent.files, visit.locales) if attach is not None else ((), ())
+        errors = self._wrong(at, attach, text, sent.files, faults)
         if errors:
             return await self._show(at, attach, text, posted, errors, status=422)
         try:
-            await self._store(at, attach, text, sent.files, posted)
+            await self._store(at, made, text, sent.files, posted)
         except Refusal as refusal:
-            if refusal.code == "FC4041" or refusal.status >= 500:
-                raise
-            if refusal.status == 403:
-                self._observer(Denied(Door.PORTAL, visit.principal.label, refusal.code, visit.path))
+            said = ((TEXT, told(visit, self._observer, refusal, "")),)
             if refusal.code == "FC4121":
                 return await self._show(at, attach, text, {}, theirs=stored, status=409)
-            said = ((TEXT, visit.locales.said(refusal)),)
             return await self._show(at, attach, text, posted, said, status=refusal.status)
         return finish(visit, RedirectResponse(told_at(at.back, "added" if note is None else "changed"), 303))
 
@@ -165,24 +161,23 @@ class NotePages:
         return self._attaching.offered(at.visit.principal, definition, at.table, at.visit.locales)
 
     def _wrong(
-        self, at: _At, attach: Offered | None, text: str, files: Sequence[Upload]
+        self, at: _At, attach: Offered | None, text: str, files: Sequence[Upload], faults: Sequence[str]
     ) -> tuple[tuple[str, str], ...]:
-        """What is wrong, by field."""
+        """What is wrong, by field. ``faults``: of the files."""
         _ = at.visit.locales.gettext
         if attach is None and files:
             return ((TEXT, _("You may not attach files here.")),)
-        found = self._attaching.check(attach, files, at.visit.locales)[1] if attach is not None else ()
-        errors = tuple((FIELD, item) for item in found)
+        errors = tuple((FIELD, item) for item in faults)
         if not text and not files and not (at.note is not None and at.note.values.get("isdocument")):
             errors = ((TEXT, _("Write something, or choose a file.") if attach else _("Write something.")), *errors)
         return errors
 
     async def _store(
-        self, at: _At, attach: Offered | None, text: str, files: Sequence[Upload], posted: Mapping[str, str]
+        self, at: _At, made: Sequence[Beneath], text: str, files: Sequence[Upload], posted: Mapping[str, str]
     ) -> None:
+        """Writes the note. ``made``: of its file."""
         visit = at.visit
-        file = self._attaching.check(attach, files, visit.locales)[0] if attach is not None else ()
-        values = {**(file[0].values if file else {}), "notetext": f"{prefix(self._site)}{text}"}
+        values = {**(made[0].values if made else {}), "notetext": f"{prefix(self._site)}{text}"}
         values.pop("subject", None)
         if at.note is not None:
             version = posted.get(VERSION) or at.note.version
