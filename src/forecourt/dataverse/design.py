@@ -14,8 +14,9 @@ derived from files that have been checked (``design_checks``); the database's ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -27,13 +28,11 @@ from forecourt.dataverse.definitions import (
     StateDefinition,
     TableFile,
 )
-from forecourt.kernel.label import Label
+from forecourt.kernel.label import Label, Words, label_of
 from forecourt.kernel.model import AssignAction, DeleteAction
 
-STATES: tuple[StateDefinition, ...] = (
-    StateDefinition(value=0, label=Label("Active"), reasons=(ReasonDefinition(value=1, label=Label("Active")),)),
-    StateDefinition(value=1, label=Label("Inactive"), reasons=(ReasonDefinition(value=2, label=Label("Inactive")),)),
-)
+#: From the English word of a system column or choice to its label.
+Said = Callable[[str], Label]
 
 LOOKUPS = frozenset({"lookup", "customer", "owner"})
 CUSTOMERS = ("account", "contact")
@@ -128,10 +127,11 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Design:
-    """All native tables of a solution, by name."""
+    """All native tables of a solution, by name. ``answers``: what no and yes are called."""
 
     tables: Mapping[str, TableDesign]
     pairings: tuple[Pairing, ...] = ()
+    answers: tuple[Label, Label] = (Label("No"), Label("Yes"))
 
 
 def plural(table: str) -> str:
@@ -169,13 +169,15 @@ def merged(files: Iterable[TableFile]) -> tuple[TableFile, ...]:
     return tuple(found.values())
 
 
-def design(files: Iterable[TableFile], built_in: frozenset[str] = frozenset()) -> Design:
-    """The native tables of a solution's files; files of virtual tables are passed over."""
+def design(files: Iterable[TableFile], built_in: frozenset[str] = frozenset(), words: Words | None = None) -> Design:
+    """The native tables of a solution's files; files of virtual tables are passed over. ``words``: translations of what
+    system columns and their choices are called."""
     whole = merged(files)
     noted = tuple(file.table for file in whole if file.notes)
-    tables = {file.table: _table(_with_notes(file, noted), file.table not in built_in) for file in whole}
+    said = partial(label_of, words=words or {})
+    tables = {file.table: _table(_with_notes(file, noted), file.table not in built_in, said) for file in whole}
     pairings = tuple(_pairing(file, item, tables) for file in whole for item in file.many_to_many)
-    return Design(tables, pairings)
+    return Design(tables, pairings, (said("No"), said("Yes")))
 
 
 def _with_notes(file: TableFile, noted: tuple[str, ...]) -> TableFile:
@@ -189,16 +191,16 @@ def _with_notes(file: TableFile, noted: tuple[str, ...]) -> TableFile:
     return msgspec.structs.replace(file, columns={**file.columns, column: found})
 
 
-def _table(file: TableFile, custom: bool) -> TableDesign:
+def _table(file: TableFile, custom: bool, said: Said) -> TableDesign:
     key = file.primary_id or f"{file.table}id"
     own = {key: ColumnDefinition(type="uniqueid", label=file.label or Label(file.table)), **file.columns}
     columns = {key: own.pop(key), **own}
     money = tuple(name for name, column in columns.items() if column.type == "money")
-    system = _system(file, money)
+    states = _states(said) if file.states is None else file.states
+    system = _system(file, money, states, said)
     for name in money:
-        label = f"{columns[name].label or name} (Base)"
-        system[name + BASE] = ColumnDefinition(type="money", label=Label(label), precision=columns[name].precision)
-    states = STATES if file.states is None else file.states
+        label = _in_base(columns[name].label or Label(name), said("Base"))
+        system[name + BASE] = ColumnDefinition(type="money", label=label, precision=columns[name].precision)
     columns = {**columns, **system}
     lookups = {
         name: _lookup(file.table, name, column, name in system)
@@ -208,52 +210,67 @@ def _table(file: TableFile, custom: bool) -> TableDesign:
     return TableDesign(file, key, columns, frozenset(system) - GIVEN, lookups, states, money, custom)
 
 
-def _system(file: TableFile, money: tuple[str, ...]) -> dict[str, ColumnDefinition]:
+def _states(said: Said) -> tuple[StateDefinition, ...]:
+    """The states of a table whose file gives none."""
+    return tuple(
+        StateDefinition(value=value, label=said(text), reasons=(ReasonDefinition(value=value + 1, label=said(text)),))
+        for value, text in enumerate(("Active", "Inactive"))
+    )
+
+
+def _in_base(amount: Label, base: Label) -> Label:
+    """What an amount in the base currency is called."""
+    codes = amount.translations.keys() | base.translations.keys()
+    return Label(f"{amount} ({base})", {code: f"{amount.of(code)} ({base.of(code)})" for code in codes}, amount.base)
+
+
+def _system(
+    file: TableFile, money: tuple[str, ...], states: tuple[StateDefinition, ...], said: Said
+) -> dict[str, ColumnDefinition]:
     """The columns that every such table has. What happens to the rows that they name is of no consequence to it."""
     user = {"type": "lookup", "target": "systemuser", "on_delete": "none"}
     plural_name = file.set or plural(file.table)
 
     def lookup(label: str, relationship: str, target: str = "systemuser") -> ColumnDefinition:
-        shape = {**user, "label": Label(label), "relationship": relationship, "target": target}
+        shape = {**user, "label": said(label), "relationship": relationship, "target": target}
         return msgspec.convert(shape, ColumnDefinition)
 
     found: dict[str, ColumnDefinition] = {}
     if money:
         found[CURRENCY] = ColumnDefinition(
             type="lookup",
-            label=Label("Currency"),
+            label=said("Currency"),
             target="transactioncurrency",
             relationship=f"transactioncurrency_{file.table}",
             on_delete="restrict",
         )
-        found[RATE] = ColumnDefinition(type="decimal", label=Label("Exchange Rate"), precision=12)
+        found[RATE] = ColumnDefinition(type="decimal", label=said("Exchange Rate"), precision=12)
     if file.ownership == "user":
         relationship = {"systemuser": f"owner_{plural_name}", "team": f"owner_team_{plural_name}"}
         found["ownerid"] = ColumnDefinition(
-            type="owner", label=Label("Owner"), targets=OWNERS, relationship=relationship, on_delete="none"
+            type="owner", label=said("Owner"), targets=OWNERS, relationship=relationship, on_delete="none"
         )
         found["owningbusinessunit"] = lookup("Owning Business Unit", f"business_unit_{plural_name}", "businessunit")
         found["owninguser"] = lookup("Owning User", f"user_{plural_name}")
         found["owningteam"] = lookup("Owning Team", f"team_{plural_name}", "team")
     found["createdby"] = lookup("Created By", f"lk_{file.table}_createdby")
     found["modifiedby"] = lookup("Modified By", f"lk_{file.table}_modifiedby")
-    found["createdon"] = ColumnDefinition(type="datetime", label=Label("Created On"))
-    found["modifiedon"] = ColumnDefinition(type="datetime", label=Label("Modified On"))
-    states = STATES if file.states is None else file.states
+    found["createdon"] = ColumnDefinition(type="datetime", label=said("Created On"))
+    found["modifiedon"] = ColumnDefinition(type="datetime", label=said("Modified On"))
     if states:
         found["statecode"] = ColumnDefinition(
             type="choice",
-            label=Label("Status"),
+            label=said("Status"),
             default=states[0].value,
             options=tuple(Option(value=state.value, label=state.label) for state in states),
         )
         found["statuscode"] = ColumnDefinition(
             type="choice",
-            label=Label("Status Reason"),
+            label=said("Status Reason"),
             default=states[0].reasons[0].value,
             options=tuple(Option(value=r.value, label=r.label) for state in states for r in state.reasons),
         )
-    found[VERSION] = ColumnDefinition(type="big", label=Label("Version Number"))
+    found[VERSION] = ColumnDefinition(type="big", label=said("Version Number"))
     return found
 
 

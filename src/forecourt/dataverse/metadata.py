@@ -95,9 +95,9 @@ class Metadata:
         design = self.design.tables.get(table.name)
         values = _entity(table, design, code, table.name in {pairing.table for pairing in self.design.pairings})
         if design is not None:
-            attributes = native_attributes(design)
+            attributes = native_attributes(design, self.design.answers)
         else:
-            attributes = virtual_attributes(table.entity, table.primary_name, self.tables.enums)
+            attributes = virtual_attributes(table.entity, table.primary_name, self.tables.enums, self.design.answers)
         links: dict[str, Item | tuple[Item, ...] | None] = {
             "Attributes": attributes,
             "Keys": tuple(_keys(table, design)),

@@ -13,6 +13,7 @@ from forecourt.dataverse.definitions import ColumnDefinition
 from forecourt.dataverse.design import BASE, VERSION, TableDesign
 from forecourt.dataverse.metadata_items import Item, Value, label, managed, metadata_id, option, option_set
 from forecourt.dataverse.schema_types import WHOLE_DIGITS, length
+from forecourt.kernel.label import Label
 from forecourt.kernel.model import Entity, EntityField, Enum
 from forecourt.kernel.types import Kind
 
@@ -58,12 +59,13 @@ _MOST: Final[Mapping[str, float]] = {"whole": 2**31 - 1, "big": 2**63 - 1, "doub
 _LONGEST_MEMO: Final = 1_048_576
 
 
-def native_attributes(table: TableDesign) -> tuple[Item, ...]:
-    """The columns of a native table."""
-    return tuple(_native(table, number, name, table.columns[name]) for number, name in enumerate(table.columns, 1))
+def native_attributes(table: TableDesign, answers: tuple[Label, Label]) -> tuple[Item, ...]:
+    """The columns of a native table. ``answers``: what no and yes are called."""
+    named = enumerate(table.columns.items(), 1)
+    return tuple(_native(table, number, name, column, answers) for number, (name, column) in named)
 
 
-def _native(table: TableDesign, number: int, name: str, column: ColumnDefinition) -> Item:
+def _native(table: TableDesign, number: int, name: str, column: ColumnDefinition, answers: tuple[Label, Label]) -> Item:
     kept, key = name in table.kept, name == table.key
     found = _common(table.name, number, name, column.label or name, column.description)
     required = "SystemRequired" if key else "ApplicationRequired" if column.required else "None"
@@ -107,7 +109,7 @@ def _native(table: TableDesign, number: int, name: str, column: ColumnDefinition
             options = [option(item.value, item.label, f"{table.name}_{name}") for item in column.options]
             links = {"OptionSet": option_set(f"{table.name}_{name}", column.label, options)}
         case _ if column.type == "yesno":
-            links = {"OptionSet": _yes_no(f"{table.name}_{name}", column.label)}
+            links = {"OptionSet": _yes_no(f"{table.name}_{name}", column.label, answers)}
         case _ if column.type == "money":
             found |= {"IsBaseCurrency": calculated, "CalculationOf": base if calculated else None}
         case _:
@@ -121,15 +123,24 @@ def _native(table: TableDesign, number: int, name: str, column: ColumnDefinition
     return Item(kind, found, links)
 
 
-def virtual_attributes(entity: Entity, primary_name: str, enums: Mapping[str, Enum]) -> tuple[Item, ...]:
-    """The columns of a virtual table, or of a table of pairs."""
+def virtual_attributes(
+    entity: Entity, primary_name: str, enums: Mapping[str, Enum], answers: tuple[Label, Label]
+) -> tuple[Item, ...]:
+    """The columns of a virtual table, or of a table of pairs. ``answers``: what no and yes are called."""
     found = []
     for number, field in enumerate(entity.fields.values(), 1):
-        found.append(_virtual(entity, number, field, primary_name, enums))
+        found.append(_virtual(entity, number, field, primary_name, enums, answers))
     return tuple(found)
 
 
-def _virtual(entity: Entity, number: int, field: EntityField, primary_name: str, enums: Mapping[str, Enum]) -> Item:
+def _virtual(
+    entity: Entity,
+    number: int,
+    field: EntityField,
+    primary_name: str,
+    enums: Mapping[str, Enum],
+    answers: tuple[Label, Label],
+) -> Item:
     key = field.name == entity.key[0]
     values = _common(entity.name, number, field.name, field.label or field.name, "")
     required = "SystemRequired" if key else "ApplicationRequired" if field.required else "None"
@@ -151,7 +162,7 @@ def _virtual(entity: Entity, number: int, field: EntityField, primary_name: str,
         shared = global_choice(enums[field.enum])
         links = {"OptionSet": shared, "GlobalOptionSet": shared}
     elif kind == "yesno":
-        links = {"OptionSet": _yes_no(f"{entity.name}_{field.name}", field.label)}
+        links = {"OptionSet": _yes_no(f"{entity.name}_{field.name}", field.label, answers)}
     return Item(typed, values, links)
 
 
@@ -233,8 +244,8 @@ def _as(values: dict[str, Value], shape: str, kind: str) -> str:
     return f"{shape}AttributeMetadata"
 
 
-def _yes_no(name: str, text: str) -> Item:
+def _yes_no(name: str, text: str, answers: tuple[Label, Label]) -> Item:
     values = dict(option_set(name, text, [], "Boolean").values)
     del values["Options"]
-    values |= {"TrueOption": option(1, "Yes", name), "FalseOption": option(0, "No", name)}
+    values |= {"TrueOption": option(1, answers[1], name), "FalseOption": option(0, answers[0], name)}
     return Item("BooleanOptionSetMetadata", values)

@@ -2,16 +2,16 @@
 
 An :class:`Item` is one definition: what it says of itself, and what hangs on it, which answers have only where they
 are asked for it. Ids are the same in every database. Labels are in
-all languages that the solution has for them, the base language first, which is also the one for the person.
+all languages that the solution has for them, the base language first; :func:`spoken` picks the asker's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from forecourt.kernel.label import Label, number_of
+from forecourt.kernel.label import Label, number_of, stem
 from forecourt.security.standing import id_of
 
 NAMESPACE = "Microsoft.Dynamics.CRM"
@@ -56,6 +56,26 @@ def label(text: str, owner: str = "") -> dict[str, Value]:
         for number, one in {base: text, **others}.items()
     ]
     return {"LocalizedLabels": labels, "UserLocalizedLabel": labels[0]}
+
+
+def spoken(value: Value, languages: Sequence[str]) -> Value:
+    """A part of an answer with the ``UserLocalizedLabel`` of each label in the first of ``languages`` that it has: that
+    language, else another of the same stem (``de-AT`` by ``de``). Without any it stays in the base language."""
+    wanted = [number for code in languages for number in (number_of(code), number_of(stem(code))) if number is not None]
+    return _spoken(value, wanted) if wanted else value
+
+
+def _spoken(value: Value, wanted: Sequence[int]) -> Value:
+    if isinstance(value, list):
+        return [_spoken(item, wanted) for item in value]
+    if not isinstance(value, dict):
+        return value
+    labels = value.get("LocalizedLabels")
+    if not isinstance(labels, list):
+        return {name: _spoken(item, wanted) for name, item in value.items()}
+    known = {item["LanguageCode"]: item for item in labels}
+    found = next((known[number] for number in wanted if number in known), value["UserLocalizedLabel"])
+    return {**value, "UserLocalizedLabel": found}
 
 
 def managed(value: Value, name: str, can_change: bool = False) -> dict[str, Value]:

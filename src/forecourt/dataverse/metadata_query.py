@@ -8,7 +8,8 @@
 
 ``$top`` and ``$count`` work; nothing is paged. ``$orderby`` is refused, as is everything that writes. A property that
 is chosen and unknown here is left out: the original has more of them. Reading is open to whoever may ask the Web API
-at all. Sources: pages-and-dataverse B3; clients, "HTTP per operation".
+at all. ``UserLocalizedLabel`` is in the asker's language, by ``Accept-Language``. Sources: pages-and-dataverse B3;
+clients, "HTTP per operation".
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from uuid import UUID
 
 from forecourt.dataverse.metadata import Metadata
 from forecourt.dataverse.metadata_filter import Test, parse_filter, text_of
-from forecourt.dataverse.metadata_items import NAMESPACE, Item
+from forecourt.dataverse.metadata_items import NAMESPACE, Item, spoken
 from forecourt.kernel.errors import Refusal
+from forecourt.kernel.label import preferred_languages
 from forecourt.security.services import Answer, Call, Service, json_answer
 
 #: Deepest expand.
@@ -71,7 +73,8 @@ class MetadataService:
         """Raises Refusal FC1001, FC1002, FC1004, FC1008, FC4042."""
         if call.method not in ("GET", "HEAD"):
             raise Refusal("FC1008", "Tables are defined in the solution's files.", source="path")
-        return json_answer(read(self._metadata, call.segments, call.options, call.base))
+        body = read(self._metadata, call.segments, call.options, call.base)
+        return json_answer(spoken(body, preferred_languages(call.headers.get("accept-language", ""))))
 
 
 def metadata_services(metadata: Metadata) -> dict[str, Service]:

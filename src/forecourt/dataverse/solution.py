@@ -16,9 +16,10 @@ from forecourt.dataverse.roles import load_roles
 from forecourt.dataverse.stamps import Status
 from forecourt.dataverse.tables import Table, Tables
 from forecourt.kernel.document import Document, suggest
+from forecourt.kernel.label import Words
 from forecourt.kernel.model import Enum
 from forecourt.security.rules import DataverseRules, PersonRelationship
-from forecourt.store.folder import Faults, Loaded, read_files
+from forecourt.store.folder import Faults, Loaded, read_files, read_words
 
 STANDARD = Path(__file__).parent / "standard"
 
@@ -41,7 +42,7 @@ def read_tables(root: Path, faults: Faults) -> tuple[Loaded[TableFile], ...]:
     """All table files, built-in ones first. Faults of native tables are noted; what is not sound is left out."""
     found: list[Loaded[TableFile]] = []
     known: set[str] = set()
-    for item in read_files(STANDARD, "*.yaml", TableFile, faults):
+    for item in read_files(STANDARD, "*.yaml", TableFile, faults, system_words(root)):
         known.add(item.record.table)
         found.append(item)
     before = len(faults.errors)
@@ -57,6 +58,12 @@ def read_tables(root: Path, faults: Faults) -> tuple[Loaded[TableFile], ...]:
     if len(faults.errors) == before:
         check_native(found, faults)
     return tuple(found)
+
+
+def system_words(root: Path) -> Words:
+    """Translations of what is built in, by language: the product's own, and before them those of the solution."""
+    own, theirs = read_words(STANDARD, Faults()), read_words(root, Faults())
+    return {code: {**own.get(code, {}), **theirs.get(code, {})} for code in own.keys() | theirs.keys()}
 
 
 def built_in_tables() -> frozenset[str]:
@@ -75,7 +82,7 @@ def load_dataverse(root: Path, entities: frozenset[str], faults: Faults) -> Data
                 item.document.error(f"data entity '{virtual}' is not known.", "virtual", hint=hint, code="FC6002")
             )
     files = tuple(item for item in files if item.record.virtual is None or item.record.virtual in entities)
-    found = design((item.record for item in files), built_in_tables())
+    found = design((item.record for item in files), built_in_tables(), system_words(root))
     native, enums = native_tables(found)
     entities_of = {name: table.entity for name, table in native.items()}
     names = frozenset(item.record.table for item in files) | frozenset(native)

@@ -73,6 +73,27 @@ def is_code(text: str) -> bool:
     return _CODE.fullmatch(text) is not None
 
 
+def preferred_languages(header: str) -> tuple[str, ...]:
+    """The codes of an Accept-Language header, best first; at most eight.
+
+    >>> preferred_languages("de-DE,de;q=0.9,en;q=0.5,*;q=0.1")
+    ('de-DE', 'de', 'en')
+    """
+    found: list[tuple[float, int, str]] = []
+    for index, part in enumerate(header[:256].split(",")):
+        code, _, weight = part.partition(";")
+        code = code.strip()
+        if not _CODE.fullmatch(code.lower()):
+            continue
+        try:
+            quality = float(weight.strip().removeprefix("q=")) if weight.strip() else 1.0
+        except ValueError:
+            quality = 0.0
+        if quality > 0:
+            found.append((-quality, index, code))
+    return tuple(code for _, _, code in sorted(found)[:8])
+
+
 def number_of(code: str) -> int | None:
     """The number (LCID) of a language, of its main region where the code has none; None: it has no number.
 

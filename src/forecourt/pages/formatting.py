@@ -110,27 +110,6 @@ class Locales:
 DEFAULT = Locales(Locale("en", "US"))
 
 
-def preferred_languages(header: str) -> tuple[str, ...]:
-    """The codes of an Accept-Language header, best first; at most eight.
-
-    >>> preferred_languages("de-DE,de;q=0.9,en;q=0.5,*;q=0.1")
-    ('de-DE', 'de', 'en')
-    """
-    found: list[tuple[float, int, str]] = []
-    for index, part in enumerate(header[:256].split(",")):
-        code, _, weight = part.partition(";")
-        code = code.strip()
-        if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", code):
-            continue
-        try:
-            quality = float(weight.strip().removeprefix("q=")) if weight.strip() else 1.0
-        except ValueError:
-            quality = 0.0
-        if quality > 0:
-            found.append((-quality, index, code))
-    return tuple(code for _, _, code in sorted(found)[:8])
-
-
 @lru_cache(maxsize=256)
 def locales_for(languages: tuple[str, ...], zone: str = "UTC") -> Locales:
     """The first of ``languages`` that is known, else English."""

@@ -14,9 +14,10 @@ from starlette.requests import Request
 from forecourt.identity import csrf
 from forecourt.identity import sessions as session_cookies
 from forecourt.kernel.errors import Refusal
+from forecourt.kernel.label import preferred_languages
 from forecourt.kernel.principal import Principal
 from forecourt.pages import languages
-from forecourt.pages.formatting import Locales, preferred_languages
+from forecourt.pages.formatting import Locales
 from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import Principals, Sessions
 from forecourt.pages.site import Site

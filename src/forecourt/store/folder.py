@@ -76,10 +76,12 @@ def read_words(root: Path, faults: Faults) -> Words:
     return found
 
 
-def read_files(root: Path, pattern: str, shape: type[T], faults: Faults) -> Iterator[Loaded[T]]:
-    """All files of ``pattern`` below ``root``, in name order; faulty ones are noted and left out. Labels
-    have the translations of the folder, whose own faults ``read_words`` notes."""
-    words = read_words(root, Faults())
+def read_files(
+    root: Path, pattern: str, shape: type[T], faults: Faults, words: Words | None = None
+) -> Iterator[Loaded[T]]:
+    """All files of ``pattern`` below ``root``, in name order; faulty ones are noted and left out. Labels have the
+    translations of ``words``, else those of the folder, whose own faults ``read_words`` notes."""
+    words = read_words(root, Faults()) if words is None else words
     for path in sorted(root.glob(pattern)):
         loaded = read_file(root, path, shape, faults, words)
         if loaded is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from forecourt.dataverse.design import Design, design
 from forecourt.dataverse.entities import native_tables, person_relationships, statuses
 from forecourt.dataverse.metadata import Metadata
-from forecourt.dataverse.metadata_items import label
+from forecourt.dataverse.metadata_items import label, spoken
 from forecourt.dataverse.metadata_query import read
-from forecourt.dataverse.solution import built_in_tables
+from forecourt.dataverse.solution import built_in_tables, load_dataverse
 from forecourt.dataverse.tables import Tables
 from forecourt.integration.virtual.catalog import virtual_tables
 from forecourt.kernel.errors import Refusal
@@ -22,6 +23,7 @@ from forecourt.kernel.relation import TableName
 from forecourt.kernel.types import Kind
 from forecourt.odata.csdl import metadata as csdl
 from forecourt.odata.dialect import DATAVERSE
+from forecourt.store.folder import Faults
 from support.native_tables import company_files, table_file
 
 VENDORS = Entity(
@@ -338,3 +340,45 @@ def test_labels_are_in_every_language_that_the_solution_has() -> None:
     assert found["UserLocalizedLabel"] == found["LocalizedLabels"][0]
     assert len({item["MetadataId"] for item in found["LocalizedLabels"]}) == 3
     assert label("Order", "x")["LocalizedLabels"] == [found["LocalizedLabels"][0]]
+
+
+def test_labels_for_the_asker_are_in_the_first_language_that_they_have() -> None:
+    found = {"value": [{"DisplayName": label(Label("Order", {"de": "Auftrag", "fr-CA": "Commande"}), "x")}]}
+
+    def said(*languages: str) -> str:
+        text = spoken(found, languages)["value"][0]["DisplayName"]["UserLocalizedLabel"]["Label"]
+        assert isinstance(text, str)
+        return text
+
+    assert [said("de-AT"), said("fr-CA"), said("it", "de"), said("it"), said(), said("en", "de")] == [
+        "Auftrag", "Commande", "Auftrag", "Order", "Order", "Order"]  # fmt: skip
+    assert spoken(label(""), ("de",)) == label("")
+
+
+def test_everything_built_in_is_called_in_german_and_french(tmp_path: Path) -> None:
+    built_in = load_dataverse(tmp_path, frozenset(), Faults())
+    entities = [built_in.native[name].entity for name in built_in.design.tables]
+    texts = [text for entity in entities for text in (entity.label, entity.label_plural)]
+    texts += [field.label for entity in entities for field in entity.fields.values()]
+    texts += [member.label for enum in built_in.enums.values() for member in enum.members]
+    texts += [column.label for table in built_in.design.tables.values() for column in table.columns.values()]
+    texts += [state.label for table in built_in.design.tables.values() for state in table.states]
+    assert len(texts) > 200
+    missing = [
+        text for text in texts if text and not (isinstance(text, Label) and {"de", "fr"} <= {*text.translations})
+    ]
+    assert missing == []
+    account = built_in.design.tables["account"].columns
+    assert [account[name].label.of("de") for name in ("createdon", "statuscode", "creditlimit_base")] == [
+        "Erstellt am", "Statusgrund", "Kreditlimit (Basis)"]  # fmt: skip
+
+
+def test_a_solution_may_call_what_is_built_in_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "de.yaml").write_text("labels: {Account: Debitor, Owner: Eigner}", "utf-8")
+    (tmp_path / "labels" / "it.yaml").write_text("labels: {Created On: Creato il}", "utf-8")
+    table = load_dataverse(tmp_path, frozenset(), Faults()).native["account"].entity
+    assert isinstance(table.label, Label) and table.label.of("de") == "Debitor"
+    created, changed = table.fields["createdon"].label, table.fields["modifiedon"].label
+    assert isinstance(created, Label) and isinstance(changed, Label)
+    assert (created.of("it"), changed.of("it"), changed.of("de")) == ("Creato il", "Modified On", "Geändert am")

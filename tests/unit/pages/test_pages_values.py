@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from forecourt.kernel.label import preferred_languages
 from forecourt.kernel.model import EntityField, Enum, EnumMember
 from forecourt.kernel.types import Kind
-from forecourt.pages.formatting import cell, locales_for, preferred_languages, tone_of
+from forecourt.pages.formatting import cell, locales_for, tone_of
 from forecourt.pages.inputs import FormField, InputKind, Unreadable, text_of, value_of
 from forecourt.web import theme
 from forecourt.web.requests import local_url
