@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import html
 import json
@@ -99,6 +100,12 @@ async def notes(portal: SmallPortal, thing: str) -> list[tuple[object, ...]]:
         sql + "dataverse.cts_thing t on a.objectid = t.cts_thingid where cts_name = $1", thing
     )
     return [tuple(row) for row in rows]
+
+
+async def thing_of(portal: SmallPortal, name: str) -> str:
+    return str(
+        (await portal.site.dataverse("select cts_thingid from dataverse.cts_thing where cts_name = $1", name))[0][0]
+    )
 
 
 async def count(portal: SmallPortal) -> tuple[int, int]:
@@ -238,9 +245,13 @@ async def test_steps_take_files_with_their_row_once(portal: SmallPortal) -> None
     assert "files are not. Choose them again." in shown.text and fields_of(shown.text)["cts_memo"] == "typed"
     forged = await send(ann, [("b.txt", b"plain")], second, cts_memo="typed", **{csrf.FIELD: "wrong"})
     assert forged.status == 403 and "choose it again" in forged.text and "typed" in forged.text
-    for _ in range(2):
-        assert (await send(ann, [("b.txt", b"plain")], second, cts_memo="typed")).status == 303
-    assert sorted(str(row[1]) for row in await notes(portal, "stepped")) == ["a.png", "b.txt"]
+    for address in (second, f"/thing/?id={await thing_of(portal, 'stepped')}"):
+        file = ("b.txt", b"plain") if address == second else ("c.svg", b"<svg/>")
+        kind, body = multipart(await opened(ann, address), [file])
+        headers = {"content-type": kind, "cookie": await ann.cookie()}
+        answers = await asyncio.gather(*(ann.site.ask("POST", address, headers, body) for _ in range(3)))
+        assert [answer.status for answer in answers] == [303, 303, 303]
+    assert sorted(str(row[1]) for row in await notes(portal, "stepped")) == ["a.png", "b.txt", "c.svg"]
 
 
 async def test_what_is_typed_outlives_the_session_however_large_the_file_was(portal: SmallPortal) -> None:

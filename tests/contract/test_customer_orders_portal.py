@@ -383,7 +383,16 @@ async def test_without_the_erp_nothing_is_half_written_nothing_typed_is_lost_and
         await forth(grace, added, _productid_value=key, quantity="2")
         review = await forth(grace, items)
         sent = await opened(grace.person, review)
+        again, one_more = await opened(grace.person, header), await opened(grace.person, added)
         await found.close()
+        for address, form, word in (
+            (header, {**again, "msdyn_customersorderreference": "By day"}, "By day"),
+            (added, {**one_more, "_productid_value": key, "quantity": "7"}, "7"),
+        ):
+            down = await post(grace.person, address, form)
+            assert down.status == 503 and "What you typed is still here" in down.text, down.text[:2000]
+            back = fields_of(down.text)
+            assert word in back.values() and {**back, csrf.FIELD: ""} == {**form, csrf.FIELD: ""}, (back, form)
         down = await post(grace.person, review, sent)
         assert down.status == 503 and "PGSQL" not in down.text
         assert (await far.dataverse(drafts))[0][0] == 1

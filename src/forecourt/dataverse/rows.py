@@ -147,10 +147,12 @@ class Rows(Protocol):
         row_id: UUID,
         changes: Mapping[str, object],
         version: str | None = None,
+        mark: bytes = b"",
         door: Door = Door.PORTAL,
         beneath: Sequence[Beneath] = (),
     ) -> None:
-        """Changes columns of one row; ``changes`` are Dataverse values (choice numbers, dates, text, None).
+        """Changes columns of one row; ``changes`` are Dataverse values (choice numbers, dates, text, None). A second
+        call with the same ``mark`` changes nothing.
 
         ``beneath`` is made with it: all or nothing."""
         ...

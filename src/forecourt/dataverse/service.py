@@ -180,10 +180,12 @@ class TableRows:
         row_id: UUID,
         changes: Mapping[str, object],
         version: str | None = None,
+        mark: bytes = b"",
         door: Door = Door.PORTAL,
         beneath: Sequence[Beneath] = (),
     ) -> None:
-        """Changes columns of one row, and makes others beneath it; values are Dataverse's."""
+        """Changes columns of one row, and makes others beneath it; values are Dataverse's. A second call with the same
+        ``mark`` changes nothing."""
         found = self._table(table)
         values = self._values(found, changes)
         key = ((found.primary_id, key_value(found, row_id)),)
@@ -191,10 +193,14 @@ class TableRows:
         write = Write(found.name, "update", key, values, version)
 
         async def change(work: Work) -> None:
+            if mark and await self._submissions.claim(work, mark) is not None:
+                return
             if values or not beneath:
                 await self._check_lookups(work, scope, found, values)
                 await self._gate.write(work, scope, write)
             await self._make_beneath(work, scope, row_id, beneath)
+            if mark:
+                await self._submissions.keep(work, mark, row_id)
 
         await self._gate.coordinator.run(change, f"write {found.name}")
 

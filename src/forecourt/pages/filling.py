@@ -15,7 +15,7 @@ from uuid import UUID
 from forecourt.dataverse.rows import Beneath, Row, Rows
 from forecourt.dataverse.tables import Table
 from forecourt.identity import csrf
-from forecourt.kernel.errors import CODES, Refusal, Unavailable
+from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.kernel.model import Relation
 from forecourt.kernel.observe import Denied, Fault, Observer, nobody
 from forecourt.kernel.principal import Door
@@ -34,13 +34,15 @@ from forecourt.web.uploads import Upload
 
 AGAIN = N_("You are signed in again. Nothing that you typed is lost, and nothing is saved yet: check it and save.")
 TOO_OLD = N_("For your safety the form was not sent: it was opened too long ago. Check it and save again.")
+AWAY = N_("We cannot be reached at the moment. What you typed is still here: send it again in a minute.")
 
 
 @dataclass(frozen=True)
 class Opened:
     """A form for one visitor. ``row``: as it is stored, a blank one for a form that makes it. ``given``: what a new row
     brings without being typed, as texts by column; ``query``: of the form's address; ``forced``: what is stored
-    whatever was typed, by column; ``attach``: the field for files."""
+    whatever was typed, by column; ``attach``: the field for files. ``away``: what is stored cannot be read now; the
+    form holds what was typed, and nothing can be written."""
 
     visit: Visit
     page: Page
@@ -52,6 +54,7 @@ class Opened:
     query: Mapping[str, str] = field(default_factory=dict)
     forced: Mapping[str, object] = field(default_factory=dict)
     attach: Offered | None = None
+    away: bool = False
 
     @property
     def new(self) -> bool:
@@ -85,6 +88,11 @@ class Asked:
     status: int = 200
     banner: str = ""
 
+    @property
+    def away(self) -> bool:
+        """Whether what is stored cannot be read now: the page shows nothing but the form."""
+        return self.status == 503
+
 
 class Filling:
     """Opens forms and writes them."""
@@ -103,20 +111,38 @@ class Filling:
         query: Mapping[str, str],
         row_id: UUID | None = None,
         parent: UUID | None = None,
+        typed: Mapping[str, str] | None = None,
+        away: bool = False,
     ) -> Opened:
         """The form; ``row_id``: its row, where the query does not say it; ``parent``: the row that a new one belongs
-        to. Raises Refusal FC3001, FC4041, FC4042."""
+        to. ``typed``: what was typed into it, which is not to be lost while what is stored cannot be read; ``away``:
+        that is known already. Raises Refusal FC3001, FC4041, FC4042."""
         table, form = self._forms.form(definition)
         enums, new = self._forms.tables.enums, definition.mode is FormMode.INSERT
         given: Mapping[str, str] = {}
+        wanted, row = BLANK.id, BLANK
         if new:
             sections = await self._forms.new_sections(visit.principal, table, form, definition.all_required)
-            row = BLANK
-            given = await self._given(visit, definition, table, query, parent)
         else:
             wanted = row_id if row_id is not None else self._forms.row_id(definition, visit.principal, query)
             sections = await self._forms.sections(visit.principal, table, form)
-            row = await self._forms.row(visit.principal, table, wanted, sections)
+        try:
+            if new and not away:
+                given = await self._given(visit, definition, table, query, parent)
+            elif not away:
+                row = await self._forms.row(visit.principal, table, wanted, sections)
+        except Unavailable as error:
+            if typed is None:
+                raise
+            self._observer(Fault(visit.correlation, error))
+            away = True
+        if away and typed is not None:
+            row = Row(wanted, {}, typed.get(VERSION, ""))
+            sections = tuple(
+                replace(section, fields=fields)
+                for section in sections
+                if (fields := tuple(item for item in section.fields if item.name in typed and not item.read_only))
+            )
         sections = tuple(ruled(section, definition.fields) for section in sections)
         editor = Editor(table, sections, enums, visit.locales, new)
         forced = self._presets(visit, definition, table, lambda rule: rule.on_save)
@@ -130,7 +156,7 @@ class Filling:
             }
             given = {**filled, **given}
         attach = self._attaching.offered(visit.principal, definition, table, visit.locales)
-        return Opened(visit, page, definition, table, editor, row, given, query, forced, attach)
+        return Opened(visit, page, definition, table, editor, row, given, query, forced, attach, away)
 
     def _presets(
         self, visit: Visit, definition: FormDefinition, table: Table, of: Callable[[FieldRule], Preset | None]
@@ -209,6 +235,8 @@ class Filling:
             visit.require_token(posted.get(csrf.FIELD))
         except Refusal as refusal:
             return Asked(editor.again(row, posted, {}), refusal.status, TOO_OLD)
+        if opened.away:
+            return self.kept(opened, posted)
         if lookups.wanted(editor.sections, posted):
             return Asked(editor.again(row, posted, {}))
         changes, errors = editor.changes(posted)
@@ -220,10 +248,10 @@ class Filling:
         try:
             if opened.new:
                 return await self._make(opened, changes, posted, mark, notes, files)
-            return await self._change(opened, changes, posted, notes)
+            return await self._change(opened, changes, posted, notes, files)
         except Unavailable as error:
             self._observer(Fault(visit.correlation, error))
-            refused = Refusal("FC5031", CODES["FC5031"][1])
+            return self.kept(opened, posted)
         except Refusal as error:
             if error.code == "FC4041" and not opened.new:
                 raise
@@ -234,6 +262,10 @@ class Filling:
             return await self.conflict(opened, posted)
         found, general = editor.refusal(refused)
         return Asked(editor.again(row, posted, found, general), refused.status)
+
+    def kept(self, opened: Opened, posted: Mapping[str, str]) -> Asked:
+        """The form with what was typed, while it cannot be written."""
+        return Asked(opened.editor.again(opened.row, posted, {}), 503, AWAY)
 
     def _attached(self, opened: Opened, files: Sequence[Upload]) -> tuple[tuple[Beneath, ...], tuple[str, ...]]:
         """The notes of files that are sent, and what is wrong with these."""
@@ -272,28 +304,37 @@ class Filling:
         return Written(row_id, values, len(notes))
 
     async def _change(
-        self, opened: Opened, changes: dict[str, object], posted: Mapping[str, str], notes: tuple[Beneath, ...]
+        self,
+        opened: Opened,
+        changes: dict[str, object],
+        posted: Mapping[str, str],
+        notes: tuple[Beneath, ...],
+        files: Sequence[Upload],
     ) -> Written:
         visit, row = opened.visit, opened.row
         changes = {**changes, **opened.forced}
         if changes or notes:
             version = posted.get(VERSION) or row.version
-            await self._rows.update(visit.principal, opened.table.name, row.id, changes, version, beneath=notes)
+            sent = {**changes, VERSION: version, attaching.FIELD: attaching.digest(files), "row": row.id}
+            mark = mark_of(posted.get(ONCE, ""), visit.principal.label, opened.definition.id, sent) if notes else b""
+            await self._rows.update(visit.principal, opened.table.name, row.id, changes, version, mark, beneath=notes)
         return Written(row.id, changes, len(notes))
 
-    async def dressed(self, opened: Opened, filled: Filled, posted: Mapping[str, str]) -> Filled:
+    async def dressed(self, opened: Opened, asked: Asked, posted: Mapping[str, str]) -> Asked:
         """The form with the names of the rows that its lookups hold, and with what they look for. Where these cannot be
         asked for just now, it is as it was typed: nothing of it is to be lost."""
-        look, principal = self._forms.lookups, opened.visit.principal
-        found = {
-            item.name: await look.search(principal, item.column, posted.get(lookups.FIND + item.name, ""))
-            for item in lookups.wanted(opened.editor.sections, posted)
-        }
+        look, principal, filled = self._forms.lookups, opened.visit.principal, asked.filled
         held = [(entry.field.column, value) for entry in filled.entries for value in (entry.text, entry.shown.text)]
+        wanted = lookups.wanted(opened.editor.sections, posted)
         try:
-            return filled.dressed(await look.names(principal, held), found)
-        except Unavailable:
-            return filled
+            found = {
+                item.name: await look.search(principal, item.column, posted.get(lookups.FIND + item.name, ""))
+                for item in wanted
+            }
+            return replace(asked, filled=filled.dressed(await look.names(principal, held), found))
+        except Unavailable as error:
+            self._observer(Fault(opened.visit.correlation, error))
+            return replace(asked, status=503, banner=AWAY) if wanted else asked
 
 
 def mark_of(once: str, person: str, form: UUID, values: Mapping[str, object]) -> bytes:

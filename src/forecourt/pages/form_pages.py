@@ -16,7 +16,7 @@ from uuid import UUID
 from starlette.responses import RedirectResponse, Response
 
 from forecourt.dataverse.rows import Rows
-from forecourt.kernel.errors import Refusal
+from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.pages import deleting, site_map
 from forecourt.pages.acting import told_at
 from forecourt.pages.deleting import Deleting
@@ -35,12 +35,14 @@ from forecourt.web.requests import read_posted
 @dataclass(frozen=True, slots=True)
 class Host:
     """A form that opens in another's place. ``action``: its own address; ``back``: where it leads; ``row``: that it
-    changes; ``above``: what a new one holds whatever was typed, by column."""
+    changes; ``above``: what a new one holds whatever was typed, by column. ``away``: what stands around it cannot be
+    read now, so that nothing is written."""
 
     action: str
     back: str
     row: UUID | None = None
     above: Mapping[str, object] = field(default_factory=dict)
+    away: bool = False
 
 
 class FormPages:
@@ -94,9 +96,9 @@ class FormPages:
 
     async def post(self, visit: Visit, page: Page, definition: FormDefinition, host: Host | None = None) -> Response:
         """Writes what was typed and the files that came with it, and leads on."""
-        opened = await self._open(visit, page, definition, visit.query, host)
-        sent = await read_posted(visit.request, bounds(opened.attach))
+        sent = await read_posted(visit.request, bounds(self._filling.attach(visit, definition)))
         posted = sent.fields
+        opened = await self._open(visit, page, definition, visit.query, host, posted)
         done = await self._filling.write(opened, posted, files=sent.files)
         if isinstance(done, Asked):
             return await self._show(opened, done, posted, host)
@@ -131,20 +133,28 @@ class FormPages:
         host: Host | None = None,
     ) -> Response:
         """The form with what was typed, which nothing is written of."""
-        opened = await self._open(visit, page, definition, query, host)
+        opened = await self._open(visit, page, definition, query, host, posted)
+        if opened.away:
+            return await self._show(opened, self._filling.kept(opened, posted), posted, host)
         filled = opened.editor.again(opened.row, posted, {})
         return await self._show(opened, Asked(filled, banner=AGAIN), posted, host)
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
     async def _open(
-        self, visit: Visit, page: Page, definition: FormDefinition, query: Mapping[str, str], host: Host | None
+        self,
+        visit: Visit,
+        page: Page,
+        definition: FormDefinition,
+        query: Mapping[str, str],
+        host: Host | None,
+        typed: Mapping[str, str] | None = None,
     ) -> Opened:
         """The form; in another's place with the row above instead of what the query says."""
         if host is None:
-            return await self._filling.open(visit, page, definition, query)
+            return await self._filling.open(visit, page, definition, query, typed=typed)
         alone = replace(definition, parent_column="", parent_relation="")
-        opened = await self._filling.open(visit, page, alone, {}, host.row)
+        opened = await self._filling.open(visit, page, alone, {}, host.row, typed=typed, away=host.away)
         return opened.beneath(host.above) if opened.new else opened
 
     async def _after(self, opened: Opened, row_id: UUID) -> str:
@@ -161,7 +171,7 @@ class FormPages:
         if details is not None:
             try:
                 await self._rows.row(visit.principal, name, row_id, ())
-            except Refusal:
+            except (Refusal, Unavailable):
                 details = None
         if details is not None:
             return site_map.row_url(self._site, details, row_id, notice="created")
@@ -176,11 +186,12 @@ class FormPages:
         self, opened: Opened, asked: Asked, posted: Mapping[str, str], host: Host | None = None
     ) -> Response:
         visit, page, table, row = opened.visit, opened.page, opened.table, opened.row
-        filled = await self._filling.dressed(opened, asked.filled, posted)
+        asked = await self._filling.dressed(opened, asked, posted)
+        alone = opened.new or host is not None or asked.away
         paths = site_map.details_paths(self._site, visit, page)
         below = (
             ()
-            if opened.new or host is not None
+            if alone
             else await self._forms.below(
                 visit.principal,
                 opened.definition,
@@ -195,12 +206,14 @@ class FormPages:
         url = site_map.row_url(self._site, page, row.id)
         notes = (
             None
-            if opened.new or host is not None
+            if alone
             else await self._notes.of(visit.principal, opened.definition, table, row, opened.query, url, visit.locales)
         )
         subject = (
             visit.locales.gettext("New %(kind)s", kind=table.label)
             if opened.new
+            else table.label
+            if opened.away
             else f"{table.label} {heading_of(table, row)}"
         )
         title = subject if host is not None else self._site.content(page, visit.languages).title
@@ -212,14 +225,14 @@ class FormPages:
             title=title,
             page=page,
             status=asked.status,
-            text=await self._renderer.text(visit, page) if host is None else Fragment(),
-            filled=filled,
+            text=await self._renderer.text(visit, page) if host is None and not asked.away else Fragment(),
+            filled=asked.filled,
             attach=opened.attach,
             attach_field=FIELD,
             banner=visit.locales.gettext(asked.banner) if asked.banner else "",
             below=below,
             notes=notes,
-            once=(posted.get(ONCE) or secrets.token_urlsafe(16)) if opened.new else "",
+            once=posted.get(ONCE) or (secrets.token_urlsafe(16) if opened.new or opened.attach else ""),
             subject=table.label if host is not None else subject,
             action=action,
             cancel_url=host.back if host is not None else self._cancel(opened),

@@ -102,7 +102,7 @@ class Lookups:
         by_table: dict[str, set[UUID]] = {}
         for column, value in values:
             for name in column.targets if value else ():
-                if name in self.tables.by_name and (found := _uuid(value)) is not None:
+                if name in self.tables.by_name and (found := uuid_of(value)) is not None:
                     by_table.setdefault(name, set()).add(found)
         names: dict[str, str] = {}
         for name, ids in by_table.items():
@@ -121,7 +121,7 @@ class Lookups:
         A currency that is not open to the person is not said, as in annotations of the Web API."""
         table = self.tables.by_name.get(CURRENCIES)
         held = [name for name in formatting.currencies(columns) if name.startswith("_")]
-        ids = {found for row in rows for name in held if (found := _uuid(row.values.get(name))) is not None}
+        ids = {found for row in rows for name in held if (found := uuid_of(row.values.get(name))) is not None}
         if table is None or not ids:
             return tuple(rows)
         codes = await self._named(principal, table, sorted(ids), CODE)
@@ -187,7 +187,8 @@ def _name(table: Table, row: Row) -> str:
     return str(row.values.get(table.primary_name) or table.label)
 
 
-def _uuid(value: object) -> UUID | None:
+def uuid_of(value: object) -> UUID | None:
+    """A row's id; None where it is none."""
     try:
         return UUID(str(value))
     except ValueError:

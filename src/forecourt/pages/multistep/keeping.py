@@ -17,6 +17,7 @@ from uuid import UUID
 from forecourt.dataverse.rows import Rows
 from forecourt.dataverse.tables import Tables
 from forecourt.kernel.errors import Refusal, not_found
+from forecourt.pages.lookups import uuid_of
 from forecourt.pages.multistep.session import FormSession, Made, load
 from forecourt.pages.ports import FormSessions
 from forecourt.pages.site import FormStep, MultistepForm, Page
@@ -147,10 +148,3 @@ def subject_of(form: MultistepForm, query: Mapping[str, str]) -> Mapping[str, st
     basics = [step.basic for step in form.steps.values() if step.basic is not None]
     names = {name.lower() for basic in basics for name in (basic.id_parameter, basic.parent_parameter) if name}
     return {name.lower(): value for name, value in query.items() if name.lower() in names - {SESSION, STEP}}
-
-
-def uuid_of(text: str | None) -> UUID | None:
-    try:
-        return UUID(text or "")
-    except ValueError:
-        return None

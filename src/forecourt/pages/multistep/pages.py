@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -18,13 +19,15 @@ from starlette.responses import RedirectResponse, Response
 
 from forecourt.dataverse.rows import Rows
 from forecourt.identity import csrf
-from forecourt.kernel.errors import Refusal
+from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.pages import site_map, subgrids
 from forecourt.pages.details import Forms, heading_of
 from forecourt.pages.editing import ONCE
 from forecourt.pages.filling import AGAIN, TOO_OLD, Asked, Filling, Opened
+from forecourt.pages.liquid import Fragment
+from forecourt.pages.lookups import uuid_of
 from forecourt.pages.multistep.branching import Answer, Branching
-from forecourt.pages.multistep.keeping import SESSION, STEP, At, Keeping, owner_of, subject_of, uuid_of
+from forecourt.pages.multistep.keeping import SESSION, STEP, At, Keeping, owner_of, subject_of
 from forecourt.pages.multistep.progress import way
 from forecourt.pages.multistep.session import FormSession, Made
 from forecourt.pages.multistep.steps import Steps
@@ -218,6 +221,7 @@ class MultistepPages:
         """Writes the step, and leads on."""
         if at.step.id in at.session.path and not self._steps.may_read(at.visit, at.step):
             return self._to(at.visit, at.page, at.session, at.session.current)  # sent twice; nothing to compare with
+        opened: Opened | None = None
         try:
             if self._steps.reads(at):
                 made, values = await self._steps.row(at), {}
@@ -231,7 +235,14 @@ class MultistepPages:
         except Refusal as refusal:
             return await self._lost(at, refusal)
         answer = Answer(at.step, made.row, values)
-        following = await self._branching.following(at.visit.principal, at.form, at.session, answer)
+        try:
+            following = await self._branching.following(at.visit.principal, at.form, at.session, answer)
+        except Unavailable:
+            if opened is None:
+                raise
+            # The row is there; the next sending changes it, and finds the way.
+            kept = await self._keeping.keep(at, lambda found: found.holding(at.step.id, made))
+            return await self._show(replace(at, session=kept), opened, self._filling.kept(opened, posted), posted)
         shows = following.id if following is not None and following.basic is not None else None
         session = await self._keeping.keep(at, lambda found: found.done(at.step.id, made, shows))
         if following is not None and following.kind is StepKind.REDIRECT:
@@ -266,20 +277,22 @@ class MultistepPages:
         """The step with what was typed."""
         if self._steps.reads(at):
             return await self._show_row(at)
-        opened = await self._steps.open(at)
+        opened = await self._steps.open(at, posted)
+        if opened.away:
+            return await self._show(at, opened, self._filling.kept(opened, posted), posted)
         filled = opened.editor.again(opened.row, posted, {})
         return await self._show(at, opened, Asked(filled, 200 if replayed else 400, banner), posted)
 
     async def _show(self, at: At, opened: Opened, asked: Asked, posted: Mapping[str, str]) -> Response:
-        filled = await self._filling.dressed(opened, asked.filled, posted)
-        below = () if opened.new else await self._below(at, opened)
+        asked = await self._filling.dressed(opened, asked, posted)
+        below = () if opened.new or asked.away else await self._below(at, opened)
         new = at.visit.locales.gettext("New %(kind)s", kind=opened.table.label)
         subject = new if opened.new else heading_of(opened.table, opened.row)
-        once = (posted.get(ONCE) or secrets.token_urlsafe(16)) if opened.new else ""
+        once = posted.get(ONCE) or (secrets.token_urlsafe(16) if opened.new or opened.attach else "")
         return await self._page(
             at,
             asked.status,
-            filled=filled,
+            filled=asked.filled,
             banner=asked.banner,
             once=once,
             below=below,
@@ -343,7 +356,7 @@ class MultistepPages:
             title=step.title,
             page=at.page,
             status=status,
-            text=await self._renderer.text(at.visit, at.page),
+            text=await self._renderer.text(at.visit, at.page) if status != 503 else Fragment(),
             attach_field=FIELD,
             way=way(form, at.session, step),
             instructions=step.instructions,

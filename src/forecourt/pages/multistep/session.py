@@ -70,6 +70,10 @@ class FormSession:
             return replace(self, path=self.path[: at + 1], current=following, rows=rows, drafts=drafts)
         return replace(self, path=(*self.path, step), current=following, rows=rows, drafts=drafts)
 
+    def holding(self, step: UUID, made: Made) -> FormSession:
+        """With the row of a step that is not done yet."""
+        return replace(self, rows={**self.rows, step: made})
+
     def drafted(self, step: UUID, typed: Mapping[str, str]) -> FormSession:
         """With what was typed in a step that is not sent; too much of it is not kept."""
         size = sum(len(name) + len(text) for name, text in typed.items())

@@ -60,7 +60,8 @@ class Steps:
             return Made(source.row)
         return Made(self.forms.row_id(step.basic, at.visit.principal, session.subject))
 
-    async def open(self, at: At) -> Opened:
+    async def open(self, at: At, typed: Mapping[str, str] | None = None) -> Opened:
+        """The step's form; ``typed``: as of :meth:`Filling.open`."""
         step, session = at.step, at.session
         basic = step.basic
         assert basic is not None
@@ -68,12 +69,11 @@ class Steps:
             parent = session.rows.get(step.reference_step) if step.reference_step else None
             if step.reference_step and parent is None:
                 raise not_found("The row of an earlier step")
-            return await self.filling.open(
-                at.visit, at.page, basic, session.subject, parent=parent.row if parent is not None else None
-            )
+            above = parent.row if parent is not None else None
+            return await self.filling.open(at.visit, at.page, basic, session.subject, parent=above, typed=typed)
         row = (await self.row(at)).row
         definition = replace(basic, mode=FormMode.EDIT)
-        return await self.filling.open(at.visit, at.page, definition, session.subject, row)
+        return await self.filling.open(at.visit, at.page, definition, session.subject, row, typed=typed)
 
     def previous(self, at: At) -> UUID | None:
         """The step to go back to: one whose row the person may read."""
@@ -92,9 +92,12 @@ class Steps:
     async def write(
         self, at: At, posted: Mapping[str, str], files: Sequence[Upload] = ()
     ) -> tuple[Written | Asked, Opened]:
-        """Writes what was typed, and ``files`` with it; those that came with it already are not kept twice."""
-        opened = await self.open(at)
-        if files and at.made is not None and at.made.files == digest(files):
+        """Writes what was typed, and ``files`` with it; a form that is sent twice brings them once."""
+        opened = await self.open(at, posted)
+        if opened.away:
+            return await self.filling.write(opened, posted), opened
+        own = at.made is not None and at.made.once == posted.get(ONCE, "")
+        if files and own and at.made is not None and at.made.files == digest(files):
             files, opened = (), replace(opened, attach=None)
         if opened.new:
             key = hashlib.blake2b(at.session.id.bytes + at.step.id.bytes, digest_size=16, person=b"form step").digest()
@@ -103,7 +106,6 @@ class Steps:
             return await self.filling.write(opened, posted, files=files), opened
         # The form by which the row was made, sent again: from here, or from another window that did not know of it.
         editor, stored = opened.editor, opened.row.values
-        own = at.made is not None and at.made.once == posted.get(ONCE, "")
         fields = [item for section in editor.sections for item in section.fields if item.name in posted]
         was = {
             WAS + item.name: text_of(item, stored.get(item.name), editor.enums, editor.locales) if own else ""

@@ -21,13 +21,13 @@ from starlette.responses import RedirectResponse, Response
 from forecourt.dataverse.rows import Beneath, Row, Rows
 from forecourt.dataverse.tables import Table
 from forecourt.identity import csrf
-from forecourt.kernel.errors import Refusal, not_found
-from forecourt.kernel.observe import Observer, nobody
+from forecourt.kernel.errors import Refusal, Unavailable, not_found
+from forecourt.kernel.observe import Fault, Observer, nobody
 from forecourt.pages.acting import told_at
 from forecourt.pages.asking import told
 from forecourt.pages.details import Forms, heading_of
 from forecourt.pages.editing import ONCE, VERSION
-from forecourt.pages.filling import AGAIN, TOO_OLD, mark_of
+from forecourt.pages.filling import AGAIN, AWAY, TOO_OLD, mark_of
 from forecourt.pages.notes.attaching import FIELD, NOTES, REGARDING, Attaching, Offered, bounds, digest, prefix
 from forecourt.pages.notes.reading import DO, NEW, NOTE, PLACE, Notes, signed, text_of, url_of
 from forecourt.pages.render import Renderer, finish
@@ -47,7 +47,8 @@ def asked(query: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _At:
-    """A row's note. ``note``: None for one that is new; ``here``: its address; ``back``: that of the row's notes."""
+    """A row's note. ``note``: as it is stored, None for one that is ``new`` and while it cannot be read (``away``);
+    ``here``: its address; ``back``: that of the row's notes."""
 
     visit: Visit
     page: Page
@@ -57,6 +58,8 @@ class _At:
     note: Row | None
     here: str
     back: str
+    new: bool
+    away: bool
 
 
 class NotePages:
@@ -100,12 +103,19 @@ class NotePages:
             raise Refusal("FC4042", "There is no such action here.")
         table, _ = self._forms.form(definition)
         row_id = self._forms.row_id(definition, visit.principal, query)
-        above = await self._forms.row(visit.principal, table, row_id, ())
-        note = None if new else await self._own(visit, table, above, query[NOTE], "delete" if deletes else "update")
         if new and not self._rows.may(visit.principal, NOTES, "create"):
             raise Refusal("FC3001", "You may not write notes here.", source=NOTES)
+        note, away = None, False
+        try:
+            above = await self._forms.row(visit.principal, table, row_id, ())
+            if not new:
+                note = await self._own(visit, table, above, query[NOTE], "delete" if deletes else "update")
+        except Unavailable:
+            if deletes or (visit.request.method != "POST" and replayed is None):
+                raise
+            above, away = Row(row_id, {}, ""), True
         here = url_of(url, query[NOTE], query.get(DO, ""))
-        at = _At(visit, page, definition, table, above, note, here, f"{url}#{PLACE}")
+        at = _At(visit, page, definition, table, above, note, here, f"{url}#{PLACE}", new, away)
         if note is not None and deletes:
             return await self._delete(at, note, replayed)
         return await self._write(at, replayed)
@@ -129,7 +139,8 @@ class NotePages:
         stored = text_of(note, self._site) if note is not None else ""
         attach = self._offered(at)
         if replayed is not None:
-            return await self._show(at, attach, replayed.get(TEXT, stored), replayed, banner=AGAIN)
+            banner, status = (AWAY, 503) if at.away else (AGAIN, 200)
+            return await self._show(at, attach, replayed.get(TEXT, stored), replayed, banner=banner, status=status)
         if visit.request.method != "POST":
             return await self._show(at, attach, stored, {})
         sent = await read_posted(visit.request, bounds(attach))
@@ -138,24 +149,29 @@ class NotePages:
             visit.require_token(posted.get(csrf.FIELD))
         except Refusal as refusal:
             return await self._show(at, attach, text, posted, banner=TOO_OLD, status=refusal.status)
+        if at.away:
+            return await self._show(at, attach, text, posted, banner=AWAY, status=503)
         made, faults = self._attaching.check(attach, sent.files, visit.locales) if attach is not None else ((), ())
         errors = self._wrong(at, attach, text, sent.files, faults)
         if errors:
             return await self._show(at, attach, text, posted, errors, status=422)
         try:
             await self._store(at, made, text, sent.files, posted)
+        except Unavailable as error:
+            self._observer(Fault(visit.correlation, error))
+            return await self._show(at, attach, text, posted, banner=AWAY, status=503)
         except Refusal as refusal:
             said = ((TEXT, told(visit, self._observer, refusal, "")),)
             if refusal.code == "FC4121":
                 return await self._show(at, attach, text, {}, theirs=stored, status=409)
             return await self._show(at, attach, text, posted, said, status=refusal.status)
-        return finish(visit, RedirectResponse(told_at(at.back, "added" if note is None else "changed"), 303))
+        return finish(visit, RedirectResponse(told_at(at.back, "added" if at.new else "changed"), 303))
 
     def _offered(self, at: _At) -> Offered | None:
         """The field for the note's file. Who changes a note need not choose its file again."""
         rule = at.definition.notes
         attach = rule.attach if rule is not None else None
-        if attach is not None and at.note is not None:
+        if attach is not None and not at.new:
             attach = replace(attach, required=False)
         definition = replace(at.definition, attach=attach)
         return self._attaching.offered(at.visit.principal, definition, at.table, at.visit.locales)
@@ -203,10 +219,10 @@ class NotePages:
         return await self._renderer.page(
             at.visit,
             "note.html",
-            title=_("New note") if at.note is None else _("Change the note"),
+            title=_("New note") if at.new else _("Change the note"),
             page=at.page,
             status=status,
-            subject=f"{at.table.label} {heading_of(at.table, at.above)}",
+            subject=at.table.label if at.away else f"{at.table.label} {heading_of(at.table, at.above)}",
             action=at.here,
             cancel_url=at.back,
             text=text,
@@ -216,8 +232,8 @@ class NotePages:
             attach=attach,
             attach_field=FIELD,
             file=str(at.note.values.get("filename") or "") if at.note is not None else "",
-            once="" if at.note is not None else posted.get(ONCE) or secrets.token_urlsafe(16),
-            version=(posted.get(VERSION) or at.note.version) if at.note is not None else "",
+            once=(posted.get(ONCE) or secrets.token_urlsafe(16)) if at.new else "",
+            version=posted.get(VERSION) or (at.note.version if at.note is not None else ""),
             notice=None,
         )
 

@@ -13,12 +13,13 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from forecourt.dataverse.rows import Rows
-from forecourt.kernel.errors import Refusal
+from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.pages import picking
-from forecourt.pages.acting import DO, Acting
+from forecourt.pages.acting import DO, ROW, Acting, Wanted
 from forecourt.pages.details import Forms
 from forecourt.pages.form_pages import FormPages, Host
 from forecourt.pages.liquid import Fragment
+from forecourt.pages.lookups import uuid_of
 from forecourt.pages.picking import Picking
 from forecourt.pages.render import Renderer
 from forecourt.pages.site import FormDefinition, FormMode
@@ -55,22 +56,33 @@ class SubgridPages:
     async def answer(self, visit: Visit, at: At, replayed: Mapping[str, str] | None = None) -> Response:
         """The answer to a request. ``replayed``: what was typed before the browser's session ended, of which nothing
         is written. Raises Refusal FC3001, FC4041, FC4042."""
-        if at.query.get(DO) == ActionKind.CREATE.value:
-            definition, host = await self._creating(visit, at)
-            return await self._form(visit, at, definition, host, replayed)
         if at.query.get(DO) == ActionKind.ASSOCIATE.value:
             return await self._associating.answer(visit, at, replayed is not None)
+        try:
+            found = await self._opening(visit, at)
+        except Unavailable:
+            away = self._unread(at)
+            if away is None or (visit.request.method != "POST" and replayed is None):
+                raise
+            found = away
+        if isinstance(found, tuple):
+            return await self._form(visit, at, *found, replayed)
+        if visit.request.method == "POST" and replayed is None:
+            return await self._acting.post(visit, found, await read_form(visit.request))
+        return await self._acting.get(visit, found)
+
+    async def _opening(self, visit: Visit, at: At) -> tuple[FormDefinition, Host] | Wanted:
+        """The form that opens, and where; or the action that asks. Raises Refusal FC3001, FC4041, FC4042."""
+        if at.query.get(DO) == ActionKind.CREATE.value:
+            return await self._creating(visit, at)
         wanted = await self._acting.wanted(visit, at.place, at.query)
         if wanted.form is None:
-            if visit.request.method == "POST" and replayed is None:
-                return await self._acting.post(visit, wanted, await read_form(visit.request))
-            return await self._acting.get(visit, wanted)
+            return wanted
         modes = (FormMode.EDIT,) if wanted.action.kind is ActionKind.EDIT else (FormMode.READ_ONLY,)
         found = self._subgrids.form(wanted.action, at.table, *modes)
         if found is None:
             raise Refusal("FC4042", "The form does not exist.")
-        host = Host(wanted.here, at.back, wanted.row.id)
-        return await self._form(visit, at, found, host, replayed)
+        return found, Host(wanted.here, at.back, wanted.row.id)
 
     async def _creating(self, visit: Visit, at: At) -> tuple[FormDefinition, Host]:
         """The form that makes a row beneath. Raises Refusal FC4042, FC4041."""
@@ -82,6 +94,22 @@ class SubgridPages:
         values = {**row.values, at.above.primary_id: str(row.id)}
         above = {theirs: values.get(name) for name, theirs in at.relation.on}
         return definition, Host(at.here(**{DO: ActionKind.CREATE.value}), at.back, above=above)
+
+    def _unread(self, at: At) -> tuple[FormDefinition, Host] | None:
+        """The form that a request is about, while the rows that it stands on cannot be read: nothing is written, and
+        what was typed is kept. None where it is about no form, or names no row."""
+        do = at.query.get(DO)
+        if do == ActionKind.CREATE.value:
+            found, row = self._subgrids.form(at.actions.create, at.table, FormMode.INSERT), None
+        elif do == ActionKind.EDIT.value and (row := uuid_of(at.query.get(ROW))) is not None:
+            action = next((item for item in at.actions.rows if item.kind is ActionKind.EDIT), None)
+            found = self._subgrids.form(action, at.table, FormMode.EDIT)
+        else:
+            return None
+        kept = {ROW: str(row)} if row is not None else {}
+        above = {theirs: None for _, theirs in at.relation.on}
+        host = Host(at.here(**{DO: do}, **kept), at.back, row, above, away=True)
+        return (found, host) if found is not None else None
 
     async def _form(
         self, visit: Visit, at: At, definition: FormDefinition, host: Host, replayed: Mapping[str, str] | None
