@@ -267,11 +267,13 @@ class Portal:
         code = request.scope.get("forecourt.language", "")
         if not code or request.method not in {"GET", "HEAD"}:
             return None
-        if self._site.setting(languages.IN_URL).lower() == "true" or request.url.path.startswith("/_"):
+        path: str = request.scope["path"]
+        if self._site.setting(languages.IN_URL).lower() == "true" or path.startswith("/_"):
             return None
         query = request.url.query
+        target = quote(path) if path.isprintable() else "/"
         headers = {"cache-control": "no-store", "set-cookie": languages.cookie(code, secure=self._options.secure)}
-        return RedirectResponse(f"{request.url.path}?{query}" if query else request.url.path, 302, headers)
+        return RedirectResponse(f"{target}?{query}" if query else target, 302, headers)
 
     async def _site_page(self, visit: Visit) -> Response:
         if visit.request.method not in {"GET", "HEAD", "POST"}:
@@ -351,7 +353,7 @@ def _away(request: Request, correlation: str) -> Response:
     """The answer while the database that keeps the sessions cannot be reached: nobody is known, no page can be made."""
     refusal = Refusal("FC5031", CODES["FC5031"][1])
     headers = {"Retry-After": "5", "Cache-Control": "no-store"}
-    if request.url.path.startswith("/_api/"):
+    if request.scope["path"].startswith("/_api/"):
         failure = from_refusal(refusal, write=False)
         return Response(failure.body(show_inner=False), failure.status, headers, "application/json")
     text = f"{refusal.message} Try again in a moment. Reference: {correlation}"

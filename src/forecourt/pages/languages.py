@@ -33,6 +33,9 @@ QUERY: Final = "lang"
 #: Whether a code that begins an address stays there, or leads to the address without it.
 IN_URL: Final = "MultiLanguage/DisplayLanguageCodeInURL"
 
+#: What an address that leads to another host could begin with.
+_AWAY: Final = "/\\" + "".join(map(chr, range(33)))
+
 _YEAR = 31_536_000
 
 
@@ -51,11 +54,11 @@ class Asked:
 def split(site: Site, path: str) -> tuple[str, str]:
     """The site's language code that begins a path, and the rest of it; ('', path) where none does.
 
-    The rest begins with one '/', so that it never leads to another host.
+    The rest begins with one '/' and no character that a browser passes over, so that it never leads to another host.
     """
     first, _, rest = path.lstrip("/").partition("/")
     code = next((code for code in site.codes if code.lower() == first.lower()), "")
-    return (code, "/" + rest.lstrip("/\\")) if code else ("", path)
+    return (code, "/" + rest.lstrip(_AWAY)) if code else ("", path)
 
 
 def chosen(site: Site, asked: Asked) -> str:

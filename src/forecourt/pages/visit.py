@@ -64,7 +64,8 @@ class Visit:
 
     @property
     def path(self) -> str:
-        return self.request.url.path
+        """The path as it was asked, decoded: not as a parser of addresses would mend it, which drops characters."""
+        return str(self.request.scope["path"])
 
     @property
     def query(self) -> dict[str, str]:

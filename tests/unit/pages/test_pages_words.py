@@ -142,7 +142,17 @@ async def test_an_address_with_a_language_code_leads_to_the_page_and_keeps_the_c
     assert "Nom d’utilisateur" in await said(browser, "/SignIn", "de")
 
 
-@pytest.mark.parametrize("path", ["/de-DE//evil.example/", "/de-DE/\\evil.example", "/de-DE/%2F%2Fevil.example"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/de-DE//evil.example/",
+        "/de-DE/\\evil.example",
+        "/de-DE/%2F%2Fevil.example",
+        "/de-DE/%09/evil.example",
+        "/de-DE/%0D%0A/evil.example",
+        "/de-DE/%5C%09/evil.example",
+    ],
+)
 async def test_a_language_code_leads_to_no_other_site(browser: Browser, path: str) -> None:
     location = (await browser.get(path)).headers["location"]
     assert location.startswith("/") and not location.startswith(("//", "/\\"))
