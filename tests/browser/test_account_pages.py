@@ -1,26 +1,51 @@
-"""Registration, a new password and the account in a real browser: at both widths, by keyboard, without script."""
+"""Registration, a new password, the account, the profile and the second factor in a real browser: at both widths, by
+keyboard, without script."""
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
 
+import pyotp
 import pytest
 import yaml
 from playwright.async_api import Page
 from portal_pages import NewPage, overflow, violations
 
+from forecourt.security.rules import Scope
 from forecourt.store.embedded import EmbeddedServer
 from forecourt.web.translation import translations
 from support import contoso
 from support.mailbox import Mailbox, link_in, mailbox
 from support.server import serving
-from support.small_portal import SmallSite, id_of, small_portal
+from support.small_portal import Permission, SmallSite, id_of, small_portal
 
 SETTINGS = {
     "Authentication/Registration/OpenRegistrationEnabled": "true",
     "Authentication/Registration/TwoFactorEnabled": "true",
+}
+
+
+#: The maker's profile page: the built-in form of contacts, for oneself.
+PROFILE: dict[str, object] = {
+    "basic-forms/profile/Profile.basicform.yml": {
+        "adx_entityformid": id_of("form", "profile"),
+        "adx_name": "Profile",
+        "adx_entityname": "contact",
+        "adx_formname": "Profile Web Form",
+        "adx_mode": 100000001,
+        "adx_entitysourcetype": 756150002,
+    },
+    "web-pages/profile/Profile.webpage.yml": {
+        "adx_webpageid": id_of("page", "Profile"),
+        "adx_name": "Profile",
+        "adx_partialurl": "profile",
+        "adx_isroot": True,
+        "adx_publishingstateid": id_of("state", "Published"),
+        "adx_entityform": id_of("form", "profile"),
+    },
 }
 
 
@@ -51,7 +76,9 @@ def portal_url(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFactor
 
     @asynccontextmanager
     async def start(settings):  # type: ignore[no-untyped-def]
-        site = SmallSite(settings=SETTINGS, more=spoken())
+        oneself = Permission("oneself", "contact", Scope.SELF, "rw", roles=("Authenticated Users",))
+        more = {**spoken(), **PROFILE}
+        site = SmallSite(permissions=(oneself,), markers={"Profile": "Profile"}, settings=SETTINGS, more=more)
         async with small_portal(postgres, tmp_path_factory.mktemp("account"), site, box.settings) as portal:
             assert portal.site.forecourt.sender is not None
             sending = asyncio.create_task(portal.site.forecourt.sender.run())
@@ -177,6 +204,26 @@ async def test_account_pages_speak_german_and_french_and_fit_a_phone(
     await look("second factor, set up")
     await fill("", code="000000")
     await look("no such code")
+    key = (await page.locator("main .fc-code").inner_text()).replace(" ", "")
+    await fill("", code=pyotp.TOTP(key).at(dt.datetime.now(dt.UTC), counter_offset=-1))
+    await page.locator(".fc-codes").wait_for()
+    await look("recovery codes")
+    await page.goto("/Account/Manage/ChangeTwoFactor")
+    await look("second factor, on")
+    await page.goto("/profile/")
+    await look("profile")
+    await fill("", firstname="Augusta")
+    await look("profile, kept")
+    await page.reload()
+    assert await page.locator("main [name=firstname]").input_value() == "Augusta"
+    await page.context.clear_cookies()
+    await page.goto(f"/SignIn?lang={language}-{language.upper()}")
+    await fill("", username=email, password="Correct-horse-1")
+    await page.locator("main [name=code]").wait_for()
+    await look("code")
+    await fill("", code="000000")
+    await look("another code")
+    await fill("", code=pyotp.TOTP(key).at(dt.datetime.now(dt.UTC)))
     await page.goto("/Account/Login/ForgotPassword")
     await look("forgotten")
     await fill("", email=email)
