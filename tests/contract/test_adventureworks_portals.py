@@ -88,3 +88,25 @@ async def test_the_start_page_draws_what_is_the_persons_own(adventureworks: Inst
     assert "What we order from you, by quarter" in page and "What you order from us" not in page
     customer = (await adventureworks.signed_up(MARK).get("/")).text
     assert "What you order from us, by quarter" in customer and "What we order from you" not in customer
+
+
+async def test_days_kept_as_timestamps_are_days_at_every_door(adventureworks: Installation, vendor: Person) -> None:
+    placed = "select orderdate::date from purchasing.purchaseorderheader where purchaseorderid = any($1::int[])"
+    own = [row[0] for row in await adventureworks.sql(aw.OWN_ORDERS, aw.CROWLEY)]
+    days = sorted(row[0].isoformat() for row in await adventureworks.sql(placed, own))
+    table = "/api/data/v9.2/mserp_purchaseorderheaderentities?$select=mserp_orderdate"
+    ascending = [row["mserp_orderdate"] for row in await vendor.everything(f"{table}&$orderby=mserp_orderdate")]
+    assert ascending == days
+    middle = days[len(days) // 2]
+    for op, fits in (
+        ("eq", str.__eq__),
+        ("lt", str.__lt__),
+        ("le", str.__le__),
+        ("gt", str.__gt__),
+        ("ne", str.__ne__),
+    ):
+        found = await vendor.everything(f"{table}&$filter=mserp_orderdate {op} {middle}")
+        assert len(found) == sum(fits(day, middle) for day in days), op
+    for path in ("/purchase-orders/?view=all-purchase-orders", "/deliveries/?view=all-lines"):
+        page = (await vendor.get(path)).text
+        assert "12:00 AM" not in page and "UTC" not in page

@@ -124,7 +124,10 @@ class Maker:
     def any_column(self, sight: dict[str, str]) -> tuple[p.Column, Kind]:
         alias = self.one_of(list(sight))
         name = self.one_of(list(KINDS[sight[alias]]))
-        return p.Column(alias, name), KINDS[sight[alias]][name]
+        kind = KINDS[sight[alias]][name]
+        if kind is Kind.DATETIME and self.draw(st.booleans()):
+            return p.Column(alias, name, day=True), Kind.DATE
+        return p.Column(alias, name), kind
 
     def bound(self, kind: Kind, *, nulls: bool = True) -> p.Operand:
         kind = self.one_of(GROUPS[kind])

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from forecourt.kernel.predicate import Column
 from forecourt.kernel.relation import TableName
 from forecourt.kernel.types import Kind, Scalar
 
@@ -26,6 +27,9 @@ class Where:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
 
+
+#: The database's names of types that hold a moment.
+TIMESTAMPS = frozenset({"timestamp", "timestamptz"})
 
 NOWHERE = Where("(built in)", 0)
 
@@ -125,6 +129,15 @@ class EntityField:
     least: int | float | None = None
     most: int | float | None = None
     several: bool = False
+
+    @property
+    def day(self) -> bool:
+        """Whether it is a date over a column that holds a moment: the day of it in UTC, written as its midnight."""
+        return self.kind is Kind.DATE and self.storage in TIMESTAMPS
+
+    def at(self, prefix: str = "") -> Column:
+        """Its column, under the alias of its source with the prefix."""
+        return Column(prefix + self.source, self.column, self.day)
 
 
 DeleteAction = Literal["none", "restrict", "cascade", "clear"]

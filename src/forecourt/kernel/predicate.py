@@ -50,8 +50,11 @@ class Linked:
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """``day``: of the moment that it holds, the day in UTC."""
+
     alias: str
     name: str
+    day: bool = False
 
 
 @dataclass(frozen=True, slots=True)

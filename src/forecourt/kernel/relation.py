@@ -9,7 +9,7 @@ or made distinct comes with its own conditions, and what stands around it filter
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from forecourt.kernel.predicate import (
@@ -199,7 +199,9 @@ def renamed(item: Predicate, names: Mapping[str, str], fresh: Callable[[str], st
     """The predicate with other aliases, inside of ``Exists`` too; the sources there get aliases that are ``fresh``."""
 
     def other(operand: Operand) -> Operand:
-        return Column(names.get(operand.alias, operand.alias), operand.name) if isinstance(operand, Column) else operand
+        if not isinstance(operand, Column):
+            return operand
+        return replace(operand, alias=names.get(operand.alias, operand.alias))
 
     match item:
         case And(items):

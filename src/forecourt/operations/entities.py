@@ -247,10 +247,14 @@ class EntityBuilder:
         actual = physical.kind
         integers = {Kind.INT32, Kind.INT64}
         numbers = {Kind.DECIMAL, Kind.DOUBLE, *integers}
-        fits = actual == declared or (
-            actual in numbers
-            and declared in numbers
-            and (declared in (Kind.DECIMAL, Kind.DOUBLE, Kind.INT64) or actual in integers)
+        fits = (
+            actual == declared
+            or (declared, actual) == (Kind.DATE, Kind.DATETIME)
+            or (
+                actual in numbers
+                and declared in numbers
+                and (declared in (Kind.DECIMAL, Kind.DOUBLE, Kind.INT64) or actual in integers)
+            )
         )
         if not fits:
             raise self.document.error(

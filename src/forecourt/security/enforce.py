@@ -293,7 +293,7 @@ class Enforcer:
         if entity.company is None or plan.cross_company or not scope.operations_door or user is None:
             return TRUE
         found = entity.fields[entity.company]
-        return Compare("eq", Column(found.source, found.column), Const(user.company))
+        return Compare("eq", found.at(), Const(user.company))
 
     def _expand(
         self, lowering: Lowering, entity: Entity, above: tuple[str, ...], item: Expand, scope: Scope, versions: bool

@@ -106,8 +106,7 @@ def operand_of(value: Operand, entity: Entity, prefix: str, linked: LinkedEntiti
 
 
 def _column(entity: Entity, prefix: str, name: str) -> Column:
-    found = entity.fields[name]
-    return Column(prefix + found.source, found.column)
+    return entity.fields[name].at(prefix)
 
 
 def fields_of(item: Predicate) -> set[str]:

@@ -224,8 +224,7 @@ class Lowering:
     # -- fields and predicates -----------------------------------------------------------------------------------
 
     def column(self, entity: Entity, prefix: str, name: str) -> Column:
-        found = entity.fields[name]
-        return Column(prefix + found.source, found.column)
+        return entity.fields[name].at(prefix)
 
     def nullable(self, entity: Entity, prefix: str) -> frozenset[tuple[str, str]]:
         """Columns of the entity's tables that may be null; those that only policies compare count as such."""

@@ -285,6 +285,8 @@ class Statement:
             return sa.func.coalesce(self.expressions.predicate(operand.where, scope), sa.false())
         if not isinstance(operand, Column) or scope.bound(operand.alias) is not None:
             return self.expressions.operand(operand, scope)
+        if operand.day:
+            return self.expressions.operand(operand, scope)
         column = self.expressions.column(operand, scope)
         if operand.name == ROW_VERSION:
             return column

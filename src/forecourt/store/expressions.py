@@ -15,6 +15,7 @@ Every value is a bind parameter, also the author's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +29,7 @@ from forecourt.kernel.predicate import (
     ChangedSince,
     Column,
     Compare,
+    CompareOp,
     Const,
     Exists,
     In,
@@ -40,8 +42,10 @@ from forecourt.kernel.predicate import (
     Param,
     Predicate,
     Slot,
+    any_of,
 )
 from forecourt.kernel.relation import ROW_VERSION, Select
+from forecourt.store import days
 from forecourt.store.catalog import Catalog
 from forecourt.store.scopes import Binds, Scope
 from forecourt.store.statements import Bind
@@ -65,6 +69,8 @@ _COMPARE: Mapping[str, Callable[[Expression, Expression], Expression]] = {
     "gt": lambda left, right: left > right,
     "ge": lambda left, right: left >= right,
 }
+#: The same comparison with its sides exchanged.
+_TURNED: Mapping[CompareOp, CompareOp] = {"lt": "gt", "gt": "lt", "le": "ge", "ge": "le"}
 _COMPLEMENT = {"eq": "ne", "ne": "eq", "lt": "ge", "le": "gt", "gt": "le", "ge": "lt"}
 
 #: First server version with ``casefold`` and the collation pg_unicode_fast.
@@ -109,6 +115,8 @@ class Expressions:
         match operand:
             case Column(alias, _) if scope.bound(alias) is not None:
                 return None
+            case Column(_, _, True):
+                return Family.DATE
             case Column(alias, name):
                 if name == ROW_VERSION:
                     return Family.INTEGER
@@ -134,6 +142,8 @@ class Expressions:
         match operand:
             case Column(alias, _) if scope.bound(alias) is not None:
                 return bound(self.column(operand, scope), None, None if beside is Family.OTHER else beside)
+            case Column(_, _, True):
+                return days.day_of(*self._moment(operand, scope))
             case Column(_, name):
                 column = self.column(operand, scope)
                 return cast(cast(column, Family.TEXT), Family.INTEGER) if name == ROW_VERSION else column
@@ -147,6 +157,12 @@ class Expressions:
                 return self._arithmetic(operand, scope)
             case _:
                 raise TypeError(f"{operand!r} has not been secured.")
+
+    def _moment(self, operand: Column, scope: Scope) -> tuple[Expression, Family]:
+        """The column behind a day, and its family."""
+        family = self.family(replace(operand, day=False), scope)
+        assert family is not None
+        return self.column(operand, scope), family
 
     def carried(self, bind: Bind, beside: Family | None) -> Expression:
         """A list of values of an earlier statement."""
@@ -185,7 +201,7 @@ class Expressions:
 
     def may_be_null(self, operand: Operand, scope: Scope) -> bool:
         match operand:
-            case Column(alias, name):
+            case Column(alias, name, _):
                 if scope.bound(alias) is not None:
                     return True
                 seen = scope.of(alias)
@@ -224,8 +240,14 @@ class Expressions:
             case Exists(select):
                 found = self._exists(select, scope)
                 return sa.not_(found) if negated else found
+            case Compare(op, Column(_, _, True) as day, (Slot() | Const() | Param()) as other):
+                return self._of_day(op, day, other, scope, negated)
+            case Compare(op, (Slot() | Const() | Param()) as other, Column(_, _, True) as day):
+                return self._of_day(_TURNED.get(op, op), day, other, scope, negated)
             case Compare():
                 return self._compare(item, scope, negated)
+            case In(Column(_, _, True) as day, values) if all(isinstance(value, Slot | Const) for value in values):
+                return self.predicate(any_of(*(Compare("eq", day, value) for value in values)), scope, negated)
             case IsNull(operand):
                 tested = self.operand(operand, scope)
                 return tested.is_not(sa.null()) if negated else tested.is_(sa.null())
@@ -259,6 +281,17 @@ class Expressions:
         if not nulls:
             return _COMPARE[_COMPLEMENT[item.op]](left, right)
         return _turn(_COMPARE[item.op](left, right), negated, nullable=True)
+
+    def _of_day(self, op: CompareOp, day: Column, other: Operand, scope: Scope, negated: bool) -> Expression:
+        """A comparison of a moment's day with a value that is none of a row."""
+        if op == "ne" and isinstance(other, Param):  # which may be null
+            return self._compare(Compare(op, day, other), scope, negated)
+        if op == "ne":
+            op, negated = "eq", not negated
+        nullable = self.may_be_null(day, scope) or isinstance(other, Param)
+        moment, family = self._moment(day, scope)
+        value = self.operand(other, scope, Family.DATE)
+        return _turn(days.within(op, moment, family, value), negated, nullable)
 
     def _in(self, operand: Operand, values: Sequence[Operand], scope: Scope, negated: bool) -> Expression:
         if not values:

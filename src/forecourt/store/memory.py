@@ -162,9 +162,11 @@ class _Evaluation:
                 return found[0].value(select.outputs[0].operand) if found else None
             case Holds(where):
                 return self.holds(where)
-            case Column(alias, name):
+            case Column(alias, name, day):
                 row = (self.sight or {})[alias]
                 value = None if row is None else row[name]
+                if day and isinstance(value, dt.datetime):
+                    return (value if value.tzinfo is None else value.astimezone(dt.UTC)).date()
                 if isinstance(value, dt.datetime) and value.tzinfo is None:
                     return value.replace(tzinfo=dt.UTC)
                 return value

@@ -40,7 +40,7 @@ FIELDS: Final[dict[type[Record], dict[str, str]]] = {
     },
     ops.FieldDefinition: {
         "column": "Alias.column, or a column of the root.",
-        "type": "Type; left out: the one of the database's column.",
+        "type": "Type; left out: the one of the database's column. date over a timestamp: its day in UTC.",
         "enum": "Name of the enum, for a field of type enum.",
         "label": "Name of the field, for people.",
         "length": "Greatest length of a text; left out: the one of the database's column.",

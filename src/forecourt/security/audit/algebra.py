@@ -67,7 +67,7 @@ def renamed(item: Predicate, names: Mapping[str, str]) -> Predicate:
     """The predicate with the aliases of its columns changed, within every ``exists`` too."""
 
     def operand(value: Operand) -> Operand:
-        return Column(names.get(value.alias, value.alias), value.name) if isinstance(value, Column) else value
+        return replace(value, alias=names.get(value.alias, value.alias)) if isinstance(value, Column) else value
 
     def exists(inner: Exists) -> Predicate:
         return Exists(renamed_select(inner.select, names))

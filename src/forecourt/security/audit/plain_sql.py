@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from forecourt.kernel.model import Entity
-from forecourt.kernel.predicate import FALSE, TRUE, Column, Compare, Const, In, Operand, Predicate, all_of, negate
+from forecourt.kernel.predicate import FALSE, TRUE, Compare, Const, In, Operand, Predicate, all_of, negate
 from forecourt.kernel.principal import OperationsUser
 from forecourt.kernel.row_security import EntityRule, Protection
 from forecourt.security.audit.algebra import renamed
@@ -59,7 +59,7 @@ def _legal_entities(rule: EntityRule, user: OperationsUser) -> Predicate:
     if rule.entity.company is None:
         return TRUE
     field = rule.entity.fields[rule.entity.company]
-    column = Column(field.source, field.column)
+    column = field.at()
     granting, denying = _where(user, rule.read.granting), _where(user, rule.read.denying)
     inside = TRUE if granting is None else _among(column, granting)
     return FALSE if denying is None else all_of(inside, negate(_among(column, denying)))

@@ -11,7 +11,7 @@ from typing import cast
 from uuid import UUID, uuid5
 
 from forecourt.kernel.model import Entity
-from forecourt.kernel.predicate import Column, Predicate
+from forecourt.kernel.predicate import Predicate
 from forecourt.kernel.principal import Door, OperationsUser
 from forecourt.security import ownership
 from forecourt.security.columns import RIGHTS
@@ -401,6 +401,5 @@ class Candidates:
 
     async def _value(self, name: str) -> object:
         """A field of the row as it is."""
-        found = self._entity.fields[name]
-        rows = await self._sight.columns([Column(found.source, found.column)])
+        rows = await self._sight.columns([self._entity.fields[name].at()])
         return rows[0][0] if rows else None

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.predicate import FALSE, TRUE, Column, Predicate
+from forecourt.kernel.predicate import FALSE, TRUE, Predicate
 from forecourt.kernel.principal import Door, OperationsUser, Principal
 from forecourt.security.explain.answers import Answer, Change, Explanation, LayerVerdict, Verdict
 from forecourt.security.explain.change import Changes
@@ -84,7 +84,7 @@ class Explainer:
         """Some rows of a table to choose from: pairs (key, what it reads as)."""
         entity = subject.row
         names = [*entity.key, *([entity.primary_name] if entity.primary_name in entity.fields else [])]
-        columns = [Column(entity.fields[name].source, entity.fields[name].column) for name in names]
+        columns = [entity.fields[name].at() for name in names]
         found = []
         for row in await sight(subject, {}).columns(list(dict.fromkeys(columns)), limit):
             values = dict(zip(dict.fromkeys(columns), row, strict=True))

@@ -145,8 +145,7 @@ class Subjects:
             return Const(_scalar(values[operand.index])) if isinstance(operand, Slot) else operand
 
         def column(name: str) -> Column:
-            found = asked.fields[name]
-            return Column(found.source, found.column)
+            return asked.fields[name].at()
 
         return all_of(*(map_operands(Compare("eq", column(name), slot), bound) for name, slot in parsed.plan.key))
 

@@ -12,7 +12,7 @@ Each is a closed predicate over the person's parameters, so that the data can be
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forecourt.kernel.model import Entity, Model
 from forecourt.kernel.predicate import (
@@ -145,7 +145,7 @@ def _umbrella(policy: Policy) -> tuple[tuple[Source, ...], Predicate]:
 
     def own(operand: Operand) -> Operand:
         if isinstance(operand, Column) and operand.alias in names:
-            return Column(names[operand.alias], operand.name)
+            return replace(operand, alias=names[operand.alias])
         return operand
 
     names = {source.alias: f"own.{source.alias}" for source in policy.sources} | {policy.sources[0].alias: PRIMARY}

@@ -40,7 +40,7 @@ from forecourt.kernel.predicate import (
 from forecourt.kernel.relation import ROW_VERSION, Select, TableName
 from forecourt.security.prove.facts import Fact, Row, keys
 from forecourt.security.prove.joins import Unfit, inner
-from forecourt.security.prove.terms import WIDTHS, Texts, Value, comparable, constant, likely, line, variable
+from forecourt.security.prove.terms import WIDTHS, Texts, Value, comparable, constant, day_of, likely, line, variable
 from forecourt.store.catalog import Catalog, ForeignKey
 from forecourt.store.storage import Family, family_of_type, family_of_value
 
@@ -143,8 +143,8 @@ class Universe:
 
     def _family(self, operand: Operand, sight: Sight) -> Family | None:
         match operand:
-            case Column(alias, name):
-                return self.value(self._seen(alias, sight), name).family
+            case Column(alias, name, day):
+                return Family.DATE if day else self.value(self._seen(alias, sight), name).family
             case Const(value) if value is not None:
                 return family_of_value(value)
             case Arith():
@@ -159,8 +159,9 @@ class Universe:
 
     def _operand(self, operand: Operand, sight: Sight, beside: Family | None = None) -> Value:
         match operand:
-            case Column(alias, name):
-                return self.value(self._seen(alias, sight), name)
+            case Column(alias, name, day):
+                found = self.value(self._seen(alias, sight), name)
+                return day_of(found) if day else found
             case Const(value):
                 if value is None:
                     return Value(YES, None, None, ("null",))

@@ -83,6 +83,13 @@ def variable(name: str, family: Family | None) -> Term | None:
     return z3.Real(name) if family in (Family.DECIMAL, Family.FLOAT) else z3.Int(name)
 
 
+def day_of(moment: Value) -> Value:
+    """The day in UTC of a moment: the midnight that it follows."""
+    day = _DAY // _MICROSECOND
+    term = None if moment.term is None else moment.term - moment.term % day
+    return Value(moment.null, term, Family.DATE, ("day", *moment.key))
+
+
 def comparable(left: Value, right: Value) -> tuple[Term, Term] | None:
     """Both terms on one line, or None."""
     if left.term is None or right.term is None:

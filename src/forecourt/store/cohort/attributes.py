@@ -135,9 +135,10 @@ class Attributes:
 
     def _family(self, beside: Operand, tables: Mapping[str, TableName]) -> Family:
         match beside:
-            case Column(alias, name) if alias in tables:
+            case Column(alias, name, day) if alias in tables:
                 found = self.catalog.column(tables[alias], name)
                 family = family_of_type(found.type) if found is not None else Family.TEXT
+                family = Family.DATE if day else family
             case Const(value):
                 family = family_of_value(value)
             case Arith():

@@ -17,6 +17,7 @@ from forecourt.kernel.model import DataSource, EntityField
 from forecourt.kernel.relation import TableName
 from forecourt.kernel.row_security import EntityRule, Login, Protection, RowRule
 from forecourt.store.catalog import Catalog
+from forecourt.store.days import written
 from forecourt.store.native.expressions import condition, helper_view, own_columns, tables_in
 from forecourt.store.native.identity import ADMINISTRATOR, PASSES, identity_pieces, roles_held
 from forecourt.store.native.pieces import ENTITIES, HELPERS, Names, Piece, fitted, quoted, text, texts
@@ -204,7 +205,7 @@ def _entity(rule: EntityRule, rules: Sequence[RowRule], catalog: Catalog, names:
 
 
 def _column(item: EntityField, rule: EntityRule) -> str:
-    column = f"{quoted(item.source)}.{quoted(item.column)}"
+    column = written(f"{quoted(item.source)}.{quoted(item.column)}", item)
     found = rule.fields.get(item.name)
     if found is None:
         return column

@@ -22,9 +22,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from forecourt.kernel.errors import Refusal
+from forecourt.kernel.model import EntityField
 from forecourt.kernel.plan import SystemPlan
 from forecourt.kernel.sync import Merged, RowError, Unit, WireRow
 from forecourt.store.catalog import TableColumn
+from forecourt.store.days import written
 from forecourt.store.storage import Family, family_of_type
 from forecourt.store.sync.capture import literal, qualified, quoted
 from forecourt.store.sync.parts import Part, parts_of
@@ -73,12 +75,15 @@ class Merge:
         if fixed:
             raise Refusal("FC6004", f"{leg.map}: {leg.columns[fixed[0]].target} can't be left out: it needs a value.")
 
+    def _field(self, place: int) -> EntityField:
+        return self.wire.leg.target.fields[self.wire.leg.columns[place].target]
+
     def _part(self, place: int) -> Part:
-        alias = self.wire.leg.target.fields[self.wire.leg.columns[place].target].source
+        alias = self._field(place).source
         return next(part for part in self.parts if part.source.alias == alias)
 
     def _name(self, place: int) -> str:
-        return self.wire.leg.target.fields[self.wire.leg.columns[place].target].column
+        return self._field(place).column
 
     def _column(self, place: int) -> str:
         return quoted(self._name(place))
@@ -138,7 +143,8 @@ class Merge:
         for place in places:
             # What has no equality of its own is compared as text.
             as_text = "::text" if family_of_type(self._physical(place).type) is Family.OTHER else ""
-            ours.append(f"{part.alias}.{self._column(place)}{as_text}")
+            own = written(f"{part.alias}.{self._column(place)}", self._field(place))
+            ours.append(f"{own}{as_text}")
             theirs.append(f"{self.wire.resolved(place)}{as_text}")
         there = " and ".join(f"{part.alias}.{quoted(column)} is not null" for column in part.identity)
         return f"({there} and ({', '.join(ours)}) is distinct from ({', '.join(theirs)}))"

@@ -16,13 +16,14 @@ from functools import cached_property
 from uuid import UUID
 
 from forecourt.kernel.errors import Refusal
-from forecourt.kernel.model import Entity
-from forecourt.kernel.predicate import TRUE, Column, Const, Field, Operand, Predicate, map_operands, operands
+from forecourt.kernel.model import TIMESTAMPS, Entity
+from forecourt.kernel.predicate import TRUE, Const, Field, Operand, Predicate, map_operands, operands
 from forecourt.kernel.relation import Select, Source, TableName
 from forecourt.kernel.sync import Leg, LegColumn, Reference
 from forecourt.kernel.types import INTEGERS
 from forecourt.store.catalog import Catalog, TableColumn
 from forecourt.store.compile import Statement
+from forecourt.store.days import written
 from forecourt.store.storage import Family, family_of_type
 from forecourt.store.sync.capture import literal, qualified, quoted
 
@@ -179,7 +180,7 @@ class Wire:
             own = self._physical(self.source, self.leg.source, column.source) if not column.source_reference else None
             exact = own is not None and (own.kind in INTEGERS or (own.scale is not None and own.scale <= target.scale))
             return value if exact else f"round({value}, {target.scale})"
-        if target.type in ("timestamp", "timestamptz") and target.scale is not None:
+        if target.type in TIMESTAMPS and target.scale is not None and not self.leg.target.fields[column.target].day:
             return f"{value}::timestamptz({target.scale})"
         if target.type == "float4":
             return f"{value}::real::double precision"
@@ -341,7 +342,7 @@ class Wire:
 
     def _column(self, entity: Entity, name: str) -> str:
         found = entity.fields[name]
-        return f"{quoted(found.source)}.{quoted(found.column)}"
+        return written(f"{quoted(found.source)}.{quoted(found.column)}", found)
 
 
 def _all(conditions: Sequence[str]) -> str:
@@ -360,8 +361,7 @@ def condition(predicate: Predicate, entity: Entity, catalog: Catalog) -> str:
 
     def lowered(operand: Operand) -> Operand:
         if isinstance(operand, Field):
-            found = entity.fields[operand.path[0]]
-            return Column(found.source, found.column)
+            return entity.fields[operand.path[0]].at()
         return operand
 
     compiled = statement.condition(map_operands(predicate, lowered), scope)
@@ -393,7 +393,7 @@ def _family(catalog: Catalog, entity: Entity, name: str) -> Family:
     column = catalog.column(table, found.column)
     if column is None:
         raise Refusal("FC6004", f"{table} has no column {found.column}: it was dropped or renamed.")
-    return family_of_type(column.type)
+    return Family.DATE if found.day else family_of_type(column.type)
 
 
 def _table(reference: Reference) -> str:
