@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from html import unescape
+from urllib.parse import urlencode
 
 import pytest
 
@@ -13,7 +14,7 @@ from forecourt.identity import csrf
 from forecourt.store.embedded import EmbeddedServer
 from support.forms import fields_of, opened, post, signed_in
 from support.gridded import FRIENDS, HEADED, PART, SITE
-from support.server import Person
+from support.server import Answer, Person
 from support.small_portal import SmallPortal, small_portal
 
 BUTTON = re.compile(
@@ -29,6 +30,7 @@ async def portal(postgres: EmbeddedServer, tmp_path_factory: pytest.TempPathFact
         await opened_portal.person("bob", "Members")
         await opened_portal.person("mia", "Managers")
         await opened_portal.person("ron", "Restricted")
+        await opened_portal.person("max", "Restricted", "Managers")
         yield opened_portal
 
 
@@ -67,7 +69,7 @@ async def test_a_row_is_made_beneath_changed_and_deleted_where_it_is_shown(porta
     again = await post(ann, add, {**fields, "cts_name": "bolt"})
     assert again.status == 303 and await parts(portal, thing) == ["bolt"]  # sent twice
     there = await buttons(ann, at(thing))
-    assert {label for label, of in there if of == "bolt"} == {"Edit", "Delete", "Remove"}
+    assert {label for label, of in there if of == "bolt"} == {"Edit", "Delete"}
     changed = await post(ann, there["Edit", "bolt"], {**await opened(ann, there["Edit", "bolt"]), "cts_name": "nut"})
     assert changed.headers["location"] == f"{at(thing)}&notice=changed#rows-1"
     there = await buttons(ann, at(thing))
@@ -95,9 +97,11 @@ async def test_a_row_is_taken_out_and_stays(portal: SmallPortal, ann: Person) ->
 async def test_nobody_takes_a_row_out_of_their_own_reach(portal: SmallPortal, ann: Person) -> None:
     thing = await portal.thing("above", ann.contact)
     await portal.part("held", thing)
-    remove = (await buttons(ann, at(thing)))["Remove", "held"]
-    answer = await post(ann, remove, await opened(ann, remove))
-    assert answer.status == 403 and await parts(portal, thing) == ["held"]
+    offered = await buttons(ann, at(thing))
+    assert ("Edit", "held") in offered and ("Remove", "held") not in offered
+    remove = offered["Edit", "held"].replace("do=edit", "do=disassociate")
+    assert (await post(ann, remove, await opened(ann, offered["Edit", "held"]))).status == 403
+    assert await parts(portal, thing) == ["held"]
 
 
 async def test_rows_that_are_there_are_chosen_to_belong_to_another(portal: SmallPortal, ann: Person) -> None:
@@ -133,6 +137,7 @@ async def test_pairs_are_made_and_removed_by_who_may_append_both_rows(portal: Sm
     for status in (303, 403):  # a pair that is there is not made again
         answer = await post(ron, add, {**fields, f"row.{bob.contact}": "1"})
         assert answer.status == status, answer.text[answer.text.find("fc-notice") :][:400]
+    assert f"row.{bob.contact}" not in (page := (await ron.get(add)).text) and f"row.{ron.contact}" in page
     shown = await buttons(ron, here)
     remove = shown["Remove", "bob"]
     sql = "select count(*) from dataverse.cts_thing_contacts"
@@ -145,6 +150,53 @@ async def test_pairs_are_made_and_removed_by_who_may_append_both_rows(portal: Sm
     fields = fields_of((await ann.get(add)).text)
     assert (await post(ann, add, {**fields, f"row.{bob.contact}": "1"})).status == 404  # whom she does not see
     assert (await portal.site.dataverse(sql))[0][0] == 0
+
+
+async def test_a_row_is_made_and_paired_at_once_or_not_at_all(portal: SmallPortal, ann: Person) -> None:
+    ron = portal.people["ron"]
+    thing = await portal.thing("paired", ron.contact)
+    here = f"/paired/?id={thing}"
+    add = (await buttons(ron, here))["New friend", "Contacts"]
+    made = await post(ron, add, {**await opened(ron, add), "lastname": "Fresh"})
+    assert made.status == 303 and made.headers["location"] == f"{here}&notice=added&grid=rows-1#rows-1"
+    page = (await ron.get(f"{here}&notice=added&grid=rows-1")).text
+    assert "You have a friend." in page and ("Remove", "Fresh") in await buttons(ron, here)
+    mine = await portal.thing("of Ann", ann.contact)
+    address = f"/paired/?id={mine}&grid=rows-1&do=create"
+    count = "select count(*) from dataverse.contact where lastname = 'Lost'"
+    assert ("New friend", "Contacts") not in await buttons(portal.people["mia"], here)
+    max = portal.people["max"]  # makes contacts and reads every thing, and appends to his own alone
+    refused = await post(max, address, {**await opened(max, address), "lastname": "Lost"})
+    assert refused.status == 403 and fields_of(refused.text)["lastname"] == "Lost"
+    assert (await portal.site.dataverse(count))[0][0] == 0
+
+
+async def test_visitors_write_beneath_rows_where_their_role_lets_them(portal: SmallPortal) -> None:
+    site, thing = portal.site, await portal.thing("public", portal.people["ann"].contact)
+    shown = await site.ask("GET", at(thing))
+    [add] = [unescape(url) for url, label, _ in BUTTON.findall(shown.text) if "Add a part" in label]
+    page = await site.ask("GET", add)
+    fields = {**fields_of(page.text), "cts_name": "theirs"}
+    headers = {
+        "content-type": "application/x-www-form-urlencoded",
+        "cookie": f"{csrf.COOKIE}={page.cookies[csrf.COOKIE]}",
+    }
+
+    async def send(address: str, sent: dict[str, str]) -> Answer:
+        return await site.ask("POST", address, headers, urlencode(sent).encode())
+
+    forged = await send(add, {**fields, csrf.FIELD: "wrong"})
+    assert forged.status in {400, 403} and fields_of(forged.text)["cts_name"] == "theirs"
+    assert await parts(portal, thing) == []
+    made = await send(add, fields)
+    assert made.status == 303 and await parts(portal, thing) == ["theirs"], made.text[:900]
+    for query in (f"grid=rows-1&do=delete&row={uuid.uuid4()}", "grid=rows-1&do=associate", "note=new"):
+        assert (await send(f"{at(thing)}&{query}", fields)).status == 401, query  # for people who sign in
+
+
+async def test_a_subgrid_that_no_form_has_is_named_with_its_place(portal: SmallPortal) -> None:
+    found = [item for item in portal.site.forecourt.definitions.notices if "has no subgrid 'freinds'" in item]
+    assert len(found) == 1 and "Paired.basicformmetadata.yml:" in found[0] and "friends" in found[0]
 
 
 async def test_somebody_else_changes_it_meanwhile_and_nothing_is_lost(portal: SmallPortal, ann: Person) -> None:
@@ -180,8 +232,11 @@ async def test_rows_of_others_and_of_other_parents_are_out_of_reach(portal: Smal
     for row in (elsewhere, foreign, str(uuid.uuid4()), "x"):
         for do in ("edit", "delete", "details", "disassociate"):
             address = f"{at(mine)}&grid=rows-1&do={do}&row={row}"
-            assert (await ann.get(address)).status == 404
-            assert (await post(ann, address, {"@version": "1", "cts_name": "taken"})).status == 404
+            refused = (
+                403 if do == "disassociate" else 404
+            )  # not even of the own one, which she could not reach any more
+            assert (await ann.get(address)).status == refused
+            assert (await post(ann, address, {"@version": "1", "cts_name": "taken"})).status == refused
     create = f"{at(theirs)}&grid=rows-1&do=create"
     assert (await ann.get(create)).status == 404
     fields = await opened(ann, f"{at(mine)}&grid=rows-1&do=create")

@@ -30,6 +30,18 @@ ACTIONS = {
     ],
     "EmptyMessage": [{"LCID": 1033, "Value": "No parts yet."}],
 }
+FRIENDLY = {
+    "ViewActions": [
+        {
+            "Type": "CrmEntityFormView-CreateAction",
+            "EntityForm": {"Id": id_of("form", "friend")},
+            "ButtonLabel": "New friend",
+            "SuccessMessage": "You have a friend.",
+        },
+        {"Type": "CrmEntityFormView-AssociateAction"},
+    ],
+    "ItemActions": [{"Type": "CrmEntityFormView-DisassociateAction"}],
+}
 ITEMS = {
     "adx_name": "Items",
     "adx_type": FORM,
@@ -52,8 +64,8 @@ def form(name: str, mode: int) -> dict[str, object]:
     }
 
 
-def subgrid(name: str, **owner: str) -> dict[str, object]:
-    return {"adx_type": 100000003, "adx_subgrid_name": name, "adx_subgrid_settings": json.dumps(ACTIONS), **owner}
+def subgrid(name: str, actions: dict[str, object] = ACTIONS, **owner: str) -> dict[str, object]:
+    return {"adx_type": 100000003, "adx_subgrid_name": name, "adx_subgrid_settings": json.dumps(actions), **owner}
 
 
 #: Forms: a thing with the contacts that it is paired with, a part beside the form that makes one.
@@ -72,6 +84,10 @@ views:
   - id: 00000000-0000-0000-0000-0000000000f9
     name: Friends
     columns: [lastname, emailaddress1]
+forms:
+  - name: Friend
+    sections:
+      - {columns: [lastname]}
 """
 PART = """  - name: Part
     sections:
@@ -85,7 +101,9 @@ SITE = SmallSite(
         Permission("seen things", "cts_thing", Scope.GLOBAL, "rw", roles=("Managers",)),
         Permission("seen parts", "cts_part", Scope.GLOBAL, "r", roles=("Managers",)),
         Permission("all parts", "cts_part", Scope.GLOBAL, "rwat", roles=("Restricted",)),
-        Permission("every contact", "contact", Scope.GLOBAL, "rat", roles=("Restricted",)),
+        Permission("every contact", "contact", Scope.GLOBAL, "rcat", roles=("Restricted",)),
+        Permission("public things", "cts_thing", Scope.GLOBAL, "rwt", roles=("Anonymous Users",)),
+        Permission("public parts", "cts_part", Scope.GLOBAL, "rca", roles=("Anonymous Users",)),
         Permission("oneself", "contact", Scope.SELF, "rat"),
     ),
     pages=(
@@ -111,9 +129,18 @@ SITE = SmallSite(
         "basic-forms/paired/Paired.basicformmetadata.yml": [
             {
                 "adx_entityformmetadataid": str(uuid.uuid4()),
-                **subgrid("friends", adx_entityform=id_of("form", "paired")),
-            }
+                **subgrid("friends", FRIENDLY, adx_entityform=id_of("form", "paired")),
+            },
+            {
+                "adx_entityformmetadataid": str(uuid.uuid4()),
+                **subgrid("freinds", adx_entityform=id_of("form", "paired")),
+            },
         ],
+        "basic-forms/friend/Friend.basicform.yml": {
+            **form("friend", 100000000),
+            "adx_entityname": "contact",
+            "adx_formname": "Friend",
+        },
         "basic-forms/changed/Changed.basicform.yml": form("changed part", 100000001),
         "basic-forms/seen/Seen.basicform.yml": form("seen part", 100000002),
         "basic-forms/thing/Thing.basicformmetadata.yml": [

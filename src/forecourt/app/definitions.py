@@ -20,6 +20,7 @@ from forecourt.operations.solution import OperationsSolution, load_operations
 from forecourt.pages.liquid.reading import notices as liquid_notices
 from forecourt.pages.site.loader import load_site
 from forecourt.pages.site.site import Site
+from forecourt.pages.subgrids.naming import notices as subgrid_notices
 from forecourt.security.columns import opened, profiled
 from forecourt.security.custom_access import meant, with_conditions
 from forecourt.security.permission_checks import faults as permission_faults
@@ -55,7 +56,9 @@ class Definitions:
     @property
     def notices(self) -> tuple[str, ...]:
         """What is odd in the site's files and texts but harmless, as ``file:line: text``."""
-        return (*self.site.notices, *liquid_notices(self.site)) if self.site is not None else ()
+        if self.site is None:
+            return ()
+        return (*self.site.notices, *subgrid_notices(self.site, self.tables), *liquid_notices(self.site))
 
 
 def read_header(root: Path) -> SolutionHeader:

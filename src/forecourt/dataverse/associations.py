@@ -48,6 +48,17 @@ class Associations:
 
         await self._gate.coordinator.run(change, f"write {table.name} {name}")
 
+    async def add(
+        self, work: Work, scope: Scope, table: Table, row_id: UUID, name: str, target: Table, new: Found
+    ) -> None:
+        """Adds a row that has just been made to the collection ``name`` of another. Raises Refusal FC1002, FC4041,
+        FC3001."""
+        relation = table.entity.relations.get(name)
+        if relation is None or relation.target != target.name or not relation.many:
+            raise Refusal("FC1002", f"{table.name} has no collection '{name}' of {target.name}.", source=name)
+        above = await self._seen(work, scope, table, row_id)
+        await self._inserts.attach(work, scope, table.entity, relation, above, target.entity, new)
+
     async def _seen(self, work: Work, scope: Scope, table: Table, row_id: UUID) -> Found:
         """A row that the person sees. Raises Refusal FC4041."""
         key = ((table.primary_id, key_value(table, row_id)),)

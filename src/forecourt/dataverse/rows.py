@@ -24,9 +24,9 @@ class Query:
     ``filter`` speaks of the table's columns (Field paths) and of Slots; ``slots`` holds their values in order, as the
     database stores them. ``order`` is completed by the primary id. ``cursor``: an opaque token of the page before.
     ``related``: (collection relation of another table, that table, the row's id) limits to the rows beneath a row.
-    ``key``: limits to the row with this id. ``rights``: what is to be said of each row, whether the person may do it.
-    ``size``: 0 with ``total`` for the number of rows alone. ``versions``: the rows bring theirs, which cost something
-    where columns are hidden.
+    ``apart``: the same, of which it has none. ``key``: limits to the row with this id. ``rights``: what is to be said
+    of each row, whether the person may do it. ``size``: 0 with ``total`` for the number of rows alone.
+    ``versions``: the rows bring theirs, which cost something where columns are hidden.
     """
 
     table: str
@@ -39,6 +39,7 @@ class Query:
     skip: int = 0
     total: bool = False
     related: tuple[str, str, UUID] | None = None
+    apart: tuple[str, str, UUID] | None = None
     key: UUID | None = None
     rights: tuple[WriteOperation, ...] = ()
     versions: bool = False
@@ -165,10 +166,11 @@ class Rows(Protocol):
         mark: bytes = b"",
         door: Door = Door.PORTAL,
         beneath: Sequence[Beneath] = (),
+        related: tuple[str, str, UUID] | None = None,
     ) -> UUID:
         """Makes a row and gives its id. A second call with the same ``mark`` gives the id of the first one's row.
 
-        ``beneath`` is made with it: all or nothing."""
+        ``beneath`` is made with it, and it is added to the collection ``related`` of another row: all or nothing."""
         ...
 
     async def delete(
@@ -204,7 +206,8 @@ class Rows(Protocol):
         """Logical names of the columns that column permissions hide from the person, whatever rows they may read."""
         ...
 
-    def may(self, principal: Principal, table: str, right: str) -> bool:
+    def may(self, principal: Principal, table: str, right: str, without: str = "") -> bool:
         """Whether any rule grants the right (``read``, ``write``, ``create``, ``delete``, ``append``, ``appendto``) on
-        the table at all: to show or hide controls."""
+        the table at all: to show or hide controls. ``without``: beside those that reach rows by this relation from
+        above."""
         ...

@@ -21,7 +21,7 @@ from forecourt.kernel.change import Write
 from forecourt.kernel.errors import Refusal, not_found
 from forecourt.kernel.model import EntityField
 from forecourt.kernel.plan import OrderBy, ReadPlan, SecuredPlan
-from forecourt.kernel.predicate import TRUE, Compare, Field, Predicate, Slot, all_of
+from forecourt.kernel.predicate import TRUE, Compare, Field, Predicate, Slot, all_of, negate
 from forecourt.kernel.predicate import Any as AnyOf
 from forecourt.kernel.principal import Door, Principal
 from forecourt.kernel.types import Kind
@@ -69,7 +69,9 @@ class TableRows:
         order = with_key(query.order, table.entity)
         mark = _mark(query)
         after, slots, taken = self._position(query, table, order, mark)
-        related, slots = self._related(query, table, slots)
+        related, slots = self._related(query.related, table, slots)
+        beneath, slots = self._related(query.apart, table, slots)
+        apart = negate(beneath) if query.apart is not None else TRUE
         keyed: Predicate = TRUE
         if query.key is not None:
             place = Slot(len(slots), slot_kind(table.entity.fields[table.primary_id]))
@@ -84,7 +86,7 @@ class TableRows:
             return ReadPlan(
                 entity=table.name,
                 select=tuple(dict.fromkeys((table.primary_id, *query.columns))),
-                filter=_none_if_true(all_of(query.filter, related, keyed)),
+                filter=_none_if_true(all_of(query.filter, related, apart, keyed)),
                 order=query.order,
                 skip=Slot(0, Kind.INT32) if query.skip and after is None else None,
                 want=want,
@@ -117,6 +119,7 @@ class TableRows:
             query.filter,
             query.order,
             query.related and query.related[:2],
+            query.apart and query.apart[:2],
             query.total,
             query.size,
             query.versions,
@@ -212,9 +215,10 @@ class TableRows:
         mark: bytes = b"",
         door: Door = Door.PORTAL,
         beneath: Sequence[Beneath] = (),
+        related: tuple[str, str, UUID] | None = None,
     ) -> UUID:
-        """Makes a row, and others beneath it; values are Dataverse's. A second call with the same ``mark`` gives the id
-        of the first one's."""
+        """Makes a row, and others beneath it, in a collection of another; values are Dataverse's. A second call with
+        the same ``mark`` gives the id of the first one's."""
         found = self._table(table)
         given = self._values(found, values)
         scope = await self._gate.scope(principal, door)
@@ -227,6 +231,10 @@ class TableRows:
             written = await self._gate.write(work, scope, Write(found.name, "create", (), given))
             made = self._identity(found, (written.after or {})[found.primary_id])
             await self._make_beneath(work, scope, made, beneath)
+            if related is not None:
+                name, above, above_id = related
+                new = written.after or {}
+                await self._associations.add(work, scope, self._table(above), above_id, name, found, new)
             if mark:
                 await self._submissions.keep(work, mark, made)
             return made
@@ -262,12 +270,14 @@ class TableRows:
         scope = await self._gate.scope(principal, door)
         await self._associations.change(scope, self._table(table), row_id, relation, (other,), add=False)
 
-    def may(self, principal: Principal, table: str, right: str) -> bool:
-        """Whether a table permission of the person's web roles grants the right at all."""
+    def may(self, principal: Principal, table: str, right: str, without: str = "") -> bool:
+        """Whether a table permission of the person's web roles grants the right at all, beside those of the
+        relationship ``without``."""
         found = self.tables.by_name.get(table)
         if found is None or (found.virtual and principal.operations_user is None):
             return False
-        return bool(nodes(self._rules.portal, table, Right(right), principal.web_roles))
+        held = nodes(self._rules.portal, table, Right(right), principal.web_roles)
+        return any(not without or (node.relationship or "").lower() != without.lower() for node in held)
 
     async def columns(self, principal: Principal, table: str, right: str) -> frozenset[str]:
         """The columns of a table that grants and column permissions open to the person at the portal's pages. Where
@@ -331,11 +341,13 @@ class TableRows:
             values.append(spec.convert(literal.text))
         return tuple(slots), tuple(values), position.taken
 
-    def _related(self, query: Query, table: Table, slots: tuple[object, ...]) -> tuple[Predicate, tuple[object, ...]]:
+    def _related(
+        self, to: tuple[str, str, UUID] | None, table: Table, slots: tuple[object, ...]
+    ) -> tuple[Predicate, tuple[object, ...]]:
         """The condition that a row belongs to another, by the relation back to it: beneath it, or above it."""
-        if query.related is None:
+        if to is None:
             return TRUE, slots
-        relation_name, parent_name, row_id = query.related
+        relation_name, parent_name, row_id = to
         parent = self._table(parent_name)
         relation = parent.entity.relations.get(relation_name)
         if relation is None or relation.target != table.name:
@@ -421,7 +433,7 @@ def _none_if_true(item: Predicate) -> Predicate | None:
 
 def _mark(query: Query) -> bytes:
     """Tells lists apart, so that a cursor of one is refused by another."""
-    text = repr((query.table, query.filter, query.slots, query.order, query.related))
+    text = repr((query.table, query.filter, query.slots, query.order, query.related, query.apart))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 

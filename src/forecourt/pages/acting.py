@@ -14,7 +14,7 @@ narrows it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -72,7 +72,8 @@ class Place:
     """Where rows are, and what they offer there. ``back``: its address, ``#``-part included; ``here``: its address with
     changes; ``where`` and ``slots``: which rows it has; ``related``: beneath which row they are;
     ``releases``: they may be taken out of it, by their lookup (True) or as pairs (``pairs``); ``opens``: forms open in
-    place, for actions that name one."""
+    place, for actions that name one; ``told``: what the address holds beside its notice, so that an action's own words
+    are found."""
 
     page: Page
     table: Table
@@ -85,6 +86,7 @@ class Place:
     releases: bool = False
     pairs: bool = False
     opens: bool = False
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +161,20 @@ class Acting:
             return lambda row: site_map.row_url(self._site, found, row.id)
         if action.kind in _STATES and not await self._has_states(visit, table):
             return None
-        if action.kind is ActionKind.DISASSOCIATE and not place.releases:
+        if action.kind is ActionKind.DISASSOCIATE and not self._releases(visit, place):
             return None
         return lambda row: place.here(**{DO: action.kind.value, ROW: str(row.id)})
+
+    def _releases(self, visit: Visit, place: Place) -> bool:
+        """Whether the person may take rows out of the place. A row that leaves it leaves the reach of permissions that
+        lead through it: others are needed."""
+        if not place.releases or place.related is None:
+            return False
+        relation, above, _ = place.related
+        may, person, table = self._rows.may, visit.principal, place.table.name
+        if place.pairs:
+            return all(may(person, name, right) for name in (above, table) for right in ("append", "appendto"))
+        return all(may(person, table, right, relation) for right in ("write", "append"))
 
     async def _has_states(self, visit: Visit, table: Table) -> bool:
         """Whether the person may read and set the state of rows of the table."""
@@ -175,6 +188,10 @@ class Acting:
         key = visit.query.get("notice", "")
         own = (item.success for item in actions if item.kind in _USUAL and _USUAL[item.kind][3] == key)
         return next((text for text in own if text), None) or notice_of(visit)
+
+    @staticmethod
+    def _told(wanted: Wanted) -> Mapping[str, str]:
+        return wanted.place.told if wanted.action.success else {}
 
     async def wanted(self, visit: Visit, place: Place, query: Mapping[str, str]) -> Wanted:
         """The action and the row that a ``query`` names. Raises Refusal FC4042 for an action that there is not, FC4041,
@@ -232,7 +249,9 @@ class Acting:
             )
             text = told(visit, self._observer, refusal, changed)
             return await self.get(visit, wanted, text, refusal.status)
-        return finish(visit, RedirectResponse(told_at(wanted.place.back, _USUAL[wanted.action.kind][3]), 303))
+        return finish(
+            visit, RedirectResponse(told_at(wanted.place.back, _USUAL[wanted.action.kind][3], self._told(wanted)), 303)
+        )
 
     async def _do(self, visit: Visit, wanted: Wanted, version: str) -> None:
         state, place = _STATES.get(wanted.action.kind), wanted.place
@@ -272,14 +291,19 @@ class Acting:
         return page.rows[0]
 
 
-def told_at(address: str, notice: str) -> str:
-    """An address that says what has been done.
+def told_by(notice: str) -> ActionKind | None:
+    """The action that a notice tells of."""
+    return next((kind for kind, usual in _USUAL.items() if usual[3] and usual[3] == notice), None)
+
+
+def told_at(address: str, notice: str, more: Mapping[str, str] | None = None) -> str:
+    """An address that says what has been done; ``more``: beside that.
 
     >>> told_at("/orders/?id=1#rows-1", "deleted")
     '/orders/?id=1&notice=deleted#rows-1'
     """
     url, mark, place = address.partition("#")
-    return f"{url}{'&' if '?' in url else '?'}{urlencode({'notice': notice})}{mark}{place}"
+    return f"{url}{'&' if '?' in url else '?'}{urlencode({'notice': notice, **(more or {})})}{mark}{place}"
 
 
 def _rights(place: Place, action: RowAction) -> tuple[WriteOperation, ...]:

@@ -123,7 +123,9 @@ class Portal:
         self._downloading, notes = Downloading(site, rows), Notes(site, tables, rows)
         acting, picking = Acting(site, lists, rows, renderer, observer), Picking(forms, rows, renderer)
         subgrids = Subgrids(site, forms, rows, acting)
-        self._writing = FormPages(site, forms, rows, renderer, deletes, filling, notes, subgrids.offering)
+        self._writing = FormPages(
+            site, forms, rows, renderer, deletes, filling, notes, subgrids.offering, subgrids.said
+        )
         associating = Associating(subgrids, forms, rows, picking, renderer, observer)
         beneath = SubgridPages(subgrids, forms, rows, acting, self._writing, picking, associating, renderer)
         self._steps = MultistepPages(site, forms, rows, renderer, filling, form_sessions, subgrids, beneath)
@@ -289,11 +291,13 @@ class Portal:
             return await self._pages.answer(visit)
 
     def _open_to_visitors(self, visit: Visit) -> bool:
-        """Whether a visitor may send the form of the page: one who never signed in, where their roles may make rows."""
+        """Whether a visitor may send the form of the page: one who never signed in, where their roles may do it."""
         if visit.expired:
             return False
         try:
             page = self._pages.page_for(visit, visit.path)
+            if (beneath := self._pages.beneath(visit, page)) is not None:
+                return beneath
             return self._writing.takes(visit, page) or self._steps.takes(visit, page)
         except Refusal:
             return False

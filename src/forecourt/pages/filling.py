@@ -42,7 +42,8 @@ class Opened:
     """A form for one visitor. ``row``: as it is stored, a blank one for a form that makes it. ``given``: what a new row
     brings without being typed, as texts by column; ``query``: of the form's address; ``forced``: what is stored
     whatever was typed, by column; ``attach``: the field for files. ``away``: what is stored cannot be read now; the
-    form holds what was typed, and nothing can be written."""
+    form holds what was typed, and nothing can be written; ``related``: collection of another row that a new one is
+    added to."""
 
     visit: Visit
     page: Page
@@ -55,19 +56,20 @@ class Opened:
     forced: Mapping[str, object] = field(default_factory=dict)
     attach: Offered | None = None
     away: bool = False
+    related: tuple[str, str, UUID] | None = None
 
     @property
     def new(self) -> bool:
         return self.editor.new
 
-    def beneath(self, above: Mapping[str, object]) -> Opened:
+    def beneath(self, above: Mapping[str, object], related: tuple[str, str, UUID] | None) -> Opened:
         """The form for a row that holds ``above`` whatever is typed: nobody is asked for these columns."""
         sections = tuple(
             replace(section, fields=tuple(item for item in section.fields if item.name not in above))
             for section in self.editor.sections
         )
         editor = replace(self.editor, sections=tuple(section for section in sections if section.fields))
-        return replace(self, editor=editor, forced={**self.forced, **above})
+        return replace(self, editor=editor, forced={**self.forced, **above}, related=related)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +302,9 @@ class Filling:
         if mark is None:
             sent = {**values, attaching.FIELD: attaching.digest(files)} if files else values
             mark = mark_of(posted.get(ONCE, ""), visit.principal.label, definition.id, sent)
-        row_id = await self._rows.create(visit.principal, opened.table.name, values, mark, beneath=notes)
+        row_id = await self._rows.create(
+            visit.principal, opened.table.name, values, mark, beneath=notes, related=opened.related
+        )
         return Written(row_id, values, len(notes))
 
     async def _change(

@@ -35,14 +35,17 @@ from forecourt.web.requests import read_posted
 @dataclass(frozen=True, slots=True)
 class Host:
     """A form that opens in another's place. ``action``: its own address; ``back``: where it leads; ``row``: that it
-    changes; ``above``: what a new one holds whatever was typed, by column. ``away``: what stands around it cannot be
-    read now, so that nothing is written."""
+    changes; ``above``: what a new one holds whatever was typed, by column; ``related``: collection of another row that
+    a new one is added to (relation, table, row). ``grid``: names the subgrid whose words say what was done. ``away``:
+    what stands around it cannot be read now, so that nothing is written."""
 
     action: str
     back: str
     row: UUID | None = None
     above: Mapping[str, object] = field(default_factory=dict)
     away: bool = False
+    related: tuple[str, str, UUID] | None = None
+    grid: Mapping[str, str] = field(default_factory=dict)
 
 
 class FormPages:
@@ -58,7 +61,9 @@ class FormPages:
         filling: Filling,
         notes: Notes,
         offering: Callable[[Visit, Page], Offering],
+        said: Callable[[Visit, FormDefinition], str | None],
     ) -> None:
+        self._said = said
         self._notes = notes
         self._offering = offering
         self._deleting = deletes
@@ -80,6 +85,8 @@ class FormPages:
         key = visit.query.get("notice", "")
         find = {"saved": site_map.edit_page, "created": site_map.create_page}.get(key)
         own = self._site.form_of(page)
+        if own is not None and (said := self._said(visit, own)):
+            return said
         if key == "created" and own is not None and own.mode is FormMode.INSERT:
             source: Page | None = page
         else:
@@ -104,7 +111,7 @@ class FormPages:
             return await self._show(opened, done, posted, host)
         if host is not None:
             notice = "added" if opened.new else "changed" if done.values or done.files else "unchanged"
-            return finish(visit, RedirectResponse(told_at(host.back, notice), 303))
+            return finish(visit, RedirectResponse(told_at(host.back, notice, host.grid), 303))
         if opened.new:
             return finish(visit, RedirectResponse(await self._after(opened, done.row), 303))
         back = site_map.details_page(self._site, visit, page, opened.table.name) or page
@@ -155,7 +162,7 @@ class FormPages:
             return await self._filling.open(visit, page, definition, query, typed=typed)
         alone = replace(definition, parent_column="", parent_relation="")
         opened = await self._filling.open(visit, page, alone, {}, host.row, typed=typed, away=host.away)
-        return opened.beneath(host.above) if opened.new else opened
+        return opened.beneath(host.above, host.related) if opened.new else opened
 
     async def _after(self, opened: Opened, row_id: UUID) -> str:
         """Where a new row leads: where the form says, else to its details where they can be read, else to the form."""

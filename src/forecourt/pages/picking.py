@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
+from uuid import UUID
 
 from starlette.responses import Response
 
@@ -112,9 +113,14 @@ class Picking:
         return table if table.primary_name in readable else None
 
     async def grid(
-        self, visit: Visit, table: Table, text: str, cursor: str | None
+        self,
+        visit: Visit,
+        table: Table,
+        text: str,
+        cursor: str | None,
+        apart: tuple[str, str, UUID] | None = None,
     ) -> tuple[Grid, tuple[tuple[str, str], ...]]:
-        """A page of rows; ``next`` of the grid is the token of the next one."""
+        """A page of rows; ``next`` of the grid is the token of the next one. ``apart``: without those beneath a row."""
         readable = await self._rows.columns(visit.principal, table.name, "read")
         view = lookup_view(table)
         columns = list(view_columns(table, view, readable)) if view is not None else []
@@ -128,7 +134,7 @@ class Picking:
             left.add(any_of(*(Match("contains", Field((column.name,)), slot) for column in texts)), (text,))
         shown = needed([column for column, _ in columns], readable)
         order = (OrderBy((title.name,)),)
-        query = Query(table.name, shown, left.where, left.slots, order, size=SIZE, cursor=cursor)
+        query = Query(table.name, shown, left.where, left.slots, order, size=SIZE, cursor=cursor, apart=apart)
         try:
             found = await self._rows.page(visit.principal, query)
         except Refusal as refusal:

@@ -27,7 +27,8 @@ from forecourt.pages.liquid import Fragment
 from forecourt.pages.lists import Lists
 from forecourt.pages.multistep import MultistepPages
 from forecourt.pages.notes import writing as notes_written
-from forecourt.pages.notes.reading import Notes
+from forecourt.pages.notes.attaching import NOTES
+from forecourt.pages.notes.reading import NEW, NOTE, Notes
 from forecourt.pages.notes.writing import NotePages
 from forecourt.pages.picking import Picking
 from forecourt.pages.render import Link, Renderer, finish
@@ -97,6 +98,18 @@ class SitePages:
         if not self._renderer.readable(visit, page):
             raise Refusal("FC3001", "This page is not open to you.")
         return page
+
+    def beneath(self, visit: Visit, page: Page) -> bool | None:
+        """Whether somebody may do what they ask of a note or a subgrid of the page's row, as far as rights to tables
+        say; None where they ask for neither. Raises Refusal FC4041, FC4042."""
+        form = self._site.form_of(page)
+        if form is None or form.mode is FormMode.INSERT:
+            return None
+        if subgrids.asked(visit.query):
+            return self._subgrids.open_to(visit, self._subgrid(visit, page, form, visit.query))
+        if notes_written.asked(visit.query):
+            return self._rows.may(visit.principal, NOTES, "create") and visit.query[NOTE] == NEW
+        return None
 
     async def answer(self, visit: Visit) -> Response:
         """The answer to a request for a path of the site. Raises Refusal."""

@@ -33,7 +33,7 @@ from forecourt.pages.multistep.session import FormSession, Made
 from forecourt.pages.multistep.steps import Steps
 from forecourt.pages.notes.attaching import FIELD, bounds, digest
 from forecourt.pages.ports import FormSessions
-from forecourt.pages.render import Renderer, finish
+from forecourt.pages.render import Renderer, finish, notice_of
 from forecourt.pages.site import FormMode, FormStep, MultistepForm, Page, Site, StepKind
 from forecourt.pages.subgrids import SubgridPages, Subgrids
 from forecourt.pages.visit import Visit
@@ -363,6 +363,7 @@ class MultistepPages:
             banner=_(banner) if banner else "",
             action=self._action(at),
             submit=submit,
+            notice=self._subgrids.said(at.visit, step.basic) or notice_of(at.visit),
             previous=(step.previous_label or _("Previous")) if self._steps.previous(at) is not None else "",
             restart=_("Start again") if form.several and at.session.version and at.session.path else "",
             **shown,

@@ -8,10 +8,11 @@ DeactivateAction, DisassociateAction). An action that is not known is not offere
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+from forecourt.kernel.model import NOWHERE, Where
 from forecourt.pages.site.kinds import Kind
 from forecourt.pages.site.list_actions import OF_GRIDS, ActionKind, RowAction, label_of, read_actions
 from forecourt.pages.site.record import Folder, Record
@@ -23,12 +24,13 @@ SUBGRID: Final = "100000003"
 @dataclass(frozen=True, slots=True)
 class SubgridActions:
     """``rows``: what each row offers; ``create``, ``associate``: what the subgrid offers; ``empty_text``: what it says
-    without rows, '' for the usual words."""
+    without rows, '' for the usual words; ``where``: the name that it is said of."""
 
     rows: tuple[RowAction, ...] = ()
     create: RowAction | None = None
     associate: RowAction | None = None
     empty_text: str = ""
+    where: Where = field(default=NOWHERE, compare=False)
 
 
 #: By the subgrid's name, in lower case.
@@ -62,5 +64,6 @@ def read_subgrids(folder: Folder, kind: Kind, notices: list[str]) -> Mapping[UUI
             by_kind.get(ActionKind.CREATE),
             by_kind.get(ActionKind.ASSOCIATE),
             label_of(settings.get("EmptyMessage")) if isinstance(settings, dict) else "",
+            record.where("adx_subgrid_name"),
         )
     return found

@@ -1,6 +1,7 @@
 """Associating: rows that are there already are chosen to belong to a row, by a lookup or as pairs.
 
-The rows to choose from are those of the lookup view of their table which the person may read, searched and paged
+The rows to choose from are those of the lookup view of their table which the person may read and which do not belong to
+the row yet, searched and paged
 (``&q=<text>&cursor=<token>``); several are taken at once, all or none. Append and Append To are decided by the store,
 for the very rows.
 """
@@ -77,7 +78,7 @@ class Associating:
             await self._rows.associate(visit.principal, at.above.name, at.row, at.subgrid.relation, chosen)
         except Refusal as refusal:
             return await self._show(visit, at, posted, told(visit, self._observer, refusal, ""), refusal.status)
-        return finish(visit, RedirectResponse(told_at(at.back, "associated"), 303))
+        return finish(visit, RedirectResponse(told_at(at.back, "associated", at.said_by(at.actions.associate)), 303))
 
     async def _show(
         self, visit: Visit, at: At, posted: Mapping[str, str], problem: str = "", status: int = 200
@@ -85,7 +86,9 @@ class Associating:
         above = await self._forms.row(visit.principal, at.above, at.row, ())
         text = " ".join(at.query.get(SEARCH, "").split())[:MAX_SEARCH]
         cursor = at.query.get(CURSOR) or None
-        grid, names = await self._picking.grid(visit, at.table, text, cursor)
+        grid, names = await self._picking.grid(
+            visit, at.table, text, cursor, (at.subgrid.relation, at.above.name, at.row)
+        )
         do = {DO: ActionKind.ASSOCIATE.value, **({SEARCH: text} if text else {})}
         grid = replace(
             grid,

@@ -21,11 +21,12 @@ from forecourt.dataverse.tables import Table
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Relation
 from forecourt.pages import acting, page_rules, site_map
-from forecourt.pages.acting import DO, ROW, Acting, Place
+from forecourt.pages.acting import DO, ROW, Acting, Place, told_by
 from forecourt.pages.details import Forms, Offered, Offering, key_of
 from forecourt.pages.site import FormDefinition, FormMode, Page, Site
 from forecourt.pages.site.list_actions import ActionKind, RowAction
 from forecourt.pages.site.subgrid_actions import SubgridActions
+from forecourt.pages.subgrids.naming import names_of
 from forecourt.pages.visit import Visit
 
 #: Which subgrid a request is about.
@@ -42,6 +43,12 @@ def asked(query: Mapping[str, str]) -> bool:
 def without(query: Mapping[str, str]) -> dict[str, str]:
     """The query of the row's page."""
     return {name: value for name, value in query.items() if name not in {GRID, DO, ROW, "notice"}}
+
+
+def actions_of(definition: FormDefinition, subgrid: Subgrid) -> SubgridActions:
+    """What a form's metadata says of a subgrid."""
+    own = (definition.subgrids.get(name) for name in names_of(subgrid))
+    return next((found for found in own if found is not None), _NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +70,7 @@ class At:
     @property
     def actions(self) -> SubgridActions:
         """What the form's metadata says of it."""
-        names = (self.subgrid.name, self.subgrid.relation, self.subgrid.label)
-        own = (self.definition.subgrids.get(name.lower()) for name in names if name)
-        return next((found for found in own if found is not None), _NONE)
+        return actions_of(self.definition, self.subgrid)
 
     @property
     def back(self) -> str:
@@ -81,6 +86,10 @@ class At:
     def pairs(self) -> bool:
         """Whether the relation is many-to-many."""
         return self.relation.through is not None
+
+    def said_by(self, action: RowAction | None) -> Mapping[str, str]:
+        """What an address holds beside its notice, so that an action's own words are found."""
+        return {GRID: self.key} if action is not None and action.success else {}
 
     def here(self, **more: str) -> str:
         """The address of what the subgrid offers."""
@@ -98,6 +107,7 @@ class At:
             releases=self.pairs or self.by_lookup,
             pairs=self.pairs,
             opens=True,
+            told={GRID: self.key},
         )
 
 
@@ -145,7 +155,9 @@ class Subgrids:
 
     def _links(self, visit: Visit, at: At) -> tuple[tuple[str, str], ...]:
         """Labels and addresses of what the subgrid itself offers, for who may."""
-        if not self._rows.may(visit.principal, at.table.name, "create") or at.relation.through is not None:
+        if not self._rows.may(visit.principal, at.table.name, "create") or (
+            at.pairs and not self.associates(visit, at)
+        ):
             return ()
         action = at.actions.create
         label = (action.label if action is not None else "") or visit.locales.gettext("Add")
@@ -165,6 +177,14 @@ class Subgrids:
             return ()
         return ((self.label(visit, action), at.here(**{DO: ActionKind.ASSOCIATE.value})),)
 
+    def open_to(self, visit: Visit, at: At) -> bool:
+        """Whether the person may do what is asked of the subgrid, as far as rights to tables say."""
+        do = at.query.get(DO)
+        if do == ActionKind.ASSOCIATE.value:
+            return self.associates(visit, at)
+        right = {ActionKind.CREATE.value: "create", ActionKind.DELETE.value: "delete"}.get(do or "", "write")
+        return self._rows.may(visit.principal, at.table.name, right)
+
     def associates(self, visit: Visit, at: At) -> bool:
         """Whether the person may add rows that are there already, as far as rights to tables say."""
         if not at.pairs and not at.by_lookup:
@@ -176,6 +196,18 @@ class Subgrids:
             for table, rights in (tied if at.pairs else held)
             for right in ("read", *rights)
         )
+
+    def said(self, visit: Visit, definition: FormDefinition) -> str | None:
+        """What a subgrid's own action says of what was done, where the address names the subgrid; None otherwise."""
+        key, notice = visit.query.get(GRID, ""), visit.query.get("notice", "")
+        _, form = self._forms.form(definition)
+        names = [(key_of(index), subgrid) for index, subgrid in enumerate(form.subgrids)]
+        for actions in (actions_of(definition, subgrid) for found, subgrid in names if found == key):
+            kinds = {"added": ActionKind.CREATE, "changed": ActionKind.EDIT, "associated": ActionKind.ASSOCIATE}
+            every = (*actions.rows, *(item for item in (actions.create, actions.associate) if item is not None))
+            kind = kinds.get(notice) or told_by(notice)
+            return next((item.success for item in every if item.kind is kind and item.success), None)
+        return None
 
     def label(self, visit: Visit, action: RowAction | None) -> str:
         """What associating is called."""

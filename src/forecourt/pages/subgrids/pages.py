@@ -82,18 +82,25 @@ class SubgridPages:
         found = self._subgrids.form(wanted.action, at.table, *modes)
         if found is None:
             raise Refusal("FC4042", "The form does not exist.")
-        return found, Host(wanted.here, at.back, wanted.row.id)
+        return found, Host(wanted.here, at.back, wanted.row.id, grid=at.said_by(wanted.action))
 
     async def _creating(self, visit: Visit, at: At) -> tuple[FormDefinition, Host]:
         """The form that makes a row beneath. Raises Refusal FC4042, FC4041."""
         definition = self._subgrids.form(at.actions.create, at.table, FormMode.INSERT)
-        if definition is None or at.relation.through is not None:
+        if definition is None:
             raise Refusal("FC4042", "There is no such action here.")
+        here, grid = at.here(**{DO: ActionKind.CREATE.value}), at.said_by(at.actions.create)
+        if at.pairs:
+            if not self._subgrids.associates(visit, at):
+                raise Refusal("FC3001", "You may not do this.", source=at.table.name)
+            await self._rows.row(visit.principal, at.above.name, at.row, ())
+            related = (at.subgrid.relation, at.above.name, at.row)
+            return definition, Host(here, at.back, related=related, grid=grid)
         own = tuple(name for name, _ in at.relation.on if name != at.above.primary_id)
         row = await self._rows.row(visit.principal, at.above.name, at.row, own)
         values = {**row.values, at.above.primary_id: str(row.id)}
         above = {theirs: values.get(name) for name, theirs in at.relation.on}
-        return definition, Host(at.here(**{DO: ActionKind.CREATE.value}), at.back, above=above)
+        return definition, Host(here, at.back, above=above, grid=grid)
 
     def _unread(self, at: At) -> tuple[FormDefinition, Host] | None:
         """The form that a request is about, while the rows that it stands on cannot be read: nothing is written, and
