@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +23,7 @@ def pytest_configure() -> None:
     # Hundreds of processes are started: each of them would compile the product anew, which takes a second.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    gc.set_threshold(50_000, 20, 20)  # definitions and plans are many and stay: looking through them finds nothing
     _BEGAN.append(support.begin_run())
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from forecourt.cli.auditing.surroundings import surroundings
+from forecourt.kernel.relation import TableName
 from forecourt.kernel.row_security import Directory, Protection
 from forecourt.operations.native import NativeAccess
 from forecourt.security.audit import Auditor, Finding, Planes
@@ -131,7 +132,9 @@ async def test_security_roles_given_by_rows_are_looked_at(field: tuple[Range, li
     if not mapped:
         do.append(("dataverse", away.format(1, user)))
         undo.append(("dataverse", away.format(0, user)))
-    fate = await field[0].fate(Mutant("security role given", user, do=tuple(do), undo=tuple(undo)))
+    changed = ("systemuser", "systemuserroles", "msdyn_externalportalusermapping")
+    tables = frozenset(TableName("dataverse", name) for name in changed)
+    fate = await field[0].fate(Mutant("security role given", user, do=tuple(do), undo=tuple(undo), tables=tables))
     (accounts,) = [f for f in fate.new if f.code == "FC7001" and f.entity == "account"]
     assert user in accounts.identity
     assert (accounts.subject, "Salesperson" in accounts.rule) == ("the Dataverse Web API", True)

@@ -19,9 +19,11 @@ from forecourt.app import Databases, Forecourt, build, load_definitions
 from forecourt.cli.auditing.people import identities
 from forecourt.cli.auditing.surroundings import surroundings
 from forecourt.kernel.errors import DefinitionErrors
+from forecourt.kernel.predicate import Exists
 from forecourt.kernel.relation import TableName
 from forecourt.security.audit import Auditor, Differ, Finding, Identity, Memory, Planes, Report
 from forecourt.security.audit.identities import classes
+from forecourt.security.audit.questions import Question
 from forecourt.security.audit.rights import rights
 from forecourt.security.prove.joins import tables_of
 from forecourt.security.rules import BASIC_USER
@@ -35,7 +37,7 @@ RIGHTS = ("read", "write", "create", "delete", "append", "appendto")
 @dataclass(frozen=True)
 class Mutant:
     """``file`` and ``content``: a file of the solution as it has become, None where it is gone. ``do``, ``undo``: SQL,
-    with the plane it is for, where data are what changes; ``tables``: those that it changes, for standing alone."""
+    with the plane it is for, where data are what changes; ``tables``: those that it changes."""
 
     kind: str
     name: str
@@ -86,13 +88,13 @@ def rules(root: Path) -> Iterator[Mutant]:
     yield from _security_roles(root)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML as definition files mean it: ``on`` is a word."""
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
 
 
@@ -253,6 +255,7 @@ def mappings(users: list[tuple[str, str]], administrator: str) -> Iterator[Mutan
                     f"{user} to {target}",
                     do=(("dataverse", set_to.format(target, contact)),),
                     undo=(("dataverse", set_to.format(user, contact)),),
+                    tables=frozenset({TableName("dataverse", "msdyn_externalportalusermapping")}),
                 )
 
 
@@ -272,6 +275,7 @@ def accounts(people: list[tuple[str, str, str]]) -> Iterator[Mutant]:
                 user,
                 do=(("dataverse", set_to.format(others[at % len(others)], contact)),),
                 undo=(("dataverse", set_to.format(account, contact)),),
+                tables=frozenset({TableName("dataverse", "contact")}),
             )
 
 
@@ -330,13 +334,26 @@ class Range:
         try:
             forecourt = await build(self.root, self.databases, SETTINGS)
             people = await identities(forecourt)
-            report = await _audited(forecourt, self.root, people, self.report)
-            changes = await Differ(_planes(self.forecourt), _planes(forecourt)).run(self.people, people)
+            memory = self._elsewhere(mutant.tables)
+            report = await _audited(forecourt, self.root, people, self.report, memory)
+            differ = Differ(_planes(self.forecourt), _planes(forecourt), memory=memory)
+            changes = await differ.run(self.people, people)
         finally:
             await self._run(mutant.undo)
         new, read = self._new(report), mutant.tables & _read_by_rules(forecourt, [*self.people, *people])
         opens = not mutant.tables or bool(read) or _gained(changes)
         return Fate(mutant, _most(new), _most(changes.findings), new=new, opens=opens)
+
+    def _elsewhere(self, changed: frozenset[TableName]) -> Memory:
+        """The answers that do not rest on tables whose rows have changed; none where these are not known."""
+        if not changed:
+            return {}
+        planes = _planes(self.forecourt)
+        catalogs = [planes.operations.operations.catalog]
+        catalogs += [planes.dataverse.plane_of(table).catalog for table in planes.native[:1]]
+        views = {view: beneath for catalog in catalogs for view, beneath in catalog.views().items()}
+        affected = changed | {view for view, beneath in views.items() if beneath & changed}
+        return {asked: answer for asked, answer in self.memory.items() if not _tables(asked.question) & affected}
 
     async def _run(self, statements: tuple[tuple[str, str], ...]) -> None:
         for plane, sql in statements:
@@ -350,6 +367,12 @@ class Range:
 
 def _planes(forecourt: Forecourt) -> Planes:
     return Planes(forecourt.operations_gate, forecourt.dataverse_gate)
+
+
+def _tables(asked: Question) -> set[TableName]:
+    """Everything that a question looks into."""
+    selects = (*asked.selects, *([] if asked.missing is None else [asked.missing]))
+    return set().union(*(tables_of(Exists(select)) for select in selects))
 
 
 def _gained(changes: Report) -> bool:

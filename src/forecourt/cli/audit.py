@@ -11,13 +11,14 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from forecourt.app import build
+from forecourt.app import Forecourt, build
 from forecourt.cli.auditing import document, page, sarif, text
 from forecourt.cli.auditing.people import identities, readers
 from forecourt.cli.auditing.surroundings import surroundings
 from forecourt.cli.fuzzing.run import fuzz
 from forecourt.cli.workspace import console, opened, solution_argument
-from forecourt.security.audit import Auditor, Differ, Limits, Planes, Report, Severity
+from forecourt.security.audit import Auditor, Differ, Limits, Memory, Planes, Report, Severity
+from forecourt.security.audit.asking import LIMITS
 from forecourt.settings import from_environment
 
 FORMATS: dict[str, Callable[[Report], str]] = {
@@ -132,21 +133,34 @@ def audit(
 async def _audit(solution: Path, data: Path | None, known: document.Baseline | None, limits: Limits) -> Report:
     async with opened(solution, data) as forecourt:
         with _progress() as progress:
-            task = progress.add_task("Looking people up", total=None)
-            people = await identities(forecourt)
-            around = await surroundings(forecourt, solution)
-            people += await readers(forecourt, around.sql.logins if around.sql is not None else (), people)
-            progress.update(task, description="Comparing doors", total=len(people))
-            auditor = Auditor(
-                forecourt.operations_gate,
-                forecourt.dataverse_gate,
-                lambda done: progress.advance(task, done),
-                limits,
-                around,
-                None if known is None else known.rights,
-            )
-            report = await auditor.run(people, forecourt.definitions.findings)
+            report = await audited(forecourt, solution, progress, known, limits)
     return report if known is None else document.compared(report, known)
+
+
+async def audited(
+    forecourt: Forecourt,
+    solution: Path,
+    progress: Progress,
+    known: document.Baseline | None = None,
+    limits: Limits = LIMITS,
+    memory: Memory | None = None,
+) -> Report:
+    """The report on a solution that is open. ``memory``: answers of earlier audits of the same data."""
+    task = progress.add_task("Looking people up", total=None)
+    people = await identities(forecourt)
+    around = await surroundings(forecourt, solution)
+    people += await readers(forecourt, around.sql.logins if around.sql is not None else (), people)
+    progress.update(task, description="Comparing doors", total=len(people))
+    auditor = Auditor(
+        forecourt.operations_gate,
+        forecourt.dataverse_gate,
+        lambda done: progress.advance(task, done),
+        limits,
+        around,
+        None if known is None else known.rights,
+        memory,
+    )
+    return await auditor.run(people, forecourt.definitions.findings)
 
 
 async def _compared(earlier: Path, solution: Path, data: Path | None, limits: Limits) -> Report:

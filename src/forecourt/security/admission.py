@@ -6,6 +6,8 @@ not decide; nothing is run.
 
 from __future__ import annotations
 
+from functools import partial
+
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity
 from forecourt.kernel.plan import WriteOperation, WritePlan
@@ -25,6 +27,11 @@ def admitted(
     For audit and explain, which compare doors row by row: the same lowering that requests go through. A row that is
     changed has to be readable at the source as well. Of a create: the rows that may come into being.
     """
+    decide = partial(_admitted, enforcer, scope, entity, prefix, operation)
+    return enforcer.remembered(("admitted", prefix, operation), scope, entity, decide)
+
+
+def _admitted(enforcer: Enforcer, scope: Scope, entity: Entity, prefix: str, operation: Operation) -> Predicate:
     lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
     try:
         appending.require(enforcer.rules.portal, scope, entity, RIGHTS[operation])

@@ -11,9 +11,10 @@ table permissions. What is not granted is denied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar, cast
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity, Model, Relation
@@ -57,6 +58,11 @@ from forecourt.security.xds import KeyOf
 LIMIT = Param("page.limit")
 OFFSET = Param("page.offset")
 
+#: Results that an enforcer remembers at most, before it begins anew.
+REMEMBERED = 50_000
+
+Decided = TypeVar("Decided", bound=Hashable)
+
 
 @dataclass(frozen=True)
 class Enforcer:
@@ -71,6 +77,20 @@ class Enforcer:
     def writing(self) -> Writing:
         """How writes meet tables."""
         return Writing(self.key_of, self.generated_of)
+
+    @cached_property
+    def _known(self) -> dict[Hashable, Hashable]:
+        return {}
+
+    def remembered(self, what: Hashable, scope: Scope, entity: Entity, decide: Callable[[], Decided]) -> Decided:
+        """What ``decide`` gives for an entity of this model, worked out once for all people of one shape. ``what``
+        names the question. For audit and its like, which ask the same of every pair of doors."""
+        key = (what, scope.shape, entity.name)
+        if key not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[key] = decide()
+        return cast(Decided, self._known[key])
 
     def read(self, plan: ReadPlan, scope: Scope) -> SecuredPlan:
         """Decides a read. Raises Refusal FC3001-FC3004; rows out of reach are simply not among the rows."""

@@ -47,8 +47,28 @@ CHUNK = 10_000
 LIMITS = Limits()
 
 
-#: Answers by what was asked, and of whom: for who asks again while the data stay as they are.
-Memory = dict[Hashable, Mapping[int, Count]]
+@dataclass(frozen=True)
+class Asked:
+    """A question as it was put, and of whom. ``database``: which one, as long as it is open."""
+
+    database: int
+    question: Question
+    people: str
+
+    def __hash__(self) -> int:
+        return hash((self.database, self.question.entity.name, self.question.way, self.people))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Asked) and self._content == other._content
+
+    @property
+    def _content(self) -> Hashable:
+        asked = self.question
+        return (self.database, asked.entity.name, asked.way, asked.selects, asked.missing, self.people)
+
+
+#: Answers by what was asked: for who asks again while the data stay as they are.
+Memory = dict[Asked, Mapping[int, Count]]
 
 
 class Asking:
@@ -84,7 +104,9 @@ class Asking:
             attributes = Attributes(plane.catalog)
             ready: list[tuple[Check, Question]] = []
             for check in waiting:
-                known = None if self._memory is None else self._memory.get(_key(plane, check.asked, people))
+                known = (
+                    None if self._memory is None else self._memory.get(Asked(id(plane.database), check.asked, people))
+                )
                 if known is not None:
                     for finding in self._told(check, group, known):
                         yield finding
@@ -104,7 +126,7 @@ class Asking:
                         yield _unknown(check, group, reason.reason)
                         continue
                     if self._memory is not None:
-                        self._memory[_key(plane, check.asked, people)] = answer
+                        self._memory[Asked(id(plane.database), check.asked, people)] = answer
                     for finding in self._told(check, group, answer):
                         yield finding
 
@@ -143,10 +165,6 @@ class Asking:
         if len(worst) > len(shown):
             found[-1] = replace(found[-1], others=len(worst) - len(shown))
         return found
-
-
-def _key(plane: Plane, asked: Question, people: str) -> Hashable:
-    return (id(plane.database), asked.entity.name, asked.way, asked.selects, asked.missing, people)
 
 
 def _unknown(check: Check, group: Class, reason: str) -> Finding:

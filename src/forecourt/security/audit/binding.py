@@ -7,6 +7,7 @@ or create the first. A right of the two that leads nowhere, for want of the othe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from forecourt.kernel.model import Entity
 from forecourt.kernel.predicate import FALSE, Predicate, all_of, any_of
@@ -27,6 +28,10 @@ def reached(enforcer: Enforcer, scope: Scope, entity: Entity, act: Operation | R
         return admitted(enforcer, scope, entity, "", act)
     if not scope.portal_door or entity.pairs:
         return FALSE
+    return enforcer.remembered(("bound", act), scope, entity, partial(_bound, enforcer, scope, entity, act))
+
+
+def _bound(enforcer: Enforcer, scope: Scope, entity: Entity, act: Right) -> Predicate:
     lowering = Lowering(enforcer.rules, enforcer.model, scope, enforcer.key_of)
     if act is Right.APPEND_TO:
         holders = (
@@ -43,7 +48,7 @@ def _named(enforcer: Enforcer, scope: Scope, holder: Entity) -> frozenset[str]:
     """Tables whose rows the lookups of a table may name that the person may set."""
     if holder.virtual_of is not None or holder.pairs or not _may(enforcer, scope, holder, Right.APPEND):
         return frozenset()
-    return frozenset(_targets(enforcer, scope, holder))
+    return enforcer.remembered("named", scope, holder, lambda: frozenset(_targets(enforcer, scope, holder)))
 
 
 def _targets(enforcer: Enforcer, scope: Scope, holder: Entity) -> Iterator[str]:

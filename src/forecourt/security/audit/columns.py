@@ -12,6 +12,7 @@ does. A copy has no source to ask (:mod:`~forecourt.security.audit.copies`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Entity, EntityField
@@ -26,6 +27,7 @@ from forecourt.security.gate import Gate
 from forecourt.security.lowering import RIGHTS, Lowering
 from forecourt.security.permissions import nodes
 from forecourt.security.rules import Operation
+from forecourt.security.scope import Scope
 
 #: What is done to a column, by the operation that does it.
 SET = {Operation.READ: "read", Operation.CREATE: "set in new rows", Operation.UPDATE: "changed"}
@@ -53,6 +55,11 @@ def opened(
     scope = identity.scope(door)
     if scope is None:
         return None
+    decide = partial(_opened, gate, scope, entity, operation)
+    return gate.enforcer.remembered(("opened", operation), scope, entity, decide)
+
+
+def _opened(gate: Gate, scope: Scope, entity: Entity, operation: Operation) -> frozenset[str] | None:
     lowering = Lowering(gate.enforcer.rules, gate.model, scope, gate.enforcer.key_of)
     try:
         grant = lowering.require(entity, operation)
