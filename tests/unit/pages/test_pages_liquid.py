@@ -282,10 +282,10 @@ async def test_visitors_learn_that_something_is_missing_and_nothing_of_what_is_u
 
 
 async def test_what_is_not_there_is_named_where_it_is_used() -> None:
-    found = await render("a{{ polls['Ke'] }}{{ 'x' | search_filter_options }}{% assign log = 1 %}{{ log }}")
+    found = await render("a{{ polls['Ke'] }}{{ 'x' | top_level: 3 }}{% assign log = 1 %}{{ log }}")
     assert [str(fault) for fault in found.faults] == [
         "Home:1:5: the object 'polls' is not supported.",
-        "Home:1:28: the filter 'search_filter_options' is not supported.",
+        "Home:1:28: the filter 'top_level' is not supported. There are no articles of a knowledge base.",
     ]
 
 

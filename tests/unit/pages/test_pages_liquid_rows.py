@@ -13,6 +13,7 @@ import httpx
 import pytest
 from pages_browser import Browser
 
+from forecourt.pages.liquid import Engine
 from forecourt.pages.liquid.reading import notices
 from forecourt.pages.site import PageContent, Site, WebLink
 from forecourt.pages.site.definitions import PageTemplate, TemplateKind, WebTemplate
@@ -284,6 +285,45 @@ async def test_a_page_is_laid_out_by_its_web_template() -> None:
     assert copy_of(page) == "<b>Anna Berg</b> copy for Anna Berg" and "fc-footer" in page
 
 
+async def test_templates_of_every_site_are_included_and_extended_by_either_name() -> None:
+    source = (
+        "{% extends 'Layout 1 Column' %}{% block title %}{% include 'page_header' title: 'Mine' %}{% endblock %}"
+        "{% block main %}{% include 'Page Copy' %}{% include 'entity_list' key: page.adx_entitylist.id %}{% endblock %}"
+    )
+    page = await templated(source).get()
+    assert "<h1>Mine</h1>" in page and 'class="page-copy">copy for Anna Berg</div>' in page and "breadcrumb" in page
+
+
+async def test_a_sites_own_template_goes_before_the_one_of_every_site() -> None:
+    site = templated("").shown.portal._pages._site
+    templates = {item.name: item.source for item in site.web_templates.values()} | {"Page Copy": "own", "a b": "c"}
+    found = await Engine(templates).render(
+        "{% include 'page_copy' %}{% include 'Page copy' %}{% include 'A_B' %}", "", {}
+    )
+    assert "page-copy" in found.markup and found.markup.endswith("ownc")
+
+
+async def test_what_rests_on_the_originals_own_tables_is_left_out_without_a_word_to_visitors() -> None:
+    source = (
+        "[[{% fetchxml q %}<fetch><entity name='adx_poll'/></fetch>{% endfetchxml %}{{ q.results.entities.size }}"
+        "{% assign best = knowledge.articles | top: 3, 'en' %}{% for one in best %}!{% endfor %}"
+        "{% assign tree = knowledge.categories | top_level: 0 %}{{ tree }}]]"
+    )
+    page = await Reader(source).get()
+    assert copy_of(page) == "0" and "cannot be shown" not in page
+    page = await Reader(source, **makers()).get()
+    assert "&#39;adx_poll&#39; was not found." in page and "the object &#39;knowledge&#39; is not supported." in page
+
+
+async def test_the_filters_of_a_search_box_and_ids_of_a_page() -> None:
+    source = (
+        "[[{% assign found = 'Pages:adx_webpage, adx_webfile;Rows:;Cases:incident' | search_filter_options %}"
+        "{% for one in found %}{{ one.display_name }}={{ one.value }};{% endfor %}"
+        "{% if uniqueid.new_guid == uniqueid.new_guid %}same{% endif %}{{ uniqueid.new_guid.size }}]]"
+    )
+    assert copy_of(await Reader(source).get()) == "Pages=adx_webpage, adx_webfile;Cases=incident;36"
+
+
 async def test_a_web_template_without_header_and_footer_is_the_whole_answer_in_its_media_type() -> None:
     source = '{"user": "{{ user.fullname }}", "q": "{{ params.q }}"}'
     reader = templated(source, "application/json", around=False)
@@ -298,11 +338,12 @@ async def test_a_web_template_without_header_and_footer_is_the_whole_answer_in_i
 
 async def test_the_texts_of_a_site_are_read_without_being_rendered() -> None:
     reader = templated("{% include 'hello' %}\n{% powerbi path:'x' %}")
-    site = replace(reader.shown.portal._pages._site, snippets={"en-US": {"Footer": "{{ 1 | search_filter_options }}"}})
+    site = replace(reader.shown.portal._pages._site, snippets={"en-US": {"Footer": "{{ 1 | top_level }}"}})
     assert [text.partition(": ")[2] for text in notices(site)] == [
         "the web template 'Home Layout', line 2, column 4: the tag 'powerbi' is not supported. Reports are not "
         "embedded.",
-        "the snippet 'Footer' (en-US), line 1, column 8: the filter 'search_filter_options' is not supported.",
+        "the snippet 'Footer' (en-US), line 1, column 8: the filter 'top_level' is not supported. There are no "
+        "articles of a knowledge base.",
     ]
 
 

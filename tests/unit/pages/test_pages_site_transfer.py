@@ -53,6 +53,11 @@ def test_in_its_own_data_model_a_site_goes_over_byte_for_byte(standard: Path, tm
     assert contents(tmp_path / "taken") == before
 
 
+def test_a_file_without_rows_leaves_nothing_out(standard: Path) -> None:
+    write(standard, {"ad.yml": "[]\n", "tag.yml": ""})
+    assert survey(standard).left_out == ()
+
+
 @pytest.mark.parametrize("model", ["standard", "enhanced"])
 @pytest.mark.parametrize("other", list(DataModel))
 def test_taking_a_site_over_and_back_and_over_again_gives_the_same_site(

@@ -132,6 +132,21 @@ def take(value: object, count: object) -> list[Any]:
     return _items(value)[: max(0, int(str(count)))]
 
 
+def top(value: object, count: object, *_languages: object) -> list[Any]:
+    """The first items. A language, which the original's articles take, chooses nothing."""
+    return take(value, count)
+
+
+def search_filter_options(value: object) -> list[Lookup]:
+    """The kinds of a site search from the setting ``Search/Filters``: ``Name:table,table;Name:table``."""
+    found = []
+    for part in str(value or "").split(";"):
+        name, colon, tables = part.partition(":")
+        if colon and name.strip() and tables.strip():
+            found.append(Lookup({"display_name": name.strip(), "value": tables.strip()}, name.strip()))
+    return found
+
+
 def random_(value: object) -> object:
     items = _items(value)
     return random.choice(items) if items else None  # noqa: S311 - for show
@@ -208,12 +223,13 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "order_by": order_by,
     "random": random_,
     "reverse_sort": reverse_sort,
+    "search_filter_options": search_filter_options,
     "select": select,
     "shuffle": shuffle,
     "size": size,
     "skip": skip,
     "take": take,
     "then_by": then_by,
-    "top": take,
+    "top": top,
     "where": where,
 }

@@ -32,6 +32,7 @@ OBJECTS: Mapping[str, str] = {
     "sitemap": "`root`, `current`, `['/path/']`: pages that the person may read",
     "sitemarkers": "`sitemarkers['Name'].url`, where the person may read the page",
     "snippets": "content snippets by name, in the person's language",
+    "uniqueid": "`new_guid`: an id that nothing else on the page has",
     "user": "the contact's columns, `roles`, `id`; nothing for who is not signed in",
     "weblinks": "`weblinks['Set'].weblinks`: the links that the person may follow",
     "website": "`name`, `id`, `languages`, `selected_language`, `sign_in_url_substitution`, "
@@ -66,7 +67,11 @@ TAGS: Mapping[str, tuple[str, str]] = {
     "for": ("item in items, limit, offset, reversed … endfor", "repeats; `else` for no items"),
     "if": ("condition, elsif, else, endif", "chooses; also with `contains`, `startswith`, `endswith`"),
     "ifchanged": ("… endifchanged", "puts out what differs from the last time"),
-    "include": ("'Name', argument: value", "puts a web template out, its name in any case; `'snippet'` a snippet"),
+    "include": (
+        "'Name', argument: value",
+        "puts a web template out, its name in any case, with blanks or underscores; also those that every site has: "
+        "`'page_copy'`, `'breadcrumbs'`, `'layout_1_column'`, `'search'`, `'snippet'`, …",
+    ),
     "increment": ("name", "counts up"),
     "liquid": ("lines of tags", "several tags in one"),
     "raw": ("… endraw", "is not read as Liquid"),
@@ -83,7 +88,8 @@ TAGS: Mapping[str, tuple[str, str]] = {
 
 FILTERS: Mapping[str, str] = {
     "Arrays": "all any batch compact concat current_sort except find find_index first group_by has join last map "
-    "metafilters order_by random reject reverse reverse_sort select shuffle size skip sort sort_natural sum take "
+    "metafilters order_by random reject reverse reverse_sort search_filter_options select shuffle "
+    "size skip sort sort_natural sum take "
     "then_by top uniq where",
     "Dates": "date date_add_days date_add_hours date_add_minutes date_add_months date_add_seconds date_add_years "
     "date_to_iso date_to_iso8601 date_to_rfc822",

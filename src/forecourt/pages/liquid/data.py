@@ -17,8 +17,10 @@ from forecourt.dataverse.tables import Table, Tables
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Relation
 from forecourt.kernel.principal import Principal
+from forecourt.odata.fetchxml.filters import NO_ENTITY
+from forecourt.odata.fetchxml.markup import entity_of, read
 from forecourt.pages.liquid.dialect import Clock, gathering
-from forecourt.pages.liquid.faults import DataError, Denied, Stop
+from forecourt.pages.liquid.faults import DataError, Denied, Stop, Unsupported
 from forecourt.pages.liquid.records import Record, Reference, fetched, record
 from forecourt.pages.liquid.values import Lookup
 from forecourt.pages.ports import Fetching, ViewFilter
@@ -149,6 +151,9 @@ class Data:
         try:
             page = await self._fetches.page(self.principal, text)
         except Refusal as refusal:
+            if refusal.surface == NO_ENTITY and _of_the_original(str(entity_of(read(text)).get("name"))):
+                gathering.get().append(Unsupported(refusal.message, token=token))
+                return _results("", [])
             if refusal.status not in (401, 403):
                 raise
             gathering.get().append(Denied(f"the query has no rows for you. {refusal.message}", token=token))
@@ -168,6 +173,11 @@ class Data:
                 raise DataError(refusal.message, token=None) from refusal
             return None
         return [record(self, table, row) for row in found.rows], found.total or 0
+
+
+def _of_the_original(table: str) -> bool:
+    """Whether a table that is not here is of the original's own: forums, polls, ads, the site's configuration."""
+    return table.startswith(("adx_", "mspp_"))
 
 
 def _results(

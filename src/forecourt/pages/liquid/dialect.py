@@ -25,6 +25,7 @@ from liquid.parser import get_parser
 from liquid.undefined import UNDEFINED
 from markupsafe import Markup
 
+from forecourt.pages.liquid.built_in import BUILT_IN
 from forecourt.pages.liquid.conditions import AffixIfTag, AffixUnlessTag, PlainOutput, Tokens
 from forecourt.pages.liquid.faults import LIMITS, MISSING_OBJECTS, Stop, no_object
 from forecourt.pages.liquid.inheritance import SuperTag
@@ -43,9 +44,6 @@ MAX_PARSED = 2_048
 
 #: Seconds after which a text lets others of the server have their turn.
 TURN = 0.02
-
-#: Templates that every site has, unless it has one of that name: a snippet by its name, rendered.
-BUILT_IN = {"snippet": "{{ snippets[snippet_name] | liquid }}"}
 
 #: Where the objects of a page are kept from its text: no name of Liquid begins so.
 PAGE = "@page"
@@ -165,6 +163,11 @@ def check_size(size: int) -> None:
         raise Stop("a limit is reached: the text is too long", token=None)
 
 
+def _loose(name: str) -> str:
+    """A template's name as far as blanks and underscores are one."""
+    return " ".join(name.lower().replace("_", " ").split())
+
+
 class Template(BoundTemplate):
     """A parsed text. ``errors``: what was wrong with it."""
 
@@ -184,8 +187,10 @@ class Dialect(Environment):
 
     def __init__(self, templates: Mapping[str, str], filters: Mapping[str, Callable[..., Any]], tags: Any) -> None:
         super().__init__(autoescape=True, loader=DictLoader({}), tolerance=Mode.LAX)
-        self._sources = {name.lower(): (name, source) for name, source in BUILT_IN.items()}
-        self._sources |= {name.lower(): (name, source) for name, source in templates.items()}
+        own = {name.lower(): (name, source) for name, source in templates.items()}
+        built_in = {name: (name, source) for name, source in BUILT_IN.items()}
+        self._sources = built_in | own
+        self._loose = {_loose(name): found for name, found in (built_in | own).items()}
         self._parsed: dict[str, Template] = {}
         for tag in (ExtendsTag, SuperTag, PlainOutput, AffixIfTag, AffixUnlessTag, *tags):
             self.add_tag(tag)
@@ -224,15 +229,19 @@ class Dialect(Environment):
         return found
 
     def template(self, name: str) -> Template:
-        """A web template, its name in any case. Raises TemplateNotFoundError."""
-        known = self._sources.get(name.strip().lower())
+        """A web template, its name in any case, with blanks or underscores. Raises TemplateNotFoundError."""
+        known = self._known(name)
         if known is None:
             raise TemplateNotFoundError(name, token=None)
         return self.parsed(known[1], known[0])
 
     def has(self, name: str) -> bool:
         """Whether there is a web template of that name."""
-        return name.strip().lower() in self._sources
+        return self._known(name) is not None
+
+    def _known(self, name: str) -> tuple[str, str] | None:
+        wanted = name.strip().lower()
+        return self._sources.get(wanted) or self._loose.get(_loose(wanted))
 
     @property
     def names(self) -> dict[str, str]:

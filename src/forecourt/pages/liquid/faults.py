@@ -52,7 +52,10 @@ MISSING_OBJECTS = {
     "polls": "",
 }
 MISSING_FILTERS = {
-    "search_filter_options": "",
+    "category_number": "There are no articles of a knowledge base.",
+    "popular": "There are no articles of a knowledge base.",
+    "recent": "There are no articles of a knowledge base.",
+    "top_level": "There are no articles of a knowledge base.",
 }
 
 #: Errors of which visitors are not told: nothing that should be there is missing.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from uuid import uuid5
 
 from forecourt.kernel.principal import Principal
 from forecourt.pages import languages
@@ -100,6 +101,24 @@ class Snippets(Mapping[str, object]):
         return len(self._names)
 
 
+class Ids(Mapping[str, object]):
+    """``uniqueid``: ``new_guid`` is another id at each use, the same ones each time that the page is shown."""
+
+    def __init__(self, data: Data, page: Page) -> None:
+        self._data, self._page = data, page
+
+    def __getitem__(self, name: str) -> object:
+        if str(name).lower() != "new_guid":
+            raise KeyError(name)
+        return str(uuid5(self._page.id, self._data.fresh("guid")))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("new_guid",))
+
+    def __len__(self) -> int:
+        return 1
+
+
 def objects(scope: PageScope, page: Page, title: str, hidden: Hidden) -> Mapping[str, object]:
     """The objects of a page's texts."""
     site, visit = scope.site, scope.visit
@@ -107,13 +126,14 @@ def objects(scope: PageScope, page: Page, title: str, hidden: Hidden) -> Mapping
     params = Lookup(dict(visit.query))
     spoken = [_language(visit, code) for code in site.codes or visit.languages[:1]]
     language = next((item for item in spoken if item["code"] == visit.languages[0]), spoken[0])
-    form, listing = site.form_of(page), site.list_of(page)
-    shown = form or site.multistep_of(page)
+    form, steps, listing = site.form_of(page), site.multistep_of(page), site.list_of(page)
+    shown = form or steps
     columns = {
         **page.columns,
         "title": title,
         "adx_entitylist": Lookup({"id": str(listing.id), "name": listing.name}) if listing else None,
         "adx_entityform": Lookup({"id": str(form.id), "name": form.name}) if form else None,
+        "adx_webform": Lookup({"id": str(steps.id), "name": steps.name}) if steps else None,
     }
     for name in ("adx_copy", "adx_summary"):
         columns.pop(name, None)
@@ -141,6 +161,7 @@ def objects(scope: PageScope, page: Page, title: str, hidden: Hidden) -> Mapping
         "sitemarkers": SiteMarkers(tree),
         "weblinks": LinkSets(tree),
         "entities": Entities(scope.data),
+        "uniqueid": Ids(scope.data, page),
         "language": language,
         "now": now,
         "today": day(now),

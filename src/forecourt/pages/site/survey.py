@@ -154,23 +154,26 @@ class Survey:
         if not words:
             yield Remark(Where(shown, 1), "the file belongs to no row that is known.")
             return
-        rows = list(self._rows(entry, shown)) if ending else []
-        for where, label in rows:
+        rows = self._rows(entry, shown) if ending else None
+        for where, label in rows or ():
             yield Remark(where, f"'{label}': {words} are not supported.")
-        if not rows:
+        if rows is None:
             yield Remark(Where(shown, 1), f"{words} are not supported.")
 
-    def _rows(self, entry: Entry, shown: str) -> Iterator[tuple[Where, str]]:
-        """The rows of a file of an unsupported kind, as far as it can be read."""
+    def _rows(self, entry: Entry, shown: str) -> list[tuple[Where, str]] | None:
+        """The rows of a file of an unsupported kind, None where it cannot be read."""
         text = self.folder.tree.text(entry, MAX_ROWS) or ""
         try:
             document = compose(text, shown)
         except DefinitionError:
-            return
-        for index, row in enumerate(document.data if isinstance(document.data, list) else [document.data]):
+            return None
+        many = isinstance(document.data, list)
+        found = []
+        for index, row in enumerate(document.data if many else [document.data]):
             if isinstance(row, dict):
                 label = next((row[key] for key in ("adx_name", "name", "mspp_name", "adx_title") if row.get(key)), "")
-                yield document.where(*([index] if isinstance(document.data, list) else [])), str(label)
+                found.append((document.where(*([index] if many else [])), str(label)))
+        return found
 
 
 def survey(root: Path) -> Survey:
