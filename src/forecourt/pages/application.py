@@ -25,7 +25,7 @@ from forecourt.kernel.answers import one_answer
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.kernel.principal import Door
-from forecourt.pages import language_links, languages
+from forecourt.pages import language_links, languages, page_files
 from forecourt.pages.account.arriving import Arriving
 from forecourt.pages.account.forms import AccountForms
 from forecourt.pages.account.inviting import Inviting
@@ -159,6 +159,7 @@ class Portal:
             *(Route(path, self._favicon) for path in ICONS if self._site.file_at(path) is None),
             Route("/_layout/tokenhtml", self._handle(self._token)),
             Route("/_entity/annotation/{note}", self._handle(self._downloading.answer), methods=["GET"]),
+            Route(page_files.ADDRESS, self._handle(page_files.PageFiles(self._site).answer), methods=["GET"]),
             Route("/_layout/theme", self._handle(self._theme), methods=["POST"]),
             Route("/_api/{path:path}", self._handle(self._api.answer), methods=every),
         ]

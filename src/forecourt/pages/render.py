@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 
 from forecourt.kernel.errors import Unavailable
 from forecourt.kernel.label import stem
-from forecourt.pages import formatting, language_links, languages, liquid, navigation, page_rules
+from forecourt.pages import formatting, language_links, languages, liquid, navigation, page_files, page_rules
 from forecourt.pages.caching import finish
 from forecourt.pages.liquid.data import Data
 from forecourt.pages.liquid.dialect import Clock
@@ -151,6 +151,7 @@ class Renderer:
                 header=header if header.markup.strip() and not header.incomplete else None,
                 footer=await self._around(visit, page, self._site.footer, "Footer"),
                 style_sheets=self._style_sheets(visit, page),
+                page_files=page_files.addresses(self._site, visit, page),
                 page_path=self._page_path(visit, page),
                 public=status == 200 and page is not None and navigation.is_public(self._site, page),
                 origin=origin_of(visit),

@@ -134,13 +134,15 @@ def test_what_is_not_supported_is_named_with_file_and_line_and_left_out(tmp_path
 
 
 def test_what_is_kept_without_effect_is_named(standard: Path) -> None:
-    write(standard, {"web-pages/orders/Orders.webpage.custom_javascript.js": "alert(1)"})
+    beside = "web-pages/orders/Orders.webpage.custom"
+    write(standard, {f"{beside}_javascript.js": "say('{{ user.id }}')", f"{beside}_css.css": "h1 {}"})
     told = "\n".join(map(str, survey(standard).without_effect))
     for words in (
         "Order.basicform.basicformmetadata.yml:1: ",
-        "Orders.webpage.custom_javascript.js:1: scripts and styles of a single page or form are kept",
+        "Orders.webpage.custom_javascript.js:1: a script or style with Liquid in it is kept, and not sent.",
     ):
         assert words in told
+    assert "custom_css" not in told
 
 
 def test_what_subgrids_and_notes_offer_goes_there_and_back_in_both_data_models(standard: Path, tmp_path: Path) -> None:

@@ -37,6 +37,24 @@ def _side(record: Record, name: str) -> str:
     return record.beside(f".{name}.html") or record.text(f"adx_{name}")
 
 
+def has_liquid(text: str) -> bool:
+    """Whether a style or script has Liquid in it: such a one is not sent."""
+    return "{{" in text or "{%" in text
+
+
+def _plain(record: Record, ending: str, column: str) -> str:
+    text = (record.beside(ending) or record.text(column)).strip()
+    return "" if has_liquid(text) else text
+
+
+def _style(record: Record) -> str:
+    return _plain(record, ".custom_css.css", "adx_customcss")
+
+
+def _script(record: Record) -> str:
+    return _plain(record, ".custom_javascript.js", "adx_customjavascript")
+
+
 def _partial(record: Record) -> str:
     """The row's part of an address. One that leads out of its place is a fault."""
     value = record.text("adx_partialurl")
@@ -114,7 +132,8 @@ def read_pages(folder: Folder, languages: Languages, parts: Parts, notices: list
 def _page(record: Record, language: str, parts: Parts) -> Page:
     state = record.refer("adx_publishingstateid", parts.states, "publishing state")
     name = record.need("adx_name")
-    content = PageContent(record.text("adx_title") or name, _side(record, "copy"), _side(record, "summary"))
+    title = record.text("adx_title") or name
+    content = PageContent(title, _side(record, "copy"), _side(record, "summary"), _style(record), _script(record))
     return Page(
         id=record.id("adx_webpageid"),
         name=name,
@@ -152,6 +171,8 @@ def _with_content(page: Page, record: Record, languages: Languages) -> Page:
         record.text("adx_title") or base.title,
         _side(record, "copy") or base.copy,
         _side(record, "summary") or base.summary,
+        _style(record) or base.style,
+        _script(record) or base.script,
     )
     return replace(
         page,

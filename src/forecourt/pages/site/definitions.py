@@ -179,11 +179,14 @@ class WebRole:
 
 @dataclass(frozen=True, slots=True)
 class PageContent:
-    """What a page says in one language. ``copy`` and ``summary`` are Liquid over HTML."""
+    """What a page says in one language. ``copy`` and ``summary`` are Liquid over HTML; ``style`` (CSS) and ``script``
+    (JavaScript) have none in them."""
 
     title: str
     copy: str = ""
     summary: str = ""
+    style: str = ""
+    script: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from forecourt.kernel.document import compose
 from forecourt.kernel.errors import DefinitionError, DefinitionErrors
 from forecourt.kernel.model import Where
+from forecourt.pages.site.content import has_liquid
 from forecourt.pages.site.field_rules import without_effect
 from forecourt.pages.site.kinds import (
     CONFIG_FOLDER,
@@ -34,7 +35,7 @@ from forecourt.pages.site.loader import read_site
 from forecourt.pages.site.record import Folder, Record
 from forecourt.pages.site.secrets import holds_secret
 from forecourt.pages.site.site import Site
-from forecourt.pages.site.tree import MAX_ROWS, Entry
+from forecourt.pages.site.tree import MAX_ROWS, MAX_TEXT, Entry
 
 #: Kinds of rows of which some are kept and written back, and no page acts upon them.
 WITHOUT_EFFECT = (STEP_METADATA, FORM_METADATA)
@@ -124,9 +125,13 @@ class Survey:
             if without_effect(record)
         ]
         for entry in self.taken:
-            if entry.lower.endswith((".custom_javascript.js", ".custom_css.css")) and entry.size:
-                where = Where(self.folder.tree.shown(entry.name), 1)
-                found.append(Remark(where, "scripts and styles of a single page or form are kept; none is sent yet."))
+            if not entry.lower.endswith((".custom_javascript.js", ".custom_css.css")) or not entry.size:
+                continue
+            where = Where(self.folder.tree.shown(entry.name), 1)
+            if ".webpage." not in entry.lower:
+                found.append(Remark(where, "scripts and styles of a form or list are kept; none is sent yet."))
+            elif has_liquid(self.folder.tree.text(entry, MAX_TEXT) or ""):
+                found.append(Remark(where, "a script or style with Liquid in it is kept, and not sent."))
         return tuple(found)
 
     @cached_property
