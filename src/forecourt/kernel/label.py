@@ -13,7 +13,7 @@ its region (``de-AT`` by ``de``), else by the base language. Leaves out the port
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from locale import windows_locale
 from typing import Any, Final, cast
 
@@ -66,6 +66,18 @@ def stem(code: str) -> str:
 def in_language(text: object, code: str) -> object:
     """A label in a language; anything else as it is."""
     return text.of(code) if isinstance(text, Label) else text
+
+
+def each(text: str, form: Callable[[str], str]) -> str:
+    """What ``form`` makes of a text: of a label in every language.
+
+    >>> numbered = each(Label("Items", {"de": "Artikel"}), "2. {}".format)
+    >>> in_language(numbered, "de"), each("Items", str.upper)
+    ('2. Artikel', 'ITEMS')
+    """
+    if not isinstance(text, Label):
+        return form(text)
+    return Label(form(str(text)), {code: form(other) for code, other in text.translations.items()}, text.base)
 
 
 def is_code(text: str) -> bool:

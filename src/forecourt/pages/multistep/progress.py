@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from forecourt.kernel.label import each
 from forecourt.pages.multistep.session import FormSession
 from forecourt.pages.site.definitions import FormStep, MultistepForm, ProgressKind, ProgressPlace
 
@@ -50,7 +51,7 @@ def way(form: MultistepForm, session: FormSession, here: FormStep) -> Way | None
     counted = known[:-1] if progress.without_last and len(known) > 1 and at < len(known) - 1 else known
     marks = []
     for place, step in enumerate(counted):
-        title = f"{place + 1}. {step.title}" if progress.numbered else step.title
+        title = each(step.title, f"{place + 1}. {{}}".format) if progress.numbered else step.title
         marks.append(Mark(title, "here" if place == at else "done" if place < at else "ahead"))
     kinds: dict[ProgressKind, Literal["title", "numeric", "bar"]] = {
         ProgressKind.TITLE: "title",
