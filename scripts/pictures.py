@@ -1,8 +1,8 @@
-"""Makes the pictures of `docs/images` anew: the portals of the examples, served as demos, in the system's Chromium.
+"""Makes the pictures of `docs/images` anew: the sample company's portal, served as the demo, in the system's Chromium.
 
     FORECOURT_CHROMIUM=$(sh scripts/chromium.sh) .venv/bin/python scripts/pictures.py
 
-Each example's demo is started in a temporary folder of its own; the sign-ins are read from what it prints.
+A demo of its own is started in a temporary folder; its sign-ins are read from what it prints.
 """
 
 from __future__ import annotations
@@ -23,24 +23,21 @@ from playwright.async_api import Browser, Page, async_playwright
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 
-#: By example: width, height and palette of each picture, whose portal it is, and the page that it shows; with * the
-#: first row of a list.
-PICTURES = {
-    "contoso": (
-        ("purchase-orders", 1280, 800, "light", "vendor", "/purchase-orders/"),
-        ("purchase-orders-dark", 1280, 800, "dark", "vendor", "/purchase-orders/"),
-        ("purchase-orders-phone", 360, 760, "light", "vendor", "/purchase-orders/"),
-        ("home", 1280, 800, "light", "vendor", "/"),
-        ("order-german", 1280, 900, "light", "vendor", "/purchase-orders/*"),
-        ("response", 1280, 900, "light", "vendor", "/orders-for-review/*"),
-        ("leave", 1280, 800, "light", "worker", "/leave/?view=all-requests"),
-        ("ask-for-leave-phone", 360, 760, "light", "worker", "/leave/new/"),
-        ("order-wizard", 1280, 900, "light", "customer", "/orders/new/"),
-        ("order-wizard-phone", 360, 760, "light", "customer", "/orders/new/"),
-        ("order-lines", 1280, 900, "light", "customer", "/orders/*"),
-    ),
-    "adventureworks": (("adventureworks", 1280, 900, "light", "vendor", "/purchase-orders/"),),
-}
+#: Width, height and palette of each picture, whose portal it is, and the page that it shows; with * the first row of a
+#: list.
+PICTURES = (
+    ("purchase-orders", 1280, 800, "light", "vendor", "/purchase-orders/"),
+    ("purchase-orders-dark", 1280, 800, "dark", "vendor", "/purchase-orders/"),
+    ("purchase-orders-phone", 360, 760, "light", "vendor", "/purchase-orders/"),
+    ("home", 1280, 800, "light", "vendor", "/"),
+    ("order-german", 1280, 900, "light", "vendor", "/purchase-orders/*"),
+    ("response", 1280, 900, "light", "vendor", "/orders-for-review/*"),
+    ("leave", 1280, 800, "light", "worker", "/leave/?view=all-requests"),
+    ("ask-for-leave-phone", 360, 760, "light", "worker", "/leave/new/"),
+    ("order-wizard", 1280, 900, "light", "customer", "/orders/new/"),
+    ("order-wizard-phone", 360, 760, "light", "customer", "/orders/new/"),
+    ("order-lines", 1280, 900, "light", "customer", "/orders/*"),
+)
 
 
 def free_port() -> int:
@@ -51,12 +48,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def demo(example: str) -> Iterator[tuple[str, dict[str, tuple[str, str]]]]:
-    """An example's demo: its address, user name and password of the first person of each role that it prints."""
+def demo() -> Iterator[tuple[str, dict[str, tuple[str, str]]]]:
+    """A demo: its address, and the user name and password of the first person of each role that it prints."""
     with tempfile.TemporaryDirectory(prefix="forecourt-pictures-") as folder:
         port = free_port()
         command = [str(Path(sys.executable).parent / "forecourt"), "demo", "--port", str(port), "--data", folder]
-        command += ["--solution", str(ROOT / "examples" / example)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         try:
             said: list[str] = []
@@ -64,7 +60,7 @@ def demo(example: str) -> Iterator[tuple[str, dict[str, tuple[str, str]]]]:
                 said.append(line)
                 if line.startswith("Serving "):
                     break
-            people = {role: _sign_in("".join(said), role) for role in {picture[4] for picture in PICTURES[example]}}
+            people = {role: _sign_in("".join(said), role) for role in {picture[4] for picture in PICTURES}}
             yield f"http://127.0.0.1:{port}", people
         finally:
             process.terminate()
@@ -79,12 +75,12 @@ def _sign_in(said: str, role: str) -> tuple[str, str]:
     return found.group(1), found.group(2)
 
 
-async def shoot(example: str, address: str, people: dict[str, tuple[str, str]]) -> None:
-    """Takes the pictures of an example."""
+async def shoot(address: str, people: dict[str, tuple[str, str]]) -> None:
+    """Takes the pictures."""
     async with async_playwright() as playwright:
         path = os.environ.get("FORECOURT_CHROMIUM") or "/usr/bin/chromium"
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        for picture, width, height, palette, role, path in PICTURES[example]:
+        for picture, width, height, palette, role, path in PICTURES:
             name, password = people[role]
             page = await opened(browser, address, (width, height), palette, "de-DE" if "german" in picture else "en-US")
             await page.goto("/SignIn")
@@ -117,9 +113,8 @@ async def opened(browser: Browser, address: str, size: tuple[int, int], palette:
 
 def main() -> int:
     """Makes them all."""
-    for example in PICTURES:
-        with demo(example) as (address, people):
-            asyncio.run(shoot(example, address, people))
+    with demo() as (address, people):
+        asyncio.run(shoot(address, people))
     return 0
 
 
