@@ -19,7 +19,17 @@ from forecourt.security.rules import Scope
 from forecourt.store.embedded import EmbeddedServer
 from support.forms import attach, fields_of, multipart, opened, post
 from support.server import Answer, Person
-from support.small_portal import Content, Permission, SmallPortal, SmallSite, id_of, small_portal, solution, steps
+from support.small_portal import (
+    Content,
+    Permission,
+    SmallPortal,
+    SmallSite,
+    id_of,
+    small_portal,
+    solution,
+    step_id,
+    steps,
+)
 from support.stepped import ALONE, EDIT, FORM, HEAD
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -56,6 +66,14 @@ SITE = SmallSite(
     },
     more={
         **steps("apply", {}, {**ALONE, **TAKES, "adx_nextstep": "More"}, MORE),
+        "advanced-forms/apply/advanced-form-steps/More/More.advancedformstep.advancedformstepmetadata.yml": [
+            {
+                "adx_webformmetadataid": str(uuid.uuid4()),
+                "adx_webformstep": step_id("apply", "More"),
+                "adx_type": 100000005,
+                "adx_notes_settings": json.dumps(SETTINGS),
+            }
+        ],
         "basic-forms/thing/Thing.basicform.yml": {
             "adx_entityformid": id_of("form", "thing"),
             "adx_name": "Thing",
@@ -308,6 +326,24 @@ async def test_a_note_with_a_file_is_added_changed_and_deleted_by_its_author(por
     assert refused.status in {400, 403} and len(await notes(portal, "noted")) == 1
     assert (await post(ann, delete, fields_of(question.text))).headers["location"] == f"{path}&notice=deleted#notes"
     assert await notes(portal, "noted") == []
+
+
+async def test_notes_are_listed_and_written_in_steps_which_stay_where_they_are(portal: SmallPortal) -> None:
+    ann, bob = portal.people["ann"], portal.people["bob"]
+    first = (await ann.get("/apply/")).headers["location"]
+    assert "Write a note" not in (await ann.get(first)).text and (await ann.get(f"{first}&note=new")).status == 404
+    step = (await post(ann, first, {**await opened(ann, first), "cts_name": "noted step"})).headers["location"]
+    add = links((await ann.get(step)).text)["Write a note"]
+    made = await post(ann, add, {**await opened(ann, add), "notetext": "from the step"})
+    assert made.status == 303 and made.headers["location"] == f"{step}&notice=added#notes"
+    shown = await ann.get(step)
+    assert "from the step" in shown.text and "Correspondence" in shown.text
+    delete = links(shown.text)["Delete"]
+    for address in (add, delete):
+        assert (await bob.get(address)).status == 404
+        assert (await post(bob, address, {"notetext": "theirs"})).status == 404
+    assert (await post(ann, delete, await opened(ann, delete))).headers["location"] == f"{step}&notice=deleted#notes"
+    assert await notes(portal, "noted step") == []
 
 
 async def test_notes_are_written_on_ones_own_rows_alone(portal: SmallPortal) -> None:

@@ -128,8 +128,10 @@ class Portal:
         )
         associating = Associating(subgrids, forms, rows, picking, renderer, observer)
         beneath = SubgridPages(subgrids, forms, rows, acting, self._writing, picking, associating, renderer)
-        self._steps = MultistepPages(site, forms, rows, renderer, filling, form_sessions, subgrids, beneath)
         noting = NotePages(site, forms, rows, notes, attaching, renderer, observer)
+        self._steps = MultistepPages(
+            site, forms, rows, renderer, filling, form_sessions, subgrids, beneath, notes, noting
+        )
         pages = SitePages(
             *(site, lists, forms, self._writing, deletes, self._steps, rows, renderer, searching, notes),
             *(acting, subgrids, beneath, picking, noting, observer),

@@ -171,7 +171,7 @@ class SitePages:
     ) -> Response:
         row = self._forms.row_id(form, visit.principal, query)
         url = site_map.row_url(self._site, page, row)
-        return await self._noting.answer(visit, page, form, query, url, replayed)
+        return await self._noting.answer(visit, page, form, row, query, url, replayed)
 
     def _subgrid(self, visit: Visit, page: Page, form: FormDefinition, query: Mapping[str, str]) -> At:
         """The subgrid that a query is about, beneath the row that it names. Raises Refusal FC4042, FC4041."""

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 
 from starlette.responses import RedirectResponse, Response
 
-from forecourt.dataverse.rows import Rows
+from forecourt.dataverse.rows import Row, Rows
 from forecourt.identity import csrf
 from forecourt.kernel.errors import Refusal, Unavailable
 from forecourt.pages import site_map, subgrids
@@ -31,10 +31,13 @@ from forecourt.pages.multistep.keeping import SESSION, STEP, At, Keeping, owner_
 from forecourt.pages.multistep.progress import way
 from forecourt.pages.multistep.session import FormSession, Made
 from forecourt.pages.multistep.steps import Steps
+from forecourt.pages.notes import writing as notes_written
 from forecourt.pages.notes.attaching import FIELD, bounds, digest
+from forecourt.pages.notes.reading import Notes, Shown
+from forecourt.pages.notes.writing import NotePages
 from forecourt.pages.ports import FormSessions
 from forecourt.pages.render import Renderer, finish, notice_of
-from forecourt.pages.site import FormMode, FormStep, MultistepForm, Page, Site, StepKind
+from forecourt.pages.site import FormDefinition, FormMode, FormStep, MultistepForm, Page, Site, StepKind
 from forecourt.pages.subgrids import SubgridPages, Subgrids
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import local_url, read_posted
@@ -68,7 +71,11 @@ class MultistepPages:
         sessions: FormSessions,
         grids: Subgrids,
         beneath: SubgridPages,
+        notes: Notes,
+        noting: NotePages,
     ) -> None:
+        self._notes = notes
+        self._noting = noting
         self._site = site
         self._forms = forms
         self._rows = rows
@@ -103,8 +110,8 @@ class MultistepPages:
             return self._to(visit, page, session, session.current)
         draft = session.drafts.get(wanted)
         try:
-            if subgrids.asked(visit.query):
-                return await self._of_subgrid(at, visit.query)
+            if _beneath(visit.query):
+                return await self._of_row(at, visit.query)
             if self._steps.reads(at):
                 return await self._show_row(at)
             opened = await self._steps.open(at)
@@ -123,9 +130,9 @@ class MultistepPages:
         if wanted is None or not session.open_to(wanted) or await self._keeping.closed(visit, form, session):
             return self._to(visit, page, session, session.current)
         at = At(visit, page, form, session, form.steps[wanted], owner_of(visit))
-        if subgrids.asked(visit.query):
+        if _beneath(visit.query):
             try:
-                return await self._of_subgrid(at, visit.query)
+                return await self._of_row(at, visit.query)
             except Refusal as refusal:
                 return await self._lost(at, refusal)
         reads = self._steps.reads(at)
@@ -160,19 +167,20 @@ class MultistepPages:
         if wanted is None or session.finished or not session.open_to(wanted):
             return self._to(visit, page, session, session.current)
         at = At(visit, page, form, session, form.steps[wanted], owner_of(visit))
-        if subgrids.asked(query):
-            return await self._of_subgrid(at, query, posted)
+        if _beneath(query):
+            return await self._of_row(at, query, posted)
         return await self._again(at, posted, AGAIN, replayed=True)
 
-    async def _of_subgrid(
-        self, at: At, query: Mapping[str, str], replayed: Mapping[str, str] | None = None
-    ) -> Response:
-        """What is asked of a subgrid of the step, beneath the step's row. The session stays where it is."""
+    async def _of_row(self, at: At, query: Mapping[str, str], replayed: Mapping[str, str] | None = None) -> Response:
+        """What is asked of a subgrid of the step or of its row's notes. The session stays where it is."""
         definition = at.step.basic
         assert definition is not None
         if definition.mode is FormMode.INSERT and at.made is None:
-            raise Refusal("FC4042", "The form has no such subgrid.")
+            raise Refusal("FC4042", "The form has no row yet.")
         row = (await self._steps.row(at)).row
+        if not subgrids.asked(query):
+            shown, url = self._shown(definition), self._action(at)
+            return await self._noting.answer(at.visit, at.page, shown, row, query, url, replayed)
         beneath = self._subgrids.at(at.page, definition, row, self._action(at), query)
         return await self._beneath.answer(at.visit, beneath, replayed)
 
@@ -288,6 +296,7 @@ class MultistepPages:
         below = () if opened.new or asked.away else await self._below(at, opened)
         new = at.visit.locales.gettext("New %(kind)s", kind=opened.table.label)
         subject = new if opened.new else heading_of(opened.table, opened.row)
+        notes = None if opened.new or asked.away else await self._noted(at, opened.row)
         once = posted.get(ONCE) or (secrets.token_urlsafe(16) if opened.new or opened.attach else "")
         return await self._page(
             at,
@@ -296,6 +305,7 @@ class MultistepPages:
             banner=asked.banner,
             once=once,
             below=below,
+            notes=notes,
             subject=subject,
             sections=(),
             attach=opened.attach,
@@ -323,10 +333,24 @@ class MultistepPages:
             banner=banner,
             once="",
             below=found.below,
+            notes=await self._noted(at, found.row),
             subject=found.heading,
             sections=found.sections,
             attach=None,
         )
+
+    @staticmethod
+    def _shown(definition: FormDefinition) -> FormDefinition:
+        """The form of a step whose row is there."""
+        return replace(definition, mode=FormMode.EDIT) if definition.mode is FormMode.INSERT else definition
+
+    async def _noted(self, at: At, row: Row) -> Shown | None:
+        """The notes of the step's row."""
+        visit, definition = at.visit, at.step.basic
+        assert definition is not None
+        table, _ = self._forms.form(definition)
+        shown, url = self._shown(definition), self._action(at)
+        return await self._notes.of(visit.principal, shown, table, row, visit.query, url, visit.locales)
 
     async def _below(self, at: At, opened: Opened) -> object:
         visit, page = at.visit, at.page
@@ -395,6 +419,11 @@ class MultistepPages:
         await self._sessions.drop(at.session.id, at.owner)
         text = at.step.columns.get("adx_recordnotfoundmessage", "") or _LOST
         return await self._said(at.visit, at.page, text, at.page.path, 404)
+
+
+def _beneath(query: Mapping[str, str]) -> bool:
+    """Whether a request is about what belongs to the step's row."""
+    return subgrids.asked(query) or notes_written.asked(query)
 
 
 def _address(page: Page, query: Mapping[str, str]) -> str:

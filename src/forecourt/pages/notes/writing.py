@@ -88,12 +88,14 @@ class NotePages:
         visit: Visit,
         page: Page,
         definition: FormDefinition,
+        row_id: UUID,
         query: Mapping[str, str],
         url: str,
         replayed: Mapping[str, str] | None = None,
     ) -> Response:
-        """The answer to a request. ``url``: of the row's page; ``replayed``: what was typed before the browser's
-        session ended, of which nothing is written. Raises Refusal FC4042, FC4041, FC3001."""
+        """The answer to a request. ``row_id``: the row that is noted; ``url``: of its page or step; ``replayed``: what
+        was typed before the browser's session ended, of which nothing is written. Raises Refusal FC4042, FC4041,
+        FC3001."""
         rule = definition.notes
         deletes = query.get(DO) == "delete"
         new = query[NOTE] == NEW and not deletes
@@ -102,7 +104,6 @@ class NotePages:
         if not (rule.create if new else rule.delete if deletes else rule.edit):
             raise Refusal("FC4042", "There is no such action here.")
         table, _ = self._forms.form(definition)
-        row_id = self._forms.row_id(definition, visit.principal, query)
         if new and not self._rows.may(visit.principal, NOTES, "create"):
             raise Refusal("FC3001", "You may not write notes here.", source=NOTES)
         note, away = None, False

@@ -85,7 +85,7 @@ def read_field_rules(folder: Folder, kind: Kind) -> Mapping[UUID, FieldRules]:
 
 def without_effect(record: Record) -> bool:
     """Whether a row of metadata asks for something that no page does."""
-    if record.kind not in (FORM_METADATA, STEP_METADATA) or (record.kind is FORM_METADATA and is_notes(record)):
+    if record.kind not in (FORM_METADATA, STEP_METADATA) or is_notes(record):
         return False
     if is_subgrid(record):
         return False

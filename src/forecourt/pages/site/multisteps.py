@@ -28,6 +28,7 @@ from forecourt.pages.site.definitions import (
 )
 from forecourt.pages.site.field_rules import FieldRules, read_field_rules
 from forecourt.pages.site.kinds import MULTISTEP, STEP, STEP_METADATA
+from forecourt.pages.site.note_settings import read_notes
 from forecourt.pages.site.record import Folder, Record
 from forecourt.pages.site.subgrid_actions import read_subgrids
 
@@ -57,13 +58,17 @@ def read_multistep(folder: Folder, notices: list[str]) -> Mapping[UUID, Multiste
     rules = read_field_rules(folder, STEP_METADATA)
     grids = read_subgrids(folder, STEP_METADATA, notices)
     steps: dict[UUID, dict[UUID, FormStep]] = {}
+    noted = read_notes(folder, STEP_METADATA)
     for record in records:
         owner = record.refer("adx_webform", known, "multistep form")
         step = _step(record, every, rules, notices)
         if step is not None and step.basic is not None:
             tell_actions(record, notices)
             attach = read_attach(record, text_of, notices)
-            step = replace(step, basic=replace(step.basic, subgrids=grids.get(step.id, {}), attach=attach))
+            step = replace(
+                step,
+                basic=replace(step.basic, subgrids=grids.get(step.id, {}), attach=attach, notes=noted.get(step.id)),
+            )
         if owner is not None and step is not None:
             steps.setdefault(owner, {})[step.id] = step
     found = {}
