@@ -29,7 +29,10 @@ from forecourt.pages.options import PortalOptions
 from forecourt.pages.ports import Fetching
 from forecourt.pages.searching import Searching
 from forecourt.pages.site import Page, Site, WebsiteRight
-from forecourt.pages.site.definitions import PageTemplate, WebTemplate
+from forecourt.pages.site.definitions import (
+    PageTemplate,
+    WebTemplate,
+)
 from forecourt.pages.visit import Visit
 from forecourt.web.assets import Assets
 from forecourt.web.requests import local_url

@@ -12,7 +12,9 @@ import pytest
 from pages_browser import Browser
 
 from forecourt.pages.site import PageContent
-from forecourt.pages.site.definitions import WebTemplate
+from forecourt.pages.site.definitions import (
+    WebTemplate,
+)
 from support.portal import ORDERS, contoso, preview, row_id
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "write-a-web-template.md"

@@ -16,7 +16,11 @@ from pages_browser import Browser
 from forecourt.pages.liquid import Engine
 from forecourt.pages.liquid.reading import notices
 from forecourt.pages.site import PageContent, Site, WebLink
-from forecourt.pages.site.definitions import PageTemplate, TemplateKind, WebTemplate
+from forecourt.pages.site.definitions import (
+    PageTemplate,
+    TemplateKind,
+    WebTemplate,
+)
 from support.portal import LINES, ORDERS, Preview, contoso, preview, row_id
 
 XSS = "<script>alert('1')</script>\"><img src=x onerror=alert(1)>"

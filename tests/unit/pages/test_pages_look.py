@@ -18,7 +18,11 @@ from pages_browser import Browser
 
 from forecourt.pages.languages import IN_URL
 from forecourt.pages.site import PageRight, PageRule, RuleScope, Site, WebFile, WebLink
-from forecourt.pages.site.definitions import PageTemplate, TemplateKind, WebTemplate
+from forecourt.pages.site.definitions import (
+    PageTemplate,
+    TemplateKind,
+    WebTemplate,
+)
 from forecourt.web import theme
 from support.portal import NAMESPACE, ORDERS, Preview, contoso, preview
 

@@ -8,7 +8,9 @@ import pytest
 
 from forecourt.pages.redirects import Redirects
 from forecourt.pages.site import Page, Site
-from forecourt.pages.site.definitions import Redirect
+from forecourt.pages.site.definitions import (
+    Redirect,
+)
 
 HOME, ORDERS, GONE = (uuid4() for _ in range(3))
 

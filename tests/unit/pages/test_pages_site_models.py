@@ -10,7 +10,12 @@ import pytest
 
 from forecourt.kernel.errors import DefinitionErrors
 from forecourt.pages.site import Site, load_site
-from forecourt.pages.site.definitions import StepKind, TemplateKind
+from forecourt.pages.site.definitions import (
+    TemplateKind,
+)
+from forecourt.pages.site.step_definitions import (
+    StepKind,
+)
 from forecourt.pages.site.tree import MAX_ROWS
 from forecourt.security.rules import Scope
 from support.sites import ENHANCED, PICTURE, STANDARD, guid, plain, write

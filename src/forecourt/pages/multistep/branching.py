@@ -19,7 +19,11 @@ from forecourt.kernel.principal import Principal
 from forecourt.pages import formatting
 from forecourt.pages.multistep.session import FormSession
 from forecourt.pages.site.conditions import Condition, columns, holds
-from forecourt.pages.site.definitions import FormStep, MultistepForm, StepKind
+from forecourt.pages.site.step_definitions import (
+    FormStep,
+    MultistepForm,
+    StepKind,
+)
 
 
 @dataclass(frozen=True, slots=True)

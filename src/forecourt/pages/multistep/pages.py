@@ -8,36 +8,33 @@ found (:mod:`~forecourt.pages.multistep.branching`) and what a session is.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 from starlette.responses import RedirectResponse, Response
 
-from forecourt.dataverse.rows import Row, Rows
+from forecourt.dataverse.rows import Rows
 from forecourt.identity import csrf
 from forecourt.kernel.errors import Refusal, Unavailable
-from forecourt.pages import site_map, subgrids
-from forecourt.pages.details import Forms, heading_of
+from forecourt.pages import subgrids
+from forecourt.pages.details import Forms
 from forecourt.pages.editing import ONCE
 from forecourt.pages.filling import AGAIN, TOO_OLD, Asked, Filling, Opened
-from forecourt.pages.liquid import Fragment
 from forecourt.pages.lookups import uuid_of
 from forecourt.pages.multistep.branching import Answer, Branching
 from forecourt.pages.multistep.keeping import SESSION, STEP, At, Keeping, owner_of, subject_of
-from forecourt.pages.multistep.progress import way
 from forecourt.pages.multistep.session import FormSession, Made
+from forecourt.pages.multistep.showing import Showing, address_of, shown_as
 from forecourt.pages.multistep.steps import Steps
 from forecourt.pages.notes import writing as notes_written
-from forecourt.pages.notes.attaching import FIELD, bounds, digest
-from forecourt.pages.notes.reading import Notes, Shown
+from forecourt.pages.notes.attaching import bounds, digest
+from forecourt.pages.notes.reading import Notes
 from forecourt.pages.notes.writing import NotePages
 from forecourt.pages.ports import FormSessions
-from forecourt.pages.render import Renderer, finish, notice_of
-from forecourt.pages.site import FormDefinition, FormMode, FormStep, MultistepForm, Page, Site, StepKind
+from forecourt.pages.render import Renderer, finish
+from forecourt.pages.site import FormMode, FormStep, MultistepForm, Page, Site, StepKind
 from forecourt.pages.subgrids import SubgridPages, Subgrids
 from forecourt.pages.visit import Visit
 from forecourt.web.requests import local_url, read_posted
@@ -74,7 +71,6 @@ class MultistepPages:
         notes: Notes,
         noting: NotePages,
     ) -> None:
-        self._notes = notes
         self._noting = noting
         self._site = site
         self._forms = forms
@@ -87,6 +83,7 @@ class MultistepPages:
         self._branching = Branching(forms.tables, rows)
         self._keeping = Keeping(sessions, forms.tables, rows)
         self._steps = Steps(forms, rows, filling)
+        self._showing = Showing(site, forms, renderer, filling, self._steps, grids, notes)
 
     def takes(self, visit: Visit, page: Page) -> bool:
         """Whether a visitor may send the form: each step decides for itself what they may do."""
@@ -113,11 +110,11 @@ class MultistepPages:
             if _beneath(visit.query):
                 return await self._of_row(at, visit.query)
             if self._steps.reads(at):
-                return await self._show_row(at)
+                return await self._showing.row(at)
             opened = await self._steps.open(at)
             filled = opened.editor.again(opened.row, draft, {}) if draft else self._filling.blank(opened)
             banner = _CHOOSE_AGAIN if draft and CHOSEN in draft else ""
-            return await self._show(at, opened, Asked(filled, banner=banner), draft or {})
+            return await self._showing.form(at, opened, Asked(filled, banner=banner), draft or {})
         except Refusal as refusal:
             return await self._lost(at, refusal)
 
@@ -145,10 +142,10 @@ class MultistepPages:
         except Refusal:
             trusted = False
         if not trusted and (reads or posted.get(MOVE)):
-            return await (self._show_row(at, TOO_OLD) if reads else self._again(at, posted, TOO_OLD))
+            return await (self._showing.row(at, TOO_OLD) if reads else self._again(at, posted, TOO_OLD))
         if trusted and posted.get(MOVE) == RESTART and form.several:
             await self._sessions.drop(session.id, at.owner)
-            return finish(visit, RedirectResponse(_address(page, self._start(form, session.subject)), 303))
+            return finish(visit, RedirectResponse(address_of(page, self._start(form, session.subject)), 303))
         if trusted and not session.version:
             at = await self._keeping.begin(at)
             if at.session.finished:
@@ -179,9 +176,9 @@ class MultistepPages:
             raise Refusal("FC4042", "The form has no row yet.")
         row = (await self._steps.row(at)).row
         if not subgrids.asked(query):
-            shown, url = self._shown(definition), self._action(at)
+            shown, url = shown_as(definition), self._showing.address(at)
             return await self._noting.answer(at.visit, at.page, shown, row, query, url, replayed)
-        beneath = self._subgrids.at(at.page, definition, row, self._action(at), query)
+        beneath = self._subgrids.at(at.page, definition, row, self._showing.address(at), query)
         return await self._beneath.answer(at.visit, beneath, replayed)
 
     # -- coming and going --------------------------------------------------------------------------------------
@@ -196,12 +193,12 @@ class MultistepPages:
         if owner and not form.fresh:
             open_one = await self._sessions.latest(owner, form.id, text, False)
             if open_one is not None:
-                return finish(visit, RedirectResponse(_address(page, {SESSION: str(open_one), **notice}), 303))
+                return finish(visit, RedirectResponse(address_of(page, {SESSION: str(open_one), **notice}), 303))
         if owner and not form.several:
             sent = await self._sessions.latest(owner, form.id, text, True)
             if sent is not None:
                 return await self._revisit(visit, page, form, sent)
-        return finish(visit, RedirectResponse(_address(page, {**self._start(form, subject), **notice}), 303))
+        return finish(visit, RedirectResponse(address_of(page, {**self._start(form, subject), **notice}), 303))
 
     def _start(self, form: MultistepForm, subject: Mapping[str, str]) -> Mapping[str, str]:
         return {**subject, SESSION: str(uuid4()), STEP: str(form.start)}
@@ -236,7 +233,7 @@ class MultistepPages:
             else:
                 done, opened = await self._steps.write(at, posted, files)
                 if isinstance(done, Asked):
-                    return await self._show(at, opened, done, posted)
+                    return await self._showing.form(at, opened, done, posted)
                 once = at.made.once if at.made is not None else posted.get(ONCE, "")
                 before = at.made.files if at.made is not None else ""
                 made, values = Made(done.row, once, digest(files) or before), dict(done.values)
@@ -250,7 +247,9 @@ class MultistepPages:
                 raise
             # The row is there; the next sending changes it, and finds the way.
             kept = await self._keeping.keep(at, lambda found: found.holding(at.step.id, made))
-            return await self._show(replace(at, session=kept), opened, self._filling.kept(opened, posted), posted)
+            return await self._showing.form(
+                replace(at, session=kept), opened, self._filling.kept(opened, posted), posted
+            )
         shows = following.id if following is not None and following.basic is not None else None
         session = await self._keeping.keep(at, lambda found: found.done(at.step.id, made, shows))
         if following is not None and following.kind is StepKind.REDIRECT:
@@ -259,7 +258,7 @@ class MultistepPages:
 
     def _to(self, visit: Visit, page: Page, session: FormSession, step: UUID | None) -> Response:
         more = {STEP: str(step)} if step is not None else {}
-        return finish(visit, RedirectResponse(_address(page, {SESSION: str(session.id), **more}), 303))
+        return finish(visit, RedirectResponse(address_of(page, {SESSION: str(session.id), **more}), 303))
 
     async def _redirect(self, at: At, step: FormStep, row: UUID) -> str:
         """Where a redirect step leads."""
@@ -284,114 +283,12 @@ class MultistepPages:
     async def _again(self, at: At, posted: Mapping[str, str], banner: str, replayed: bool = False) -> Response:
         """The step with what was typed."""
         if self._steps.reads(at):
-            return await self._show_row(at)
+            return await self._showing.row(at)
         opened = await self._steps.open(at, posted)
         if opened.away:
-            return await self._show(at, opened, self._filling.kept(opened, posted), posted)
+            return await self._showing.form(at, opened, self._filling.kept(opened, posted), posted)
         filled = opened.editor.again(opened.row, posted, {})
-        return await self._show(at, opened, Asked(filled, 200 if replayed else 400, banner), posted)
-
-    async def _show(self, at: At, opened: Opened, asked: Asked, posted: Mapping[str, str]) -> Response:
-        asked = await self._filling.dressed(opened, asked, posted)
-        below = () if opened.new or asked.away else await self._below(at, opened)
-        new = at.visit.locales.gettext("New %(kind)s", kind=opened.table.label)
-        subject = new if opened.new else heading_of(opened.table, opened.row)
-        notes = None if opened.new or asked.away else await self._noted(at, opened.row)
-        once = posted.get(ONCE) or (secrets.token_urlsafe(16) if opened.new or opened.attach else "")
-        return await self._page(
-            at,
-            asked.status,
-            filled=asked.filled,
-            banner=asked.banner,
-            once=once,
-            below=below,
-            notes=notes,
-            subject=subject,
-            sections=(),
-            attach=opened.attach,
-        )
-
-    async def _show_row(self, at: At, banner: str = "") -> Response:
-        """A step that is only read."""
-        basic = at.step.basic
-        assert basic is not None
-        row = (await self._steps.row(at)).row
-        found = await self._forms.details(
-            at.visit.principal,
-            basic,
-            row,
-            at.visit.query,
-            self._action(at),
-            at.visit.locales,
-            site_map.details_paths(self._site, at.visit, at.page),
-            self._subgrids.offering(at.visit, at.page),
-        )
-        return await self._page(
-            at,
-            400 if banner else 200,
-            filled=None,
-            banner=banner,
-            once="",
-            below=found.below,
-            notes=await self._noted(at, found.row),
-            subject=found.heading,
-            sections=found.sections,
-            attach=None,
-        )
-
-    @staticmethod
-    def _shown(definition: FormDefinition) -> FormDefinition:
-        """The form of a step whose row is there."""
-        return replace(definition, mode=FormMode.EDIT) if definition.mode is FormMode.INSERT else definition
-
-    async def _noted(self, at: At, row: Row) -> Shown | None:
-        """The notes of the step's row."""
-        visit, definition = at.visit, at.step.basic
-        assert definition is not None
-        table, _ = self._forms.form(definition)
-        shown, url = self._shown(definition), self._action(at)
-        return await self._notes.of(visit.principal, shown, table, row, visit.query, url, visit.locales)
-
-    async def _below(self, at: At, opened: Opened) -> object:
-        visit, page = at.visit, at.page
-        return await self._forms.below(
-            visit.principal,
-            opened.definition,
-            opened.row,
-            visit.query,
-            self._action(at),
-            visit.locales,
-            site_map.details_paths(self._site, visit, page),
-            self._subgrids.offering(visit, page),
-        )
-
-    def _action(self, at: At) -> str:
-        subject = {} if at.session.version else at.session.subject
-        return _address(at.page, {**subject, SESSION: str(at.session.id), STEP: str(at.step.id)})
-
-    async def _page(self, at: At, status: int, banner: str, **shown: Any) -> Response:
-        form, step = at.form, at.step
-        assert step.basic is not None
-        _ = at.visit.locales.gettext
-        submit = (step.next_label or _("Next")) if step.next else (step.basic.submit_label or _("Submit"))
-        return await self._renderer.page(
-            at.visit,
-            "step.html",
-            title=step.title,
-            page=at.page,
-            status=status,
-            text=await self._renderer.text(at.visit, at.page) if status != 503 else Fragment(),
-            attach_field=FIELD,
-            way=way(form, at.session, step),
-            instructions=step.instructions,
-            banner=_(banner) if banner else "",
-            action=self._action(at),
-            submit=submit,
-            notice=self._subgrids.said(at.visit, step.basic) or notice_of(at.visit),
-            previous=(step.previous_label or _("Previous")) if self._steps.previous(at) is not None else "",
-            restart=_("Start again") if form.several and at.session.version and at.session.path else "",
-            **shown,
-        )
+        return await self._showing.form(at, opened, Asked(filled, 200 if replayed else 400, banner), posted)
 
     async def _end(self, visit: Visit, page: Page, form: MultistepForm, session: FormSession) -> Response:
         """After the last step."""
@@ -424,7 +321,3 @@ class MultistepPages:
 def _beneath(query: Mapping[str, str]) -> bool:
     """Whether a request is about what belongs to the step's row."""
     return subgrids.asked(query) or notes_written.asked(query)
-
-
-def _address(page: Page, query: Mapping[str, str]) -> str:
-    return f"{page.path}?{urlencode(query)}" if query else page.path

@@ -13,7 +13,12 @@ from uuid import UUID
 
 from forecourt.kernel.label import each
 from forecourt.pages.multistep.session import FormSession
-from forecourt.pages.site.definitions import FormStep, MultistepForm, ProgressKind, ProgressPlace
+from forecourt.pages.site.step_definitions import (
+    FormStep,
+    MultistepForm,
+    ProgressKind,
+    ProgressPlace,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,13 @@ from forecourt.pages.site.definitions import (
     FormDefinition,
     FormMode,
     FormSource,
-    FormStep,
     ListDefinition,
     ListView,
-    MultistepForm,
     Page,
     PageContent,
     PageRight,
     PageRule,
     RuleScope,
-    StepKind,
     WebFile,
     WebLink,
     WebRole,
@@ -22,6 +19,11 @@ from forecourt.pages.site.definitions import (
 )
 from forecourt.pages.site.loader import load_site
 from forecourt.pages.site.site import Site, WebRoles
+from forecourt.pages.site.step_definitions import (
+    FormStep,
+    MultistepForm,
+    StepKind,
+)
 
 __all__ = [
     "FormDefinition",

@@ -7,7 +7,13 @@ from uuid import UUID
 
 from forecourt.kernel.errors import DefinitionError
 from forecourt.kernel.model import Where
-from forecourt.pages.site.definitions import Page, PageRight, PageRule, RuleScope, WebsiteAccess
+from forecourt.pages.site.definitions import (
+    Page,
+    PageRight,
+    PageRule,
+    RuleScope,
+    WebsiteAccess,
+)
 from forecourt.pages.site.site import HOME, WebRoles
 
 

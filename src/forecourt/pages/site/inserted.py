@@ -13,7 +13,15 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from forecourt.pages.site.definitions import FormDefinition, MultistepForm, Page, PageTemplate, WebTemplate
+from forecourt.pages.site.definitions import (
+    FormDefinition,
+    Page,
+    PageTemplate,
+    WebTemplate,
+)
+from forecourt.pages.site.step_definitions import (
+    MultistepForm,
+)
 
 #: How deep templates include each other.
 _DEPTH: Final = 8

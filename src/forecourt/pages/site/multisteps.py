@@ -16,6 +16,12 @@ from forecourt.pages.site.conditions import Condition, Unreadable, read
 from forecourt.pages.site.definitions import (
     FormMode,
     FormSource,
+)
+from forecourt.pages.site.field_rules import FieldRules, read_field_rules
+from forecourt.pages.site.kinds import MULTISTEP, STEP, STEP_METADATA
+from forecourt.pages.site.note_settings import read_notes
+from forecourt.pages.site.record import Folder, Record
+from forecourt.pages.site.step_definitions import (
     FormStep,
     MultistepForm,
     Progress,
@@ -26,10 +32,6 @@ from forecourt.pages.site.definitions import (
     StepKind,
     StepSource,
 )
-from forecourt.pages.site.field_rules import FieldRules, read_field_rules
-from forecourt.pages.site.kinds import MULTISTEP, STEP, STEP_METADATA
-from forecourt.pages.site.note_settings import read_notes
-from forecourt.pages.site.record import Folder, Record
 from forecourt.pages.site.subgrid_actions import read_subgrids
 
 #: How a form on a page would find the row of a step; one of an earlier step is found by the session.

@@ -12,7 +12,6 @@ from forecourt.kernel.errors import DefinitionError
 from forecourt.pages.site.definitions import (
     FormDefinition,
     ListDefinition,
-    MultistepForm,
     Page,
     PageContent,
     PageRule,
@@ -27,6 +26,9 @@ from forecourt.pages.site.definitions import (
     WebTemplate,
 )
 from forecourt.pages.site.secrets import holds_secret, speaks_of_secret
+from forecourt.pages.site.step_definitions import (
+    MultistepForm,
+)
 from forecourt.security.rules import ColumnProfile, TablePermission
 
 HOME = "/"

@@ -6,7 +6,13 @@ from collections.abc import Container, Mapping
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from forecourt.pages.site.definitions import Page, PageTemplate, Redirect, TemplateKind, WebTemplate
+from forecourt.pages.site.definitions import (
+    Page,
+    PageTemplate,
+    Redirect,
+    TemplateKind,
+    WebTemplate,
+)
 from forecourt.pages.site.kinds import MARKER, PAGE_TEMPLATE, REDIRECT, STATE, WEB_TEMPLATE, Kind
 from forecourt.pages.site.record import Folder, Record
 
