@@ -110,12 +110,17 @@ async def test_account_access_on_the_table_account_reaches_what_hangs_on_the_own
         permissions=(
             Permission("branches", "account", Scope.ACCOUNT, "r", link="account_parent_account"),
             Permission("colleagues", "contact", Scope.ACCOUNT, "r", link="contact_customer_accounts"),
+            Permission("of the company above", "cts_thing", Scope.ACCOUNT, "r", link="thing_above"),
         )
     )
-    async with small_portal(postgres, tmp_path, site) as portal:
+    above = (
+        "relationships:\n  - {name: thing_above, target: account, match: {_cts_buyer_value: _parentaccountid_value}}\n"
+    )
+    async with small_portal(postgres, tmp_path, site, more={"cts_thing": above}) as portal:
         ann = await portal.person("ann", "Members", account="North")
         await portal.person("al", account="North")
-        await portal.person("bob", account="South")
+        bob = await portal.person("bob", "Members", account="South")
+        await portal.thing("North's", portal.accounts["North"])
         await portal.site.dataverse(
             "update dataverse.account set parentaccountid = $1 where name = 'South'", UUID(portal.accounts["North"])
         )
@@ -123,6 +128,7 @@ async def test_account_access_on_the_table_account_reaches_what_hangs_on_the_own
         assert [row["name"] for row in answer.rows] == ["South"]
         answer = await api(ann, "GET", "contacts", **{"$select": "lastname", "$orderby": "lastname"})
         assert [row["lastname"] for row in answer.rows] == ["al", "ann"]
+        assert (await names(ann), await names(bob)) == ([], ["North's"])  # by a lookup of the account's row
 
 
 async def test_a_visitor_reaches_nothing_that_is_somebodys(portal: SmallPortal) -> None:

@@ -86,7 +86,7 @@ def load_definitions(root: Path, catalog: Catalog | None = None) -> Definitions:
     maps, wrong = load_maps(read_files(root, MAP_FILES, MapFile, faults), operations.model, tables.model)
     for fault in wrong:
         faults.add(fault)
-    people = relationships(dataverse.files, faults)
+    people = relationships(dataverse.files, tables, faults)
     site = None
     if (root / "site").is_dir():
         try:

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from forecourt.app import Definitions, connect, load_definitions
+from forecourt.cli.label_words import unused_words
 from forecourt.cli.workspace import data_folder, solution_argument
 from forecourt.kernel.errors import DefinitionError
 from forecourt.kernel.model import Where
@@ -49,7 +50,7 @@ def check(solution: Path, data: Path | None, database: bool | None, policies: bo
     if policies:
         _list(listed(definitions.operations.rules), as_json)
         return
-    for finding in (*found, *definitions.notices):
+    for finding in (*found, *definitions.notices, *unused_words(solution)):
         click.echo(str(finding), err=True)
     if found:
         raise click.exceptions.Exit(1)

@@ -73,7 +73,10 @@ def built_in_tables() -> frozenset[str]:
 
 def load_dataverse(root: Path, entities: frozenset[str], faults: Faults) -> DataverseSolution:
     """Reads ``dataverse/``. ``entities``: names of the data entities that virtual tables may stand on."""
-    files = _coherent(read_tables(root, faults), faults)
+    read = read_tables(root, faults)
+    files = _coherent(read, faults)
+    kept = {item.document.file for item in files}
+    faults.lost |= {item.record.table: item.document.file for item in read if item.document.file not in kept}
     for item in files:
         virtual = item.record.virtual
         if virtual is not None and virtual not in entities:
@@ -81,6 +84,7 @@ def load_dataverse(root: Path, entities: frozenset[str], faults: Faults) -> Data
             faults.add(
                 item.document.error(f"data entity '{virtual}' is not known.", "virtual", hint=hint, code="FC6002")
             )
+            faults.lost[item.record.table] = item.document.file
     files = tuple(item for item in files if item.record.virtual is None or item.record.virtual in entities)
     found = design((item.record for item in files), built_in_tables(), system_words(root))
     native, enums = native_tables(found)
@@ -220,10 +224,13 @@ def _known(document: Document, name: str, table: Table, faults: Faults, *path: s
         faults.add(document.error(f"{table.name} has no column '{name}'.", *path, hint=hint, code="FC6002"))
 
 
-def relationships(files: tuple[Loaded[TableFile], ...], faults: Faults) -> dict[tuple[str, str], PersonRelationship]:
+def relationships(
+    files: tuple[Loaded[TableFile], ...], tables: Tables, faults: Faults
+) -> dict[tuple[str, str], PersonRelationship]:
     """Relationships to contact and account, by (table, name): what table permissions stand on.
 
-    Those that lookups make, and those that a file defines by values.
+    Those that lookups make, and those that a file defines by values. A lookup of the person's row goes by both of its
+    names (``_x_value``, ``x``).
     """
     found = dict(person_relationships(design(item.record for item in files)))
     for item in files:
@@ -239,7 +246,16 @@ def relationships(files: tuple[Loaded[TableFile], ...], faults: Faults) -> dict[
                     )
                 )
                 continue
-            match = tuple(definition.match.items())
+            person = tables.by_name[definition.target]
+            for own, theirs in definition.match.items():
+                _shown(item.document, theirs, person, faults, "relationships", position, "match", own)
+            match = tuple((own, _column(person, theirs)) for own, theirs in definition.match.items())
             key = (item.record.table, definition.name)
             found[key] = PersonRelationship(definition.name, item.record.table, definition.target, match)
     return found
+
+
+def _column(person: Table, name: str) -> str:
+    """The column behind a name of a person's column: values of a person go by it."""
+    found = person.column(name)
+    return name if found is None else found.column

@@ -301,6 +301,7 @@ def build_entities(
             entity = builder.build()
         except DefinitionError as error:
             faults.add(error)
+            faults.lost[item.record.name] = item.document.file
             continue
         if entity.name in entities or entity.collection in collections:
             taken = entity.name if entity.name in entities else entity.collection

@@ -133,8 +133,8 @@ def findings(
 
 
 def _idle(rules: PortalRules, permission: TablePermission) -> Iterator[tuple[str, str]]:
-    """Permissions that give nothing to anybody."""
-    if not permission.rights:
+    """Permissions that give nothing to anybody. One without privileges may be what others hang on."""
+    if not permission.rights and all(other.parent != permission.id for other in rules.permissions):
         yield "gives no privilege: it has no effect.", "Set adx_read or another privilege to true, or remove it."
     root = root_of(permission, rules.by_id)
     if permission.scope is not Scope.PARENT:

@@ -6,6 +6,7 @@ folder (links that lead out are refused).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,21 +35,32 @@ class Loaded(Generic[T]):
 
 @dataclass
 class Faults:
-    """Collects the faults of a solution, to be raised together."""
+    """Collects the faults of a solution, to be raised together.
+
+    ``lost``: what files with faults define, name -> file. That it does not exist is no fault of who names it.
+    """
 
     errors: list[DefinitionError] = field(default_factory=list)
+    lost: dict[str, str] = field(default_factory=dict)
 
     def add(self, error: DefinitionError) -> None:
         self.errors.append(error)
 
     def raise_any(self) -> None:
         if self.errors:
-            raise DefinitionErrors(tuple(sorted(self.errors, key=lambda e: (e.file, e.line))))
+            causes = [error for error in self.errors if not self._follows(error)]
+            raise DefinitionErrors(tuple(sorted(causes or self.errors, key=lambda e: (e.file, e.line))))
+
+    def _follows(self, error: DefinitionError) -> bool:
+        """Whether an error says of something lost that it does not exist."""
+        if not self.lost or not (error.code == "FC6002" or error.code.startswith("DIPV")):
+            return False
+        return any(self.lost.get(name, error.file) != error.file for name in re.findall(r"\w+", error.message))
 
 
 def read_file(root: Path, path: Path, shape: type[T], faults: Faults, words: Words | None = None) -> Loaded[T] | None:
     """One file as a record, or None with its fault noted. ``words``: translations of its labels."""
-    name = str(path)
+    name, document = str(path), None
     try:
         if not path.resolve().is_relative_to(root.resolve()):
             raise DefinitionError(name, 1, "leads out of the solution's folder.")
@@ -58,11 +70,19 @@ def read_file(root: Path, path: Path, shape: type[T], faults: Faults, words: Wor
         return Loaded(document, convert(document, shape, words))
     except DefinitionError as error:
         faults.add(error)
+        faults.lost |= dict.fromkeys(_defined(path, document), name)
     except UnicodeDecodeError:
         faults.add(DefinitionError(name, 1, "is not UTF-8 text.", "Save it as UTF-8."))
     except OSError as error:
         faults.add(DefinitionError(name, 1, f"cannot be read: {error.strerror}."))
     return None
+
+
+def _defined(path: Path, document: Document | None) -> Iterator[str]:
+    """The name of what a faulty file defines: its own, else the file's."""
+    data = document.data if document is not None else None
+    named = [data.get(key) for key in ("name", "table")] if isinstance(data, dict) else []
+    yield from [each for each in named if isinstance(each, str)] or [path.stem]
 
 
 def read_words(root: Path, faults: Faults) -> Words:

@@ -36,6 +36,12 @@ def test_a_permission_without_effect_is_found() -> None:
         assert text in message, message
 
 
+def test_a_permission_without_privileges_that_others_hang_on_has_an_effect() -> None:
+    anchor = replace(permission(1, "Order", Scope.ACCOUNT, relationship="own"), rights=frozenset())
+    child = permission(2, "Line", Scope.PARENT, relationship="OfOrder", parent=1)
+    assert said(portal(anchor, replace(child, web_roles=anchor.web_roles))) == []
+
+
 def test_roles_of_a_child_that_its_root_lacks_are_found() -> None:
     rules = portal(
         permission(1, "Order", Scope.ACCOUNT, relationship="own"),
