@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -23,6 +24,11 @@ def attribute(name: str, **more: str) -> str:
     return f'<attribute name="{name}" {" ".join(f"{key}={value!r}" for key, value in more.items())}/>'
 
 
+def plain(answer: Answer) -> list[dict[str, Any]]:
+    """The rows without annotations, which the portal's door gives unasked."""
+    return [{name: value for name, value in row.items() if "@" not in name} for row in answer.rows]
+
+
 @pytest.mark.parametrize("door", DOORS)
 async def test_a_fetch_and_an_aggregate_show_exactly_the_orders_that_plain_sql_finds(case: Case, door: str) -> None:
     for number in range(2):
@@ -32,7 +38,7 @@ async def test_a_fetch_and_an_aggregate_show_exactly_the_orders_that_plain_sql_f
         rows = (await person.get(fetched(surface, case.orders, "".join(map(attribute, columns))))).rows
         assert sorted(surface.keys(rows)) == own
         count = attribute(columns[-1], alias="n", aggregate="count")
-        counted = (await person.get(fetched(surface, case.orders, count, 'aggregate="true"'))).rows
+        counted = plain(await person.get(fetched(surface, case.orders, count, 'aggregate="true"')))
         assert counted == [{"n": len(own)}]
         applied = await person.get(surface.orders(_apply="aggregate($count as n)"))
         assert [row["n"] for row in applied.rows] == [len(own)]
@@ -61,10 +67,10 @@ async def test_linked_rows_are_those_that_the_person_reads(case: Case, door: str
             surface, case.orders, attribute(key, alias="n", aggregate="count") + where, 'aggregate="true"'
         )
         mine = sum(1 for each in own if each[-1] == value)
-        assert (await person.get(counted)).rows == [{"n": mine}]
+        assert plain(await person.get(counted)) == [{"n": mine}]
         if not mine:
             inner = where.replace(f'attribute="{key}"', f'entityname="o" attribute="{key}"')
-            assert (await person.get(fetched(surface, case.orders, attribute(key) + link + inner))).rows == []
+            assert plain(await person.get(fetched(surface, case.orders, attribute(key) + link + inner))) == []
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -178,6 +178,22 @@ async def test_a_new_row_belongs_to_who_makes_it(portal: SmallPortal, ann: Perso
     assert await names(ann) == ["new"] and await names(bob) == []
 
 
+async def test_scripts_find_the_id_of_a_new_row_and_where_its_lookups_lead(portal: SmallPortal, ann: Person) -> None:
+    made = await write(ann, "POST", "cts_things", b'{"cts_name": "new", "cts_choice": 2}')
+    assert made.status == 204 and made.headers["entityid"] == made.headers["odata-entityid"][-37:-1]
+    lookup, columns = "_cts_buyer_value", {"$select": "cts_choice,_cts_buyer_value"}
+    one = url(f"/_api/cts_things({made.headers['entityid']})", **columns)
+    row = (await ann.get(one)).json
+    assert row[f"{lookup}@Microsoft.Dynamics.CRM.lookuplogicalname"] == "contact"
+    assert row[f"{lookup}@Microsoft.Dynamics.CRM.associatednavigationproperty"] == "cts_buyer_contact"
+    assert row["cts_choice@OData.Community.Display.V1.FormattedValue"]
+    asked = {**await ann.headers("/_api/"), "prefer": "odata.maxpagesize=1"}
+    assert f"{lookup}@Microsoft" in (await portal.site.ask("GET", url("/_api/cts_things", **columns), asked)).text
+    asked["prefer"] = 'odata.include-annotations="Microsoft.Dynamics.CRM.lookuplogicalname"'
+    chosen = (await portal.site.ask("GET", one, asked)).text
+    assert "lookuplogicalname" in chosen and "FormattedValue" not in chosen
+
+
 async def test_a_new_row_that_its_maker_would_not_reach_is_refused(
     portal: SmallPortal, ann: Person, bob: Person
 ) -> None:

@@ -1,10 +1,14 @@
 """``/_api/<entity set>``: who asks, whether a write is meant, then the Dataverse protocol behind the portal's door.
 
 Reads need no token; writes need the one of the session (or visitor) in the header ``__RequestVerificationToken``.
-Which tables and columns are open, and which rows, is decided behind ``Door.PORTAL_API``.
+Which tables and columns are open, and which rows, is decided behind ``Door.PORTAL_API``. As scripts of portals expect
+(pages-and-dataverse A2.1): a new row's id is in the header ``entityid``, and values come with their annotations unless
+``Prefer`` names others.
 """
 
 from __future__ import annotations
+
+import re
 
 from starlette.responses import Response
 
@@ -23,7 +27,14 @@ PREFIX = b"/_api/"
 #: Largest body of a write.
 MAX_BODY = 1024 * 1024
 
+#: Annotations that a read has without asking.
+ANNOTATIONS = (
+    'odata.include-annotations="OData.Community.Display.V1.FormattedValue,'
+    'Microsoft.Dynamics.CRM.associatednavigationproperty,Microsoft.Dynamics.CRM.lookuplogicalname"'
+)
+
 _JSON = "application/json; odata.metadata=minimal"
+_CREATED = re.compile(r".*\(([0-9a-f-]{36})\)")
 _METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
 _ALLOWED = ", ".join(_METHODS)
 
@@ -58,6 +69,8 @@ class PortalApi:
         response = Response(body, status)
         for name, value in headers:
             response.headers[name] = value
+        if row := _CREATED.fullmatch(response.headers.get("odata-entityid", "")):
+            response.headers["entityid"] = row[1]
         response.headers.setdefault("content-type", _JSON)
         response.headers["cache-control"] = "no-store"
         return finish(visit, response)
@@ -70,6 +83,9 @@ class PortalApi:
         headers.setdefault("x-forwarded-proto", request.scope["scheme"])
         query: bytes = request.scope["query_string"]
         if not write:
+            wanted = headers.get("prefer", "")
+            if "odata.include-annotations" not in wanted.lower():
+                headers["prefer"] = f"{wanted},{ANNOTATIONS}" if wanted.strip() else ANNOTATIONS
             return await self._requests.get(visit.principal, path, query, headers, Door.PORTAL_API)
         body = bytearray()
         async for chunk in request.stream():
