@@ -18,21 +18,19 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 from uuid import UUID
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from forecourt.dataverse.rows import Query, Row, Rows
 from forecourt.dataverse.tables import Table
-from forecourt.identity import csrf
 from forecourt.kernel.errors import Refusal, not_found
 from forecourt.kernel.observe import Observer, nobody
 from forecourt.kernel.plan import WriteOperation
 from forecourt.kernel.predicate import FALSE, TRUE, Predicate, any_of, shift_slots
 from forecourt.pages import page_rules, site_map
-from forecourt.pages.asking import told
+from forecourt.pages.asking import Asking, Question
 from forecourt.pages.details import heading_of
-from forecourt.pages.editing import VERSION
 from forecourt.pages.lists import Action, Lists, Offers
-from forecourt.pages.render import Renderer, finish, notice_of
+from forecourt.pages.render import Renderer, notice_of
 from forecourt.pages.site import ListDefinition, Page, Site
 from forecourt.pages.site.list_actions import ActionKind, RowAction
 from forecourt.pages.visit import Visit
@@ -111,8 +109,7 @@ class Acting:
         self._site = site
         self._lists = lists
         self._rows = rows
-        self._renderer = renderer
-        self._observer = observer
+        self._asking = Asking(renderer, observer)
 
     def listed(self, visit: Visit, page: Page, definition: ListDefinition) -> Place:
         """The rows of a list's views, as the address has it."""
@@ -211,46 +208,31 @@ class Acting:
             raise Refusal("FC3001", "You may not do this with it.", source=place.table.name)
         return Wanted(place, action, row, place.here(**{DO: action.kind.value, ROW: str(row.id)}))
 
-    async def get(self, visit: Visit, wanted: Wanted, problem: str = "", status: int = 200) -> Response:
+    async def get(self, visit: Visit, wanted: Wanted) -> Response:
         """The page that asks."""
-        label = _label(wanted.action, visit)
-        table = wanted.place.table
-        return await self._renderer.page(
-            visit,
-            "delete.html",
-            title=f"{label}: {heading_of(table, wanted.row)}",
-            page=wanted.place.page,
-            status=status,
-            kind=table.label,
-            question=wanted.action.question or visit.locales.gettext(_USUAL[wanted.action.kind][1]),
-            problem=problem,
-            version=wanted.row.version,
-            action=wanted.here,
-            cancel_url=wanted.place.back,
-            submit=label,
-            notice=None,
-        )
+        return await self._asking.ask(visit, self._question(visit, wanted))
 
     async def post(self, visit: Visit, wanted: Wanted, posted: Mapping[str, str]) -> Response:
         """Does it, and leads back."""
-        try:
-            visit.require_token(posted.get(csrf.FIELD))
-        except Refusal as refusal:
-            text = visit.locales.gettext("For your safety nothing was done: the page was opened too long ago.")
-            return await self.get(visit, wanted, text, refusal.status)
-        version = posted.get(VERSION)
-        if not version:
-            return await self.get(visit, wanted)
-        try:
+        after = told_at(wanted.place.back, _USUAL[wanted.action.kind][3], self._told(wanted))
+
+        async def do(version: str) -> None:
             await self._do(visit, wanted, version)
-        except Refusal as refusal:
-            changed = visit.locales.gettext(
-                "Somebody else has changed it meanwhile. Look at it again before you go on."
-            )
-            text = told(visit, self._observer, refusal, changed)
-            return await self.get(visit, wanted, text, refusal.status)
-        return finish(
-            visit, RedirectResponse(told_at(wanted.place.back, _USUAL[wanted.action.kind][3], self._told(wanted)), 303)
+
+        return await self._asking.settle(visit, self._question(visit, wanted), posted, do, after)
+
+    @staticmethod
+    def _question(visit: Visit, wanted: Wanted) -> Question:
+        label, table = _label(wanted.action, visit), wanted.place.table
+        return Question(
+            wanted.place.page,
+            f"{label}: {heading_of(table, wanted.row)}",
+            table.label,
+            wanted.action.question or visit.locales.gettext(_USUAL[wanted.action.kind][1]),
+            wanted.row.version,
+            wanted.here,
+            wanted.place.back,
+            label,
         )
 
     async def _do(self, visit: Visit, wanted: Wanted, version: str) -> None:

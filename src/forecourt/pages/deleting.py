@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from forecourt.dataverse.rows import Rows
-from forecourt.identity import csrf
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.observe import Observer, nobody
 from forecourt.pages import site_map
-from forecourt.pages.asking import told
+from forecourt.pages.asking import Asking, Question
 from forecourt.pages.details import Forms, heading_of
-from forecourt.pages.editing import VERSION
-from forecourt.pages.render import Renderer, finish
+from forecourt.pages.render import Renderer
 from forecourt.pages.site import FormDefinition, Page, Site
 from forecourt.pages.visit import Visit
 
@@ -39,66 +37,44 @@ class Deleting:
         self._forms = forms
         self._rows = rows
         self._renderer = renderer
-        self._observer = observer
+        self._asking = Asking(renderer, observer)
 
     def offered(self, visit: Visit, definition: FormDefinition) -> bool:
         """Whether the form deletes rows and the person may delete some of its table."""
         return bool(definition.delete_label) and self._rows.may(visit.principal, definition.table, DELETE)
 
-    async def get(
-        self,
-        visit: Visit,
-        page: Page,
-        definition: FormDefinition,
-        query: Mapping[str, str],
-        problem: str = "",
-        status: int = 200,
-    ) -> Response:
+    async def get(self, visit: Visit, page: Page, definition: FormDefinition, query: Mapping[str, str]) -> Response:
         """The page that asks. Raises Refusal FC3001 where nothing is offered, FC4041."""
+        return await self._asking.ask(visit, await self._question(visit, page, definition, query))
+
+    async def post(self, visit: Visit, page: Page, definition: FormDefinition, posted: Mapping[str, str]) -> Response:
+        """Deletes the row, and leads to the list that it was in."""
+        question = await self._question(visit, page, definition, visit.query)
+        row_id = self._forms.row_id(definition, visit.principal, visit.query)
+
+        async def do(version: str) -> None:
+            await self._rows.delete(visit.principal, definition.table, row_id, version)
+
+        return await self._asking.settle(visit, question, posted, do, self._after(visit, page, definition.table))
+
+    async def _question(
+        self, visit: Visit, page: Page, definition: FormDefinition, query: Mapping[str, str]
+    ) -> Question:
         if not self.offered(visit, definition):
             raise Refusal("FC3001", "You may not delete this.")
         table, _ = self._forms.form(definition)
         row_id = self._forms.row_id(definition, visit.principal, query)
         row = await self._forms.row(visit.principal, table, row_id, ())
-        back = site_map.row_url(self._site, page, row.id)
-        return await self._renderer.page(
-            visit,
-            "delete.html",
-            title=f"{definition.delete_label}: {heading_of(table, row)}",
-            page=page,
-            status=status,
-            kind=table.label,
-            question=definition.delete_question or visit.locales.gettext("This cannot be undone."),
-            problem=problem,
-            version=row.version,
-            action=site_map.row_url(self._site, page, row.id, **{ACTION: DELETE}),
-            cancel_url=back,
-            submit=definition.delete_label,
-            notice=None,
+        return Question(
+            page,
+            f"{definition.delete_label}: {heading_of(table, row)}",
+            table.label,
+            definition.delete_question or visit.locales.gettext("This cannot be undone."),
+            row.version,
+            site_map.row_url(self._site, page, row.id, **{ACTION: DELETE}),
+            site_map.row_url(self._site, page, row.id),
+            definition.delete_label,
         )
-
-    async def post(self, visit: Visit, page: Page, definition: FormDefinition, posted: Mapping[str, str]) -> Response:
-        """Deletes the row, and leads to the list that it was in."""
-        if not self.offered(visit, definition):
-            raise Refusal("FC3001", "You may not delete this.")
-        row_id = self._forms.row_id(definition, visit.principal, visit.query)
-        try:
-            visit.require_token(posted.get(csrf.FIELD))
-        except Refusal as refusal:
-            text = visit.locales.gettext("For your safety nothing was deleted: the page was opened too long ago.")
-            return await self.get(visit, page, definition, visit.query, text, refusal.status)
-        version = posted.get(VERSION)
-        if not version:
-            return await self.get(visit, page, definition, visit.query)
-        try:
-            await self._rows.delete(visit.principal, definition.table, row_id, version)
-        except Refusal as refusal:
-            changed = visit.locales.gettext(
-                "Somebody else has changed it meanwhile. Look at it again before you delete it."
-            )
-            text = told(visit, self._observer, refusal, changed)
-            return await self.get(visit, page, definition, visit.query, text, refusal.status)
-        return finish(visit, RedirectResponse(self._after(visit, page, definition.table), 303))
 
     def _after(self, visit: Visit, page: Page, table: str) -> str:
         above = (item for item in self._site.chain(page)[1:] if self._renderer.readable(visit, item))

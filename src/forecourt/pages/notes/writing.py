@@ -24,7 +24,7 @@ from forecourt.identity import csrf
 from forecourt.kernel.errors import Refusal, Unavailable, not_found
 from forecourt.kernel.observe import Fault, Observer, nobody
 from forecourt.pages.acting import told_at
-from forecourt.pages.asking import told
+from forecourt.pages.asking import Asking, Question, told
 from forecourt.pages.details import Forms, heading_of
 from forecourt.pages.editing import ONCE, VERSION
 from forecourt.pages.filling import AGAIN, AWAY, TOO_OLD, mark_of
@@ -81,6 +81,7 @@ class NotePages:
         self._notes = notes
         self._attaching = attaching
         self._renderer = renderer
+        self._asking = Asking(renderer, observer)
         self._observer = observer
 
     async def answer(
@@ -243,35 +244,22 @@ class NotePages:
     async def _delete(self, at: _At, note: Row, replayed: Mapping[str, str] | None) -> Response:
         visit = at.visit
         _ = visit.locales.gettext
+        question = Question(
+            at.page,
+            _("Delete the note"),
+            f"{at.table.label} {heading_of(at.table, at.above)}",
+            text_of(note, self._site) or str(note.values.get("filename") or ""),
+            note.version,
+            at.here,
+            at.back,
+            _("Delete"),
+        )
         if visit.request.method != "POST" or replayed is not None:
-            return await self._ask(at, note)
-        posted = await read_form(visit.request)
-        try:
-            visit.require_token(posted.get(csrf.FIELD))
-        except Refusal as refusal:
-            text = _("For your safety nothing was deleted: the page was opened too long ago.")
-            return await self._ask(at, note, text, refusal.status)
-        try:
-            await self._rows.delete(visit.principal, NOTES, note.id, posted.get(VERSION) or note.version)
-        except Refusal as refusal:
-            changed = _("Somebody else has changed it meanwhile. Look at it again before you delete it.")
-            return await self._ask(at, note, told(visit, self._observer, refusal, changed), refusal.status)
-        return finish(visit, RedirectResponse(told_at(at.back, "deleted"), 303))
+            return await self._asking.ask(visit, question)
 
-    async def _ask(self, at: _At, note: Row, problem: str = "", status: int = 200) -> Response:
-        _ = at.visit.locales.gettext
-        return await self._renderer.page(
-            at.visit,
-            "delete.html",
-            title=_("Delete the note"),
-            page=at.page,
-            status=status,
-            kind=f"{at.table.label} {heading_of(at.table, at.above)}",
-            question=text_of(note, self._site) or str(note.values.get("filename") or ""),
-            problem=problem,
-            version=note.version,
-            action=at.here,
-            cancel_url=at.back,
-            submit=_("Delete"),
-            notice=None,
+        async def do(version: str) -> None:
+            await self._rows.delete(visit.principal, NOTES, note.id, version)
+
+        return await self._asking.settle(
+            visit, question, await read_form(visit.request), do, told_at(at.back, "deleted")
         )
