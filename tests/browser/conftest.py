@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
-from portal_pages import NewPage, SignIn
+from portal_pages import SESSION, NewPage, SignIn, sign_in
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -40,16 +41,23 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+@pytest.fixture(scope="session")
+def sessions(portal_url: str) -> dict[str, Any]:
+    """The cookie of a session at ``portal_url`` by user name. Nobody ends one: who signs out signs in alone."""
+    return {}
+
+
 @pytest.fixture
-async def new_page(chromium: Browser, portal_url: str) -> AsyncIterator[NewPage]:
-    """Opens a page of the portal in a context of its own: ``new_page(width=360, dark=True, script=False)``.
+async def new_page(chromium: Browser, portal_url: str, sessions: dict[str, Any]) -> AsyncIterator[NewPage]:
+    """Opens a page of the portal in a context of its own: ``new_page(by=vendor, width=360, dark=True, script=False)``.
+    ``by``: who is signed in already.
 
     What the browser complains about (a blocked script, an exception) fails the test; refusals of the server do not.
     """
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
-    async def open_page(width: int = 1440, dark: bool = False, script: bool = True) -> Page:
+    async def open_page(width: int = 1440, dark: bool = False, script: bool = True, by: SignIn | None = None) -> Page:
         context = await chromium.new_context(
             base_url=portal_url,
             viewport={"width": width, "height": 900},
@@ -61,6 +69,11 @@ async def new_page(chromium: Browser, portal_url: str) -> AsyncIterator[NewPage]
         page = await context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if _complains(message.text) else None)
+        if by is not None and by.username in sessions:
+            await context.add_cookies([sessions[by.username]])
+        elif by is not None:
+            await sign_in(page, by.username, by.password)
+            [sessions[by.username]] = [item for item in await context.cookies() if item.get("name") == SESSION]
         return page
 
     yield open_page

@@ -43,8 +43,8 @@ async def test_home_shows_the_lists_of_the_person_and_who_they_are(new_page: New
 
 
 async def test_a_list_is_sorted_by_its_headers(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page()
-    await sign_in(page, vendor.username, vendor.password, ALL)
+    page = await new_page(by=vendor)
+    await page.goto(ALL)
     header = page.get_by_role("columnheader", name="Purchase order")
     await header.get_by_role("link").click()
     await expect(header).to_have_attribute("aria-sort", "ascending")
@@ -56,8 +56,8 @@ async def test_a_list_is_sorted_by_its_headers(new_page: NewPage, vendor: SignIn
 
 
 async def test_searching_narrows_the_list_and_clearing_brings_it_back(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page()
-    await sign_in(page, vendor.username, vendor.password, ALL)
+    page = await new_page(by=vendor)
+    await page.goto(ALL)
     wanted = (await numbers(page))[3]
     await page.get_by_role("searchbox").fill(wanted)
     await page.get_by_role("searchbox").press("Enter")
@@ -70,8 +70,8 @@ async def test_searching_narrows_the_list_and_clearing_brings_it_back(new_page: 
 
 
 async def test_pages_follow_each_other_without_repeating(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page()
-    await sign_in(page, vendor.username, vendor.password, ALL)
+    page = await new_page(by=vendor)
+    await page.goto(ALL)
     first = await numbers(page)
     await page.get_by_role("link", name="Next page").click()
     await expect(page.locator(".fc-pager-place")).to_contain_text("Page 2 of")
@@ -82,24 +82,23 @@ async def test_pages_follow_each_other_without_repeating(new_page: NewPage, vend
 
 
 async def test_an_empty_list_says_what_to_do(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page()
-    await sign_in(page, vendor.username, vendor.password, f"{LIST}?search=zzzzzz")
+    page = await new_page(by=vendor)
+    await page.goto(f"{LIST}?search=zzzzzz")
     await expect(page.get_by_role("heading", name="Nothing contains “zzzzzz”")).to_be_visible()
     await page.get_by_role("link", name="Show all").click()
     await expect(page.locator(".fc-row-link").first).to_be_visible()
 
 
 async def test_a_whole_row_is_its_link(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page()
-    await sign_in(page, vendor.username, vendor.password, ALL)
+    page = await new_page(by=vendor)
+    await page.goto(ALL)
     [number, *_] = await numbers(page)
     await page.locator("tbody tr").first.locator("td").nth(2).click(force=True)
     await expect(page.get_by_role("heading", level=1)).to_contain_text(number)
 
 
 async def test_details_show_the_lines_of_an_order(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page()
-    await sign_in(page, vendor.username, vendor.password)
+    page = await new_page(by=vendor)
     await open_order(page)
     await expect(page.get_by_role("table", name="Lines")).to_be_visible()
     await expect(page.get_by_role("link", name="Confirm delivery")).to_be_visible()
@@ -107,8 +106,7 @@ async def test_details_show_the_lines_of_an_order(new_page: NewPage, vendor: Sig
 
 
 async def test_a_change_is_saved_and_said_once(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page()
-    await sign_in(page, vendor.username, vendor.password)
+    page = await new_page(by=vendor)
     await open_form(page, 1)
     await page.fill(DELIVERY, "2027-04-15")
     await page.fill(REFERENCE, "MY-4711")
@@ -122,8 +120,7 @@ async def test_a_change_is_saved_and_said_once(new_page: NewPage, vendor: SignIn
 
 
 async def test_mistakes_take_the_focus_and_lead_to_their_fields(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page()
-    await sign_in(page, vendor.username, vendor.password)
+    page = await new_page(by=vendor)
     await open_form(page, 2)
     await page.fill(DELIVERY, "")
     await page.fill(REFERENCE, "KEPT-1")
@@ -137,9 +134,8 @@ async def test_mistakes_take_the_focus_and_lead_to_their_fields(new_page: NewPag
 
 
 async def test_two_people_at_one_order_both_see_it_and_the_second_decides(new_page: NewPage, vendor: SignIn) -> None:
-    page, other = await new_page(), await new_page()
-    for each in (page, other):
-        await sign_in(each, vendor.username, vendor.password)
+    page, other = await new_page(by=vendor), await new_page()
+    await sign_in(other, vendor.username, vendor.password)
     url = await open_form(page, 3)
     await other.goto(url)
     await other.fill(DELIVERY, "2027-05-03")
@@ -159,8 +155,7 @@ async def test_two_people_at_one_order_both_see_it_and_the_second_decides(new_pa
 async def test_nothing_typed_is_lost_when_the_session_has_ended(
     new_page: NewPage, vendor: SignIn, script: bool
 ) -> None:
-    page = await new_page(script=script)
-    await sign_in(page, vendor.username, vendor.password)
+    page = await new_page(script=script, by=vendor)
     await open_form(page, 4 + script)
     await page.fill(DELIVERY, "2027-06-07")
     await page.fill(REFERENCE, "LATE-9")
@@ -208,8 +203,8 @@ async def test_pages_fit_their_window_and_axe_finds_nothing(
 
 
 async def test_rows_are_cards_on_a_telephone(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page(width=360)
-    await sign_in(page, vendor.username, vendor.password, ALL)
+    page = await new_page(width=360, by=vendor)
+    await page.goto(ALL)
     box = await page.locator("tbody tr").first.bounding_box()
     assert box is not None and box["width"] <= 360 and box["height"] > 100
     await expect(page.get_by_role("row").nth(1)).to_be_visible()
@@ -237,9 +232,9 @@ async def test_everything_works_without_script(new_page: NewPage, vendor: SignIn
 
 
 async def test_the_keyboard_reaches_everything_in_order(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page()
+    page = await new_page(by=vendor)
     await page.emulate_media(reduced_motion="reduce")  # so that the page has scrolled when a key is done
-    await sign_in(page, vendor.username, vendor.password, ALL)
+    await page.goto(ALL)
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     await page.keyboard.press("Enter")
@@ -265,8 +260,7 @@ async def test_the_keyboard_reaches_everything_in_order(new_page: NewPage, vendo
 
 
 async def test_in_a_form_tab_goes_from_field_to_field_and_on_to_its_buttons(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page()
-    await sign_in(page, vendor.username, vendor.password)
+    page = await new_page(by=vendor)
     await open_form(page, 7)
     await page.locator(REFERENCE).focus()
     await page.keyboard.press("Tab")
@@ -276,8 +270,8 @@ async def test_in_a_form_tab_goes_from_field_to_field_and_on_to_its_buttons(new_
 
 
 async def test_somebody_else_is_told_that_the_page_is_not_theirs(new_page: NewPage, customer: SignIn) -> None:
-    page = await new_page()
-    await sign_in(page, customer.username, customer.password, LIST)
+    page = await new_page(by=customer)
+    await page.goto(LIST)
     await expect(page.get_by_role("heading", level=1)).to_have_text("This page is not for you")
     assert await violations(page) == []
 
@@ -301,8 +295,8 @@ async def test_a_language_and_a_palette_are_chosen_without_script_and_kept(new_p
 
 
 async def test_a_printed_list_is_its_rows(new_page: NewPage, vendor: SignIn) -> None:
-    page = await new_page()
-    await sign_in(page, vendor.username, vendor.password, LIST)
+    page = await new_page(by=vendor)
+    await page.goto(LIST)
     await page.emulate_media(media="print")
     await expect(page.locator(".fc-search")).to_be_hidden()
     await expect(page.locator(".fc-pager")).to_be_hidden()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from forecourt.cli import main
 from forecourt.store.embedded import EmbeddedServer
 from support import pairs
+from support.command import run
 from support.pairs import Pair
 from support.postgres import fresh_database
 
@@ -26,19 +25,12 @@ class Case:
 
 
 @pytest.fixture
-async def case(postgres: EmbeddedServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Case]:
+async def case(postgres: EmbeddedServer, tmp_path: Path) -> AsyncIterator[Case]:
     root = pairs.variant(tmp_path / "pair", customers="conflict: {resolve: manual}\n")
 
     async def sync(command: str, *arguments: str) -> tuple[int, list[str], str]:
-        def work() -> int:
-            with pytest.raises(SystemExit) as done:
-                main(["sync", command, str(root), *arguments])
-            return int(done.value.code or 0)
-
-        capsys.readouterr()
-        code = await asyncio.to_thread(work)
-        told = capsys.readouterr()
-        return code, told.out.splitlines(), told.err
+        said = await run("sync", command, root, *arguments)
+        return said.code, said.out.splitlines(), said.err
 
     async with fresh_database(postgres) as operations, fresh_database(postgres) as dataverse:
         await pairs.make(operations)

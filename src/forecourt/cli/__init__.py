@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -63,6 +64,7 @@ sync.add_command(sync_work)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command line; the process ends with its exit code."""
+    gc.set_threshold(50_000, 20, 50)  # definitions and plans are many and stay
     try:
         given = list(arguments) if arguments is not None else None
         code = forecourt.main(args=given, standalone_mode=False)  # an Exit comes back as its code

@@ -98,7 +98,6 @@ async def _run(
         server = _Announced(config, f"Serving {title} on {settings.origin}  (Ctrl+C stops)")
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
         if show_sign_ins:
             _show(root, data_folder(root, data), settings)
             await _show_copies(root, data, forecourt)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from forecourt.cli import main
+from support.command import run
 
 TABLES = """
 create schema sales;
@@ -22,38 +21,6 @@ create schema dataverse;
 create table dataverse.contact (contactid uuid primary key);
 insert into sales.vendor values (1, 'Ann');
 """
-
-
-class Outcome:
-    """What a command printed, and how it ended."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-class Command:
-    """Runs the command line as a process would."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    async def __call__(self, *arguments: str | Path) -> Outcome:
-        def work() -> int:
-            try:
-                main([str(argument) for argument in arguments])
-            except SystemExit as done:
-                return int(str(done.code))
-            raise AssertionError("the command did not end")
-
-        self._capsys.readouterr()
-        code = await asyncio.to_thread(work)
-        out, err = self._capsys.readouterr()
-        return Outcome(code, out, err)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(capsys)
 
 
 @pytest.fixture
@@ -72,7 +39,7 @@ def texts(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()}
 
 
-async def test_a_draft_is_written_and_what_is_left_out_is_named(url: str, tmp_path: Path, run: Command) -> None:
+async def test_a_draft_is_written_and_what_is_left_out_is_named(url: str, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "My Solution"
     done = await run("init", "--from-database", url, folder)
     assert done.code == 2
@@ -100,7 +67,7 @@ async def test_a_draft_is_written_and_what_is_left_out_is_named(url: str, tmp_pa
 
 
 async def test_nothing_in_the_database_is_altered_and_a_user_without_rights_will_do(
-    url: str, database_url: str, tmp_path: Path, run: Command
+    url: str, database_url: str, tmp_path: Path
 ) -> None:
     connection = await asyncpg.connect(database_url)
     state = "select md5(string_agg(c::text || c.xmin::text, '' order by c.oid)) from pg_class c where relkind <> 'i'"
@@ -110,7 +77,7 @@ async def test_nothing_in_the_database_is_altered_and_a_user_without_rights_will
     await connection.close()
 
 
-async def test_only_the_schemas_named_are_drafted(url: str, tmp_path: Path, run: Command) -> None:
+async def test_only_the_schemas_named_are_drafted(url: str, tmp_path: Path) -> None:
     done = await run("init", "--from-database", url, tmp_path / "x", "--schema", "public", "--name", "shop")
     assert done.code == 0
     assert sorted(path.stem for path in (tmp_path / "x").glob("operations/entities/*")) == ["ProductEntity"]
@@ -121,13 +88,13 @@ async def test_only_the_schemas_named_are_drafted(url: str, tmp_path: Path, run:
     assert not (tmp_path / "y").exists()
 
 
-async def test_the_same_database_gives_the_same_files(url: str, tmp_path: Path, run: Command) -> None:
+async def test_the_same_database_gives_the_same_files(url: str, tmp_path: Path) -> None:
     for name in ("one", "two"):
         await run("init", "--from-database", url, tmp_path / name, "--name", "same")
     assert texts(tmp_path / "one") == texts(tmp_path / "two")
 
 
-async def test_an_empty_folder_is_filled_and_any_other_is_left_alone(url: str, tmp_path: Path, run: Command) -> None:
+async def test_an_empty_folder_is_filled_and_any_other_is_left_alone(url: str, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     inode = empty.stat().st_ino
@@ -146,7 +113,7 @@ async def test_an_empty_folder_is_filled_and_any_other_is_left_alone(url: str, t
 
 
 async def test_a_draft_that_cannot_be_written_leaves_nothing_behind(
-    url: str, tmp_path: Path, run: Command, monkeypatch: pytest.MonkeyPatch
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = Path.write_text
 
@@ -163,7 +130,7 @@ async def test_a_draft_that_cannot_be_written_leaves_nothing_behind(
 
 
 async def test_a_database_that_cannot_be_drafted_is_named_without_its_address(
-    url: str, database_url: str, tmp_path: Path, run: Command
+    url: str, database_url: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "x"
     nowhere = "postgresql://ann:s3cret@127.0.0.1:1/erp"
@@ -187,7 +154,7 @@ async def test_a_database_that_cannot_be_drafted_is_named_without_its_address(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_an_empty_database_is_refused(database_url: str, tmp_path: Path, run: Command) -> None:
+async def test_an_empty_database_is_refused(database_url: str, tmp_path: Path) -> None:
     done = await run("init", "--from-database", database_url, tmp_path / "x")
     assert (done.code, "no tables" in done.err) == (1, True)
     connection = await asyncpg.connect(database_url)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from forecourt.cli import main
 from forecourt.pages.site import load_site
+from support.command import called
 from support.sites import ENHANCED, STANDARD, guid, plain, write
 
 #: A part of the site of which everything works.
@@ -17,22 +17,19 @@ PLAIN = {
 
 
 class Command:
-    """Runs the command line as a process would; keeps what it printed."""
+    """Runs command lines; keeps what the last one said."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.out = self.err = ""
+    out = err = ""
 
     def __call__(self, *arguments: str | Path) -> int:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        self.out, self.err = self._capsys.readouterr()
-        return int(str(ended.value.code))
+        said = called(*arguments)
+        self.out, self.err = said.out, said.err
+        return said.code
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(capsys)
+def run() -> Command:
+    return Command()
 
 
 @pytest.fixture
