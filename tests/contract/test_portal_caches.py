@@ -88,3 +88,27 @@ async def test_what_changes_is_seen_at_the_next_request_to_every_server(
         "delete from dataverse.adx_webrole_contact where adx_webroleid = $1::text::uuid", id_of("role", "Members")
     )
     assert [answer.status for answer in await listed()] == [403, 403]
+
+
+async def test_a_page_that_was_given_again_and_again_follows_what_plain_sql_changes_at_once(
+    portal: SmallPortal, servers: list[Serving]
+) -> None:
+    member = await portal.person("mia", "Members")
+    cookies = await member.headers("/")
+    row = await portal.thing("one")
+
+    async def listed() -> list[Answer]:
+        return [await ask(serving, "GET", "/things/", cookies) for serving in servers]
+
+    async def kept() -> None:
+        for _ in range(4):
+            assert all("mia" in answer.text for answer in await listed())
+
+    await kept()
+    await portal.site.dataverse(
+        "update dataverse.cts_thing set cts_name = 'two' where cts_thingid = $1::text::uuid", row
+    )
+    assert all("two" in answer.text and ">one<" not in answer.text for answer in await listed())
+    await kept()
+    await portal.site.dataverse("update forecourt.credential set security_stamp = gen_random_uuid()")
+    assert all("mia" not in answer.text for answer in await listed()), "nobody is signed in any more"

@@ -521,6 +521,11 @@ def contoso() -> Definitions:
     return load_definitions(CONTOSO)
 
 
+async def always_new() -> object:
+    """Rows in memory change without a trace: no moment is as the one before."""
+    return object()
+
+
 def preview(site: Site | None = None, orders: int = 63) -> Preview:
     definitions = contoso()
     chosen = site or definitions.site
@@ -548,6 +553,7 @@ def preview(site: Site | None = None, orders: int = 63) -> Preview:
         fetches=fetches,
         form_sessions=MemoryFormSessions(),
         texts=MemoryTexts(),
+        moments=always_new,
         options=PortalOptions(),
         observer=observed.append,
     )

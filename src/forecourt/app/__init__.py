@@ -78,6 +78,7 @@ from forecourt.security.standing import USERS, Standings
 from forecourt.settings import Settings
 from forecourt.store.catalog import Catalog, Table, read_catalog
 from forecourt.store.form_sessions import FormSessions
+from forecourt.store.moments import Moments
 from forecourt.store.page_texts import PageTexts
 from forecourt.store.recovery import in_doubt
 from forecourt.store.seals import Seals
@@ -262,6 +263,7 @@ async def build(
             fetches=Fetches(dataverse_gate, PORTAL, Door.PORTAL, ""),
             form_sessions=FormSessions(store),
             texts=PageTexts(databases.dataverse),
+            moments=Moments((databases.dataverse, databases.operations)),
             entry=entry_of(entry, found.site, settings, doors),
             options=PortalOptions(
                 title=header.title, secure=settings.secure_cookies, upload_limit=settings.upload_limit * 1024 * 1024

@@ -6,7 +6,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,6 +39,7 @@ _PORTAL = name_of(portal.DOOR, portal.IDENTITY)
 @click.option("--seconds", type=click.IntRange(1, 600), default=4, show_default=True, help="Per contender and round.")
 @click.option("--page", "names", multiple=True, help="Only this page; may be given several times.")
 @click.option("--browser/--no-browser", "looking", default=True, help="Whether Chromium looks at the pages as well.")
+@click.option("--writing", is_flag=True, help="Something is written all the time, so that every page is made anew.")
 @click.option("--quick", is_flag=True, help="Two rounds of a second: does everything work? The figures mean little.")
 @click.option("--strict", is_flag=True, help="End with 1 where a goal is missed.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write every sample down here.")
@@ -50,6 +51,7 @@ def portal_(
     seconds: int,
     names: tuple[str, ...],
     looking: bool,
+    writing: bool,
     quick: bool,
     strict: bool,
     file: Path | None,
@@ -57,11 +59,13 @@ def portal_(
 ) -> None:
     """Measures pages of the portal with many people at once, next to the bare SQL, and what Chromium sees of them.
 
-    Everybody asks again as soon as the answer is there, and so does pgbench with as many connections.
+    Everybody asks again as soon as the answer is there, and so does pgbench with as many connections. A page that is
+    asked for again is given again while nothing is written; with --writing it never is.
 
     \b
     Examples:
       forecourt bench portal
+      forecourt bench portal --writing
       forecourt bench portal --quick --no-browser
       forecourt bench portal --page list --people 20 --json bench/results/portal.json
     """
@@ -73,8 +77,15 @@ def portal_(
     load = Load(2, 1, 0.3, people) if quick else Load(rounds, seconds, connections=people)
     with ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forecourt-bench-")))
-        facts = machine.describe() | {"forecourt": __version__, "scale": scale, "load": asdict(load)}
-        samples, looks = asyncio.run(_run(suite, names, folder, scale, load, cores, looking, 1 if quick else 5))
+        facts = machine.describe() | {
+            "forecourt": __version__,
+            "scale": scale,
+            "load": asdict(load),
+            "writing": writing,
+        }
+        samples, looks = asyncio.run(
+            _run(suite, names, folder, scale, load, cores, looking, writing, 1 if quick else 5)
+        )
     _print(suite, samples, looks)
     if facts["load_before"] > 0.5:
         click.echo(f"The machine was busy already (load {facts['load_before']}): go by CPU, and measure again.")
@@ -95,11 +106,13 @@ async def _run(
     load: Load,
     cores: tuple[int, int],
     looking: bool,
+    writing: bool,
     times: int,
 ) -> tuple[Samples, list[Look]]:
     async with portal.prepared(suite, names, folder, scale, load.connections) as (subject, paths, cookie):
         with console.status("Starting the server") as status:
-            samples = await asyncio.to_thread(measure, subject, load, cores, status.update)
+            async with portal.written(subject.url) if writing else nullcontext():
+                samples = await asyncio.to_thread(measure, subject, load, cores, status.update)
 
             def look() -> list[Look]:
                 with served(subject, cores[0]):

@@ -6,6 +6,7 @@ do next; what it does not foresee is a page with a correlation id, and the excep
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote
@@ -21,7 +22,6 @@ from forecourt.dataverse.rows import Rows
 from forecourt.dataverse.tables import Tables
 from forecourt.identity import csrf
 from forecourt.identity.pending import VERIFY
-from forecourt.kernel.answers import one_answer
 from forecourt.kernel.errors import CODES, Refusal, Unavailable
 from forecourt.kernel.observe import Denied, Fault, Observer, RequestDone, nobody
 from forecourt.kernel.principal import Door
@@ -60,6 +60,7 @@ from forecourt.pages.ports import (
     TextRanking,
 )
 from forecourt.pages.redirects import Redirects
+from forecourt.pages.remembering import IDENTITY, SPOKEN, UNTIL, Remembered
 from forecourt.pages.render import Renderer, finish, origin_of
 from forecourt.pages.searching import Searching
 from forecourt.pages.sign_in import SignIn
@@ -101,6 +102,7 @@ class Portal:
         fetches: Fetching,
         form_sessions: FormSessions,
         texts: TextRanking,
+        moments: Callable[[], Awaitable[object]],
         entry: Entry | None = None,
         options: PortalOptions | None = None,
         observer: Observer = nobody,
@@ -152,6 +154,7 @@ class Portal:
         self._two_factor = TwoFactor(accounts, entry.factors, entry.two_factor, account_forms)
         self._recovering = Recovering(entry.recovery, account_forms)
         self._api = PortalApi(requests, site)
+        self._remembered = Remembered(moments)
         self._app: ASGIApp = Starlette(routes=self._routes())
 
     def _routes(self) -> list[Route]:
@@ -171,7 +174,7 @@ class Portal:
         for path, handler in self._built_in().items():
             for spelling in (path, path.lower()):
                 routes.append(Route(spelling, self._handle(handler), methods=both))
-        routes.append(Route("/{path:path}", self._handle(self._site_page), methods=every))
+        routes.append(Route("/{path:path}", self._page, methods=every))
         return routes
 
     def _built_in(self) -> Mapping[str, Handler]:
@@ -226,14 +229,14 @@ class Portal:
                 raise
             await _bare_fault(correlation)(scope, receive, with_headers)
         door = Door.PORTAL_API if scope["path"].startswith("/_api/") else Door.PORTAL
-        identity = scope.get("forecourt.identity", "anonymous")
+        identity = scope.get(IDENTITY, "anonymous")
         seconds = time.perf_counter() - started
         self._observer(RequestDone(door, scope["method"], status, seconds, identity, correlation))
 
     def _led(self, header: tuple[bytes, bytes], scope: Scope) -> tuple[bytes, bytes]:
         """A header of an answer; a redirect to a page carries the language's code, where the site says so."""
         name, value = header
-        spoken = scope.get("forecourt.spoken", "")
+        spoken = scope.get(SPOKEN, "")
         if name.lower() != b"location" or not spoken or not self._codes_in_links:
             return header
         return name, language_links.coded(value.decode("latin-1"), spoken, self._site.codes).encode("latin-1")
@@ -250,8 +253,9 @@ class Portal:
                 correlation = str(request.scope.get("forecourt.correlation", ""))
                 self._observer(Fault(correlation, error))
                 return _away(request, correlation)
-            request.scope["forecourt.identity"] = visit.principal.label
-            request.scope["forecourt.spoken"] = visit.languages[0]
+            until = visit.session.expires_at if visit.session is not None else dt.datetime.max.replace(tzinfo=dt.UTC)
+            known = {IDENTITY: visit.principal.label, SPOKEN: visit.languages[0]}
+            request.scope.update({**known, UNTIL: until if visit.trouble is None else None})
             try:
                 return await handler(visit)
             except Refusal as refusal:
@@ -280,6 +284,13 @@ class Portal:
         headers = {"cache-control": "no-store", "set-cookie": languages.cookie(code, secure=self._options.secure)}
         return RedirectResponse(f"{target}?{query}" if query else target, 302, headers)
 
+    async def _page(self, request: Request) -> Response:
+        """A request for a path of the site."""
+        make = self._handle(self._site_page)
+        if request.method == "POST" or "download" in request.query_params:
+            return await make(request)
+        return await self._remembered.answer(request, make)
+
     async def _site_page(self, visit: Visit) -> Response:
         if visit.request.method not in {"GET", "HEAD", "POST"}:
             raise Refusal("FC1008", "The method is not allowed here.", headers=(("Allow", "GET, HEAD, POST"),))
@@ -288,10 +299,7 @@ class Portal:
         if visit.request.method == "POST" and not visit.signed_in and not self._open_to_visitors(visit):
             bounds = Bounds(dropped=MAX_FILES * self._options.upload_limit)
             return await self._sign_in.again(visit, (await read_posted(visit.request, bounds)).fields)
-        if visit.request.method == "POST" or "download" in visit.request.query_params:
-            return await self._pages.answer(visit)
-        with one_answer():
-            return await self._pages.answer(visit)
+        return await self._pages.answer(visit)
 
     def _open_to_visitors(self, visit: Visit) -> bool:
         """Whether a visitor may send the form of the page: one who never signed in, where their roles may do it."""

@@ -12,6 +12,7 @@ when it is sent twice.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,7 @@ from uuid import UUID
 
 from forecourt.dataverse.rows import Row
 from forecourt.dataverse.tables import Table
+from forecourt.kernel import answers
 from forecourt.kernel.errors import Refusal
 from forecourt.kernel.model import Enum
 from forecourt.pages import formatting
@@ -34,6 +36,14 @@ ONCE = "@once"
 
 #: What a row that is not made yet holds.
 BLANK = Row(UUID(int=0), {}, "")
+
+
+def sent_once(posted: Mapping[str, str], makes: bool) -> str:
+    """What a form that ``makes`` something is known by: what was posted with it, else something new; '' for others."""
+    if posted.get(ONCE) or not makes:
+        return posted.get(ONCE, "")
+    answers.passing()
+    return secrets.token_urlsafe(16)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ that going back or reloading sends nothing; a form that makes a row and is sent 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
@@ -21,7 +20,7 @@ from forecourt.pages import deleting, site_map
 from forecourt.pages.acting import told_at
 from forecourt.pages.deleting import Deleting
 from forecourt.pages.details import Forms, Offering, heading_of
-from forecourt.pages.editing import ONCE
+from forecourt.pages.editing import sent_once
 from forecourt.pages.filling import AGAIN, Asked, Filling, Opened
 from forecourt.pages.liquid import Fragment
 from forecourt.pages.notes.attaching import FIELD, bounds
@@ -239,7 +238,7 @@ class FormPages:
             banner=visit.locales.gettext(asked.banner) if asked.banner else "",
             below=below,
             notes=notes,
-            once=posted.get(ONCE) or (secrets.token_urlsafe(16) if opened.new or opened.attach else ""),
+            once=sent_once(posted, bool(opened.new or opened.attach)),
             subject=table.label if host is not None else subject,
             action=action,
             cancel_url=host.back if host is not None else self._cancel(opened),

@@ -23,6 +23,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from forecourt.kernel import answers
 from forecourt.pages.site import Page, PageRight, PageRule, RuleScope, Site, WebFile, WebsiteRight
 
 #: Site markers of pages that everybody may read.
@@ -70,6 +71,9 @@ def may_read_file(site: Site, file: WebFile, roles: Collection[str], now: dateti
         return False
     now = now or datetime.now(UTC)
     released = file.release is None or file.release <= now
+    coming = [moment for moment in (file.release, file.expiration) if moment is not None and moment > now]
+    if coming:
+        answers.holds_until(min(coming))
     current = released and (file.expiration is None or now < file.expiration)
     return (file.visible and current) or site.may(WebsiteRight.PREVIEW_UNPUBLISHED, roles)
 

@@ -16,6 +16,7 @@ from uuid import UUID
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from forecourt.kernel import answers
 from forecourt.kernel.errors import Unavailable
 from forecourt.kernel.label import stem
 from forecourt.pages import formatting, language_links, languages, liquid, navigation, page_files, page_rules
@@ -283,6 +284,7 @@ class Renderer:
             title = navigation.title(self._site, visit, shown)
             return await self._rendered(visit, shown, title, source, found.name if found else snippet)
         except Unavailable:
+            answers.passing()
             return liquid.Fragment()
 
 

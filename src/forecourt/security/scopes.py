@@ -16,11 +16,12 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from forecourt.kernel import answers
 from forecourt.kernel.plan import Witness
 from forecourt.kernel.principal import INTEGRATION, Door, OperationsUser, Principal
 from forecourt.kernel.relation import Select, TableName
 from forecourt.kernel.types import Kind
-from forecourt.odata.fetchxml.clock import moment_named
+from forecourt.odata.fetchxml.clock import moment_named, next_change
 from forecourt.security.constructs import Construct, is_moment
 from forecourt.security.contexts import contexts
 from forecourt.security.grants import usable_behind
@@ -303,7 +304,11 @@ class _Person(dict[str, object]):
         self._clock = clock
 
     def __missing__(self, name: str) -> object:
-        return moment_named(name, self._clock()) if is_moment(name) else None
+        if not is_moment(name):
+            return None
+        now = self._clock()
+        answers.holds_until(next_change(name, now))
+        return moment_named(name, now)
 
 
 _NOBODY = _Person({})

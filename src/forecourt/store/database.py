@@ -41,6 +41,8 @@ OLDEST = 160000
 
 Progress = Callable[[int], None]
 
+_MOMENT = "select pg_current_snapshot()::text || ' ' || pg_postmaster_start_time()::text"
+
 
 class ReadResult(NamedTuple):
     """``rows`` hold the statement's outputs in order. ``total``: None where none was asked for, or a witness failed."""
@@ -152,6 +154,10 @@ class Database:
             await lane.close()
 
     # ---------------------------------------------------------------------------------------------- for requests
+
+    async def moment(self) -> str:
+        """What a statement that begins now would see, by PostgreSQL's snapshot, and since when the server runs."""
+        return str((await self._fetch(self._key, _MOMENT, ()))[0][0])
 
     async def read(self, statement: ReadStatement, slots: Sequence[object], params: Mapping[str, object]) -> ReadResult:
         """Runs a read. ``slots``: the request's literals; ``params``: values of the asking identity, by name.

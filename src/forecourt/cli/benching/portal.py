@@ -6,6 +6,7 @@ says that it shows. The solution is a copy, with the suite's edits (how many row
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -69,6 +70,25 @@ async def prepared(
             hand = by_hand(page.sql, spread(variants))
             questions.append(Question(page.name, {(DOOR, IDENTITY): requests}, (), hand))
         yield await subject_of(forecourt, solution, data, port, tuple(questions)), paths, crowd[0].cookie
+
+
+@asynccontextmanager
+async def written(url: str) -> AsyncIterator[None]:
+    """A transaction is committed every few milliseconds on the server of ``url``: no page is given again meanwhile."""
+    database = await Database.open(url)
+
+    async def write() -> None:
+        while True:
+            await system(database, "select pg_current_xact_id()")
+            await asyncio.sleep(0.003)
+
+    task = asyncio.create_task(write())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await database.close()
 
 
 def _copy(suite: Suite, folder: Path) -> None:

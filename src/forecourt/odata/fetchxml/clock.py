@@ -70,6 +70,17 @@ def moment_named(name: str, now: dt.datetime) -> dt.datetime | dt.date | None:
     return value.date() if found[1] == "date" else value
 
 
+def next_change(name: str, now: dt.datetime) -> dt.datetime:
+    """When the value of a parameter of that name may next be another: ``now`` itself, or the next day's start.
+
+    >>> next_change("clock.date.days-1.day.days+0", dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)).isoformat()
+    '2026-03-02T00:00:00+00:00'
+    """
+    found = _NAME.fullmatch(name)
+    steady = found is not None and found[4] != "now" and found[2] not in ("minutes", "hours")
+    return floored(now, "day") + dt.timedelta(days=1) if steady else now
+
+
 _DAYS = {"minutes": 1 / 1440, "hours": 1 / 24, "days": 1, "weeks": 7}
 
 

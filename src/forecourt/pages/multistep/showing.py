@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +12,7 @@ from starlette.responses import Response
 from forecourt.dataverse.rows import Row
 from forecourt.pages import site_map
 from forecourt.pages.details import Forms, heading_of
-from forecourt.pages.editing import ONCE
+from forecourt.pages.editing import sent_once
 from forecourt.pages.filling import Asked, Filling, Opened
 from forecourt.pages.liquid import Fragment
 from forecourt.pages.multistep.keeping import SESSION, STEP, At
@@ -45,7 +44,7 @@ class Showing:
         new = at.visit.locales.gettext("New %(kind)s", kind=opened.table.label)
         subject = new if opened.new else heading_of(opened.table, opened.row)
         notes = None if opened.new or asked.away else await self._noted(at, opened.row)
-        once = posted.get(ONCE) or (secrets.token_urlsafe(16) if opened.new or opened.attach else "")
+        once = sent_once(posted, bool(opened.new or opened.attach))
         return await self._page(
             at,
             asked.status,

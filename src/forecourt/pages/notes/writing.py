@@ -11,7 +11,6 @@ Append on notes and Append To on the row, Write, Delete; they are decided for th
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -26,7 +25,7 @@ from forecourt.kernel.observe import Fault, Observer, nobody
 from forecourt.pages.acting import told_at
 from forecourt.pages.asking import Asking, Question, told
 from forecourt.pages.details import Forms, heading_of
-from forecourt.pages.editing import ONCE, VERSION
+from forecourt.pages.editing import ONCE, VERSION, sent_once
 from forecourt.pages.filling import AGAIN, AWAY, TOO_OLD, mark_of
 from forecourt.pages.notes.attaching import FIELD, NOTES, REGARDING, Attaching, Offered, bounds, digest, prefix
 from forecourt.pages.notes.reading import DO, NEW, NOTE, PLACE, Notes, signed, text_of, url_of
@@ -234,7 +233,7 @@ class NotePages:
             attach=attach,
             attach_field=FIELD,
             file=str(at.note.values.get("filename") or "") if at.note is not None else "",
-            once=(posted.get(ONCE) or secrets.token_urlsafe(16)) if at.new else "",
+            once=sent_once(posted, True) if at.new else "",
             version=posted.get(VERSION) or (at.note.version if at.note is not None else ""),
             notice=None,
         )
