@@ -90,9 +90,9 @@ HOME_PAGE = PortalPage(
         where dataareaid = :company and orderaccount = :vendor and purchstatus = 1
     """,
     variants="""
-        select $2::text as company, $1::text as vendor, 'Purchase orders' as title
+        select $2::text as company, $1::text as vendor, 'href="/purchase-orders/"' as link
     """,
-    shows="title",
+    shows="link",
 )
 
 LIST_PAGE = PortalPage(
