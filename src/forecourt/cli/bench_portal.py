@@ -91,7 +91,11 @@ def portal_(
         click.echo(f"The machine was busy already (load {facts['load_before']}): go by CPU, and measure again.")
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        record = {"about": facts, "samples": as_record(samples), "browser": [asdict(look) for look in looks]}
+        record = {
+            "about": facts | {"writing": writing},
+            "samples": as_record(samples),
+            "browser": [asdict(look) for look in looks],
+        }
         file.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     met = [item.met for item in verdicts(suite, samples)] + [not _missed(look) for look in looks]
     if strict and not all(met):
