@@ -53,6 +53,26 @@ def test_in_its_own_data_model_a_site_goes_over_byte_for_byte(standard: Path, tm
     assert contents(tmp_path / "taken") == before
 
 
+def test_a_step_that_is_not_finished_is_named_and_its_site_is_taken(standard: Path) -> None:
+    step = standard / "advanced-forms" / "half" / "Half.advancedform.yml"
+    form = guid("half a wizard")
+    step.parent.mkdir(parents=True)
+    step.write_text(f"adx_webformid: {form}\nadx_name: Half\nadx_startstep: {guid('half a step')}\n")
+    write(
+        standard,
+        {
+            "advanced-forms/half/advanced-form-steps/one/One.advancedformstep.yml": (
+                f"adx_webformstepid: {guid('half a step')}\nadx_webform: {form}\nadx_name: One\n"
+                "adx_type: 100000001\nadx_mode: 100000000\n"
+            )
+        },
+    )
+    found = survey(standard)
+    [half] = (item for item in found.site.multistep_forms.values() if item.name == "Half")
+    assert half.start is None
+    assert "'One' is not finished (adx_targetentitylogicalname, adx_formname)" in "\n".join(found.notes)
+
+
 def test_a_file_without_rows_leaves_nothing_out(standard: Path) -> None:
     write(standard, {"ad.yml": "[]\n", "tag.yml": ""})
     assert survey(standard).left_out == ()

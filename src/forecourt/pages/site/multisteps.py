@@ -51,6 +51,10 @@ _WITHOUT = {
 }
 
 
+#: Kinds of steps that show a form, where they are finished.
+_SHOWING = (StepKind.LOAD_FORM, StepKind.LOAD_TAB)
+
+
 def read_multistep(folder: Folder, notices: list[str]) -> Mapping[UUID, MultistepForm]:
     """``advanced-forms/`` with their steps."""
     forms = list(folder.records(MULTISTEP))
@@ -78,7 +82,9 @@ def read_multistep(folder: Folder, notices: list[str]) -> Mapping[UUID, Multiste
         form_id = record.id(MULTISTEP.id)
         own = steps.get(form_id, {})
         start = record.refer("adx_startstep", own, "step")
-        if start is not None and own[start].basic is None:
+        if start is not None and own[start].kind in _SHOWING and own[start].basic is None:
+            start = None
+        elif start is not None and own[start].basic is None:
             record.fault(f"the multistep form '{record.label}' begins with a step that shows no form.", "adx_startstep")
         found[form_id] = _form(record, form_id, start, own)
     return found
@@ -120,7 +126,7 @@ def _step(
 ) -> FormStep | None:
     kind = record.choice("adx_type", StepKind)
     leads = [record.refer(key, every, "step") for key in ("adx_nextstep", "adx_conditiondefaultnextstep")]
-    shows = kind in (StepKind.LOAD_FORM, StepKind.LOAD_TAB)
+    shows = kind in _SHOWING
     mode = record.choice("adx_mode", FormMode) if shows or record.chosen("adx_mode") else None
     source = record.choice("adx_entitysourcetype", StepSource, StepSource.QUERY_STRING)
     source_step = record.refer("adx_entitysourcestep", every, "step")
@@ -138,9 +144,10 @@ def _step(
         place = record.where("adx_entitysourcetype")
         notices.append(f"{place}: the step '{name}' names no relationship to the person: it shows no row.")
     basic = None
-    if shows:
-        record.need("adx_targetentitylogicalname")
-        record.need("adx_formname")
+    missing = [key for key in ("adx_targetentitylogicalname", "adx_formname") if shows and not record.text(key)]
+    if missing:
+        notices.append(f"{record.where()}: the step '{name}' is not finished ({', '.join(missing)}): it shows no form.")
+    elif shows:
         parameter = record.text("adx_primarykeyquerystringparametername") or "id"
         basic = basic_form(
             record,
@@ -158,7 +165,7 @@ def _step(
         otherwise=leads[1],
         table=record.text("adx_targetentitylogicalname"),
         form=record.text("adx_formname"),
-        mode=mode,
+        mode=None if missing else mode,
         columns=record.columns,
         where=record.where(),
         basic=basic,
