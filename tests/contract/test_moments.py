@@ -40,6 +40,14 @@ async def test_the_moment_stays_while_nobody_writes_and_reading_is_no_writing(da
     pytest.fail("the moment never stays")
 
 
+async def test_with_foreign_tables_no_moment_stays_for_what_they_hold_is_written_elsewhere(database: Database) -> None:
+    async with database.transaction("set the stage") as tx:
+        await tx.execute("create foreign data wrapper far; create server far foreign data wrapper far")
+        await tx.execute("create foreign table far (a int) server far")
+    moments = Moments((database,))
+    assert len({await moments() for _ in range(20)}) == 20
+
+
 async def test_those_who_ask_at_once_share_a_question_that_is_sent_after_they_asked(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

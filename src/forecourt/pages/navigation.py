@@ -49,7 +49,7 @@ def navigation(site: Site, visit: Visit, page: Page | None) -> tuple[Link, ...]:
     """Links that the person may follow; without a link set, the pages under Home."""
     here = {item.id for item in site.chain(page)} if page else set()
     for name in NAVIGATION:
-        if links := site.link_set(name, visit.languages):
+        if links := site.link_set(name, visit.languages).links:
             return tuple(_shown(site, visit, links, page, here))
     home = site.home
     if home is None:

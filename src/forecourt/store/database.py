@@ -41,7 +41,9 @@ OLDEST = 160000
 
 Progress = Callable[[int], None]
 
-_MOMENT = "select pg_current_snapshot()::text || ' ' || pg_postmaster_start_time()::text"
+#: Foreign tables change without a trace here: with any, every moment is another one.
+_MOMENT = """select pg_current_snapshot()::text || ' ' || pg_postmaster_start_time()::text ||
+case when exists (select from pg_catalog.pg_foreign_table) then ' ' || clock_timestamp()::text else '' end"""
 
 
 class ReadResult(NamedTuple):

@@ -5,7 +5,8 @@ System Information Functions, ``pg_current_snapshot``), and when the server star
 moment was before a read and is still so after it, the read saw that very state, and another one would see it now.
 A moment does not tell what has changed, nor for whom; whatever is written, anywhere on the server, ends it.
 
-Values that statements take from the clock are not part of it.
+Values that statements take from the clock are not part of it. In a database with foreign tables no moment stays, for
+what they hold is written elsewhere.
 """
 
 from __future__ import annotations

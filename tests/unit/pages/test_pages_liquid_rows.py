@@ -15,7 +15,7 @@ from pages_browser import Browser
 
 from forecourt.pages.liquid import Engine
 from forecourt.pages.liquid.reading import notices
-from forecourt.pages.site import PageContent, Site, WebLink
+from forecourt.pages.site import LinkImage, LinkSet, PageContent, Site, WebLink
 from forecourt.pages.site.definitions import (
     PageTemplate,
     TemplateKind,
@@ -222,7 +222,9 @@ async def test_the_site_is_there_as_far_as_the_person_may_read_it() -> None:
     marker, page_id = next((name, page) for name, page in site.markers.items() if name != "Home")
     links = {
         site.language: {
-            "Side": (WebLink("Start", site.home.id if site.home else None), WebLink("Bad", None, "javascript:x"))
+            "Side": LinkSet(
+                (WebLink("Start", site.home.id if site.home else None), WebLink("Bad", None, "javascript:x"))
+            )
         }
     }
     source = (
@@ -361,3 +363,19 @@ async def test_a_block_above_may_read_rows() -> None:
     reader = Reader("")
     reader.shown = preview(replace(site, web_templates={part.id: part}))
     assert copy_of(await reader.get()) == "3Home"
+
+
+async def test_a_link_set_is_found_by_name_or_id_and_its_links_say_how_they_look() -> None:
+    key, image = UUID(int=7), LinkImage("/house.png", "A <house>", only=True)
+    links = (WebLink("Home", None, "/", description="Start", image=image, child_pages=True, follow=False),)
+    site = contoso().site
+    assert site is not None
+    sets = {site.language: {"Top": LinkSet(links, key, "The top", "<b>Copy</b>")}}
+    source = (
+        "[[{% assign set = weblinks['" + str(key).upper() + "'] %}{{ set.name }} {{ set.title }} {{ set.copy }} "
+        "{{ weblinks.top.id }} {% for l in set.weblinks %}{{ l.tooltip }} {{ l.image.url }} "
+        "{{ l.image.alternate_text }} {{ l.display_image_only }} "
+        "{{ l.display_page_child_links }} {{ l.nofollow }}{% endfor %}]]"
+    )
+    found = copy_of(await Reader(source, links=sets, **makers("false")).get())
+    assert found == f"Top The top <b>Copy</b> {key} Start /house.png A &lt;house&gt; true true true"

@@ -17,7 +17,7 @@ from defusedxml.ElementTree import fromstring
 from pages_browser import Browser
 
 from forecourt.pages.languages import IN_URL
-from forecourt.pages.site import PageRight, PageRule, RuleScope, Site, WebFile, WebLink
+from forecourt.pages.site import LinkSet, PageRight, PageRule, RuleScope, Site, WebFile, WebLink
 from forecourt.pages.site.definitions import (
     PageTemplate,
     TemplateKind,
@@ -158,12 +158,12 @@ async def test_a_header_that_cannot_be_rendered_gives_way_to_the_products() -> N
 async def test_links_beneath_links_open_without_script_and_the_current_one_is_marked() -> None:
     below = (WebLink("Orders here", page_id("/purchase-orders/")), WebLink("Manual", url="https://manual.example/"))
     links = (WebLink("Work", links=below), WebLink("Code", url="javascript:alert(1)"), WebLink("Home", page_id("/")))
-    text = await text_of(changed(links={"en-US": {"Default": links}}), "/purchase-orders/", signed_in=True)
+    text = await text_of(changed(links={"en-US": {"Default": LinkSet(links)}}), "/purchase-orders/", signed_in=True)
     assert '<summary aria-current="true">Work' in text and "javascript:" not in text
     assert '<a href="/purchase-orders/" aria-current="page">Orders here</a>' in text
     assert text.count('href="https://manual.example/"') == 2  # the bar and the narrow menu
     # A visitor may read none of the orders: the group keeps what is open to everybody.
-    visitor = await text_of(changed(links={"en-US": {"Default": links}}))
+    visitor = await text_of(changed(links={"en-US": {"Default": LinkSet(links)}}))
     assert "Orders here" not in visitor and "Manual" in visitor
 
 

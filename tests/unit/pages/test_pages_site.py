@@ -10,7 +10,7 @@ import pytest
 from pages_site_folder import Folder, guid
 
 from forecourt.kernel.errors import DefinitionErrors
-from forecourt.pages.site import FormMode, PageRight, load_site
+from forecourt.pages.site import FormMode, LinkImage, PageRight, WebLink, load_site
 from forecourt.security.rules import ColumnRight, Right, Scope
 
 CONTOSO = Path(__file__).resolve().parents[3] / "examples" / "contoso" / "site"
@@ -87,7 +87,7 @@ def test_links_that_are_not_published_are_not_the_sites(folder: Folder) -> None:
     hidden = {**link, "adx_name": "Hidden", "adx_publishingstateid": guid("draft")}
     rows = [{**link, "adx_weblinkid": guid("open")}, {**hidden, "adx_weblinkid": guid("hidden")}]
     folder.write("weblink-sets/d/D.weblinkset.weblink.yml", rows)
-    assert [item.name for item in load_site(folder.root).link_set("D")] == ["Open"]
+    assert [item.name for item in load_site(folder.root).link_set("D").links] == ["Open"]
 
 
 def test_a_byte_order_mark_and_unknown_keys_do_no_harm(folder: Folder) -> None:
@@ -267,7 +267,7 @@ def test_the_sample_site_is_read_whole() -> None:
     listing = site.list_of(orders) if orders else None
     assert listing is not None and len(listing.views) == 3 and listing.details is not None
     assert {rule.right for rule in site.rules} == {PageRight.RESTRICT_READ}
-    assert [link.name for link in site.link_set("Default")][:2] == ["Home", "Purchase orders"]
+    assert [link.name for link in site.link_set("Default").links][:2] == ["Home", "Purchase orders"]
 
 
 def test_column_permissions_are_read_with_their_lines_and_roles(folder: Folder) -> None:
@@ -318,3 +318,16 @@ def test_custom_access_needs_a_query(folder: Folder) -> None:
     assert "has access type Custom but no filter" in faults(folder)
     folder.permission("P", adx_scope=756150009)
     assert "'adx_scope' is '756150009', which is not known." in faults(folder)
+
+
+def test_link_sets_and_links_keep_what_templates_show_of_them(folder: Folder) -> None:
+    texts = {"adx_name": "D", "adx_title": "Directory", "adx_copy": "<b>Where</b>"}
+    folder.write("weblink-sets/d/D.weblinkset.yml", {"adx_weblinksetid": guid("set"), **texts})
+    picture = {"adx_imageurl": "/house.png", "adx_imagealttext": "A house", "adx_displayimageonly": True}
+    more = {"adx_description": "The start", "adx_displaypagechildlinks": True, "adx_robotsfollowlink": False}
+    link = {"adx_weblinksetid": guid("set"), "adx_weblinkid": guid("home"), "adx_name": "Home", **picture, **more}
+    folder.write("weblink-sets/d/D.weblinkset.weblink.yml", [link])
+    found = load_site(folder.root).link_set("D")
+    image = LinkImage("/house.png", "A house", only=True)
+    assert (found.id, found.title, found.copy) == (UUID(guid("set")), "Directory", "<b>Where</b>")
+    assert found.links == (WebLink("Home", description="The start", image=image, child_pages=True, follow=False),)

@@ -60,7 +60,7 @@ def test_every_kind_of_row_is_read(model: str, request: pytest.FixtureRequest) -
     assert layout is not None and template.web_template == layout.id and "include 'header'" in layout.source
     assert site.web_templates[site.header or UUID(int=0)].source.startswith("<header>")
     assert not site.pages[UUID(guid("lines"))].visible
-    (links,) = [site.link_set("Default")]
+    links = site.link_set("Default").links
     assert [(link.name, [item.name for item in link.links]) for link in links] == [("Orders", ["Help"])]
     assert [(item.inbound, item.status, item.marker) for item in site.redirects if item.marker] == [
         ("lost", 302, "Page Not Found")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from forecourt.pages import page_rules
 from forecourt.pages.liquid.dialect import site_text
 from forecourt.pages.liquid.values import Lookup, plain
-from forecourt.pages.site import Page, Site, WebLink
+from forecourt.pages.site import LinkImage, Page, Site, WebLink
 from forecourt.pages.visit import Visit
 
 
@@ -140,25 +140,27 @@ class SiteMarkers(Mapping[str, object]):
 
 
 class LinkSets(Mapping[str, object]):
-    """``weblinks``: link sets by name, each with ``weblinks``."""
+    """``weblinks``: link sets by name or id, each with ``weblinks``."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         names = dict.fromkeys(name for sets in tree.site.links.values() for name in sets)
         self._names = {name.lower(): name for name in names}
+        sets = [(name, item) for sets in tree.site.links.values() for name, item in sets.items()]
+        self._ids = {str(item.id): name for name, item in sets if item.id is not None}
 
     def __getitem__(self, name: str) -> object:
-        found = self._names[str(name).lower()]
-        return Lookup({"name": found, "title": found, "copy": "", "weblinks": self._links(found)}, found)
+        asked = str(name).lower()
+        found = self._names[self._ids.get(asked, asked).lower()]
+        shown = self._tree.site.link_set(found, self._tree.visit.languages)
+        about = {"id": str(shown.id or ""), "name": found, "title": shown.title or found, "copy": site_text(shown.copy)}
+        return Lookup({**about, "weblinks": self._shown(shown.links)}, found)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names.values())
 
     def __len__(self) -> int:
         return len(self._names)
-
-    def _links(self, name: str) -> list[Lookup]:
-        return self._shown(self._tree.site.link_set(name, self._tree.visit.languages))
 
     def _shown(self, links: Sequence[WebLink]) -> list[Lookup]:
         tree, found = self._tree, []
@@ -176,14 +178,14 @@ class LinkSets(Mapping[str, object]):
                         "name": link.name,
                         "url": url,
                         "open_in_new_window": link.new_window,
-                        "tooltip": "",
-                        "description": "",
-                        "image": None,
-                        "display_image_only": False,
-                        "nofollow": False,
+                        "tooltip": link.description,
+                        "description": site_text(link.description),
+                        "image": _image(link.image),
+                        "display_image_only": link.image is not None and link.image.only,
+                        "nofollow": not link.follow,
                         "is_sitemap_current": page is not None and tree.node(page)["is_sitemap_current"],
                         "is_sitemap_ancestor": page is not None and tree.node(page)["is_sitemap_ancestor"],
-                        "display_page_child_links": False,
+                        "display_page_child_links": link.child_pages,
                         "weblinks": self._shown(link.links),
                         "children": below,
                     },
@@ -191,3 +193,10 @@ class LinkSets(Mapping[str, object]):
                 )
             )
         return found
+
+
+def _image(image: LinkImage | None) -> Lookup | None:
+    if image is None or not image.url.startswith(("/", "https://", "http://")):
+        return None
+    sizes = {"width": image.width or None, "height": image.height or None}
+    return Lookup({"url": image.url, "alternate_text": image.text, **sizes}, image.url)

@@ -11,6 +11,8 @@ from uuid import UUID
 from forecourt.pages.site.definitions import (
     Disposition,
     FormDefinition,
+    LinkImage,
+    LinkSet,
     ListDefinition,
     Page,
     PageContent,
@@ -231,8 +233,8 @@ def read_markers(folder: Folder, pages: Mapping[UUID, Page]) -> Mapping[str, UUI
 
 def read_links(
     folder: Folder, languages: Languages, pages: Mapping[UUID, Page], states: Mapping[UUID, bool]
-) -> Mapping[str, Mapping[str, tuple[WebLink, ...]]]:
-    """``weblink-sets/``: the links of each set with those beneath them, by language, then the set's name. Links that
+) -> Mapping[str, Mapping[str, LinkSet]]:
+    """``weblink-sets/``: each set, its links with those beneath them, by language, then the set's name. Links that
     are not published are not the site's."""
     sets = {record.id(LINK_SET.id): record for record in folder.records(LINK_SET)}
     records = {record.id(LINK.id): record for record in folder.records(LINK)}
@@ -253,11 +255,12 @@ def read_links(
         found = [_link(records[link_id], links(link_id)) for link_id in beneath.get(above, ())]
         return tuple(sorted(found, key=lambda link: link.order))
 
-    found: dict[str, dict[str, tuple[WebLink, ...]]] = {}
+    found: dict[str, dict[str, LinkSet]] = {}
     neutral_first = sorted(sets.items(), key=lambda item: bool(item[1].text(LINK_SET.language)))
     for set_id, record in neutral_first:
         if record.active and _published(record, states):
-            found.setdefault(languages.of(record), {})[record.need("adx_name")] = links(set_id)
+            texts = record.text("adx_title"), record.text("adx_copy")
+            found.setdefault(languages.of(record), {})[record.need("adx_name")] = LinkSet(links(set_id), set_id, *texts)
     return found
 
 
@@ -285,7 +288,19 @@ def _link(record: Record, beneath: tuple[WebLink, ...]) -> WebLink:
         record.flag("adx_openinnewwindow"),
         not record.flag("adx_disablepagevalidation"),
         beneath,
+        record.text("adx_description"),
+        _image(record),
+        record.flag("adx_displaypagechildlinks"),
+        record.flag("adx_robotsfollowlink", True),
     )
+
+
+def _image(record: Record) -> LinkImage | None:
+    url = record.text("adx_imageurl")
+    if not url:
+        return None
+    text, width, height = (record.text(key) for key in ("adx_imagealttext", "adx_imagewidth", "adx_imageheight"))
+    return LinkImage(url, text, width, height, record.flag("adx_displayimageonly"))
 
 
 def read_snippets(folder: Folder, languages: Languages) -> Mapping[str, Mapping[str, str]]:

@@ -280,9 +280,21 @@ class FormDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkImage:
+    """The picture of a link. ``only``: it stands in place of the name. Sizes in pixels, '' where they are not said."""
+
+    url: str
+    text: str = ""
+    width: str = ""
+    height: str = ""
+    only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class WebLink:
     """A link of a link set, to a page of the site or to an address. ``validate``: only for who may read the page.
-    ``links``: those beneath it."""
+    ``links``: those beneath it; ``child_pages``: templates are to show the pages beneath its page; ``follow``: search
+    engines are to follow it."""
 
     name: str
     page: UUID | None = None
@@ -291,6 +303,20 @@ class WebLink:
     new_window: bool = False
     validate: bool = True
     links: tuple[WebLink, ...] = ()
+    description: str = ""
+    image: LinkImage | None = None
+    child_pages: bool = False
+    follow: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSet:
+    """Links of a set in their order. ``copy``: its text, by the site's maker."""
+
+    links: tuple[WebLink, ...] = ()
+    id: UUID | None = None
+    title: str = ""
+    copy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

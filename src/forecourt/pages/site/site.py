@@ -11,6 +11,7 @@ from uuid import UUID
 from forecourt.kernel.errors import DefinitionError
 from forecourt.pages.site.definitions import (
     FormDefinition,
+    LinkSet,
     ListDefinition,
     Page,
     PageContent,
@@ -18,7 +19,6 @@ from forecourt.pages.site.definitions import (
     PageTemplate,
     Redirect,
     WebFile,
-    WebLink,
     WebRole,
     WebsiteAccess,
     WebsiteLanguage,
@@ -86,7 +86,7 @@ class Site:
     markers: Mapping[str, UUID] = field(default_factory=dict)
     lists: Mapping[UUID, ListDefinition] = field(default_factory=dict)
     forms: Mapping[UUID, FormDefinition] = field(default_factory=dict)
-    links: Mapping[str, Mapping[str, tuple[WebLink, ...]]] = field(default_factory=dict)
+    links: Mapping[str, Mapping[str, LinkSet]] = field(default_factory=dict)
     snippets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     files: Mapping[str, WebFile] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
@@ -218,11 +218,11 @@ class Site:
         """What the page says in the first of ``languages`` that it has, else in the site's, else in any."""
         return self._best(page.contents, languages) or PageContent(page.name)
 
-    def link_set(self, name: str, languages: Iterable[str] = ()) -> tuple[WebLink, ...]:
-        """Links of a set in their order; () when the site has no such set."""
+    def link_set(self, name: str, languages: Iterable[str] = ()) -> LinkSet:
+        """The set of a name; one without links when the site has no such set."""
         having = {code: sets for code, sets in self.links.items() if name in sets}
         best = self._best(having, languages)
-        return best[name] if best else ()
+        return best[name] if best else LinkSet()
 
     def snippet(self, name: str, languages: Iterable[str] = ()) -> str:
         """The text of a content snippet, '' where there is none."""
