@@ -42,9 +42,15 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def sessions(portal_url: str) -> dict[str, Any]:
-    """The cookie of a session at ``portal_url`` by user name. Nobody ends one: who signs out signs in alone."""
+def signed_in() -> dict[str, dict[str, Any]]:
+    """The cookies of sessions, by the portal's address and user name."""
     return {}
+
+
+@pytest.fixture
+def sessions(signed_in: dict[str, dict[str, Any]], portal_url: str) -> dict[str, Any]:
+    """The cookie of a session at ``portal_url`` by user name. Nobody ends one: who signs out signs in alone."""
+    return signed_in.setdefault(portal_url, {})
 
 
 @pytest.fixture
