@@ -128,9 +128,10 @@ async def test_a_text_cannot_name_what_is_hidden(portal: SmallPortal) -> None:
         assert answer == "true false -1", (person.username, table, answer)
     link = '<link-entity name="account" from="accountid" to="cts_buyer"><attribute name="name"/></link-entity>'
     assert (await shown(ann, "fetched", x=xml(NAMES + link))) in ("true false -1", "false false -1")
-    for table in ("adx_webrole_contact", "pg_user", "salestable"):
+    for table in ("adx_webrole_contact", "adx_nothing", "pg_user", "salestable"):
         answer = await shown(ann, "fetched", x=xml("<all-attributes/>", table=table))
-        assert answer in ("  ", "true false -1"), (table, answer)
+        none = "false false -1" if table.startswith("adx_") else "true false -1"  # one of the site's own has no rows
+        assert answer in ("  ", none), (table, answer)
 
 
 async def test_pages_of_a_fetch_go_on_by_cookie(portal: SmallPortal) -> None:
