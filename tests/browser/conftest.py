@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from portal_pages import SESSION, NewPage, SignIn, sign_in
+
+# A browser, a server and a database share two cores with other tests: what is expected comes, but not at once.
+expect.set_options(timeout=20_000)
 
 ARGUMENTS = [
     "--no-sandbox",
