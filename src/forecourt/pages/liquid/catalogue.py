@@ -34,7 +34,8 @@ OBJECTS: Mapping[str, str] = {
     "snippets": "content snippets by name, in the person's language",
     "uniqueid": "`new_guid`: an id that nothing else on the page has",
     "user": "the contact's columns, `roles`, `id`; nothing for who is not signed in",
-    "weblinks": "`weblinks['Set'].weblinks`: the links that the person may follow",
+    "weblinks": "`weblinks['Set']`, by name or id, with `title`, `copy` and `weblinks`: the links that the person "
+    "may follow",
     "website": "`name`, `id`, `languages`, `selected_language`, `sign_in_url_substitution`, "
     "`sign_out_url_substitution`",
 }
