@@ -77,25 +77,16 @@ def portal_(
     load = Load(2, 1, 0.3, people) if quick else Load(rounds, seconds, connections=people)
     with ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="forecourt-bench-")))
-        facts = machine.describe() | {
-            "forecourt": __version__,
-            "scale": scale,
-            "load": asdict(load),
-            "writing": writing,
-        }
-        samples, looks = asyncio.run(
-            _run(suite, names, folder, scale, load, cores, looking, writing, 1 if quick else 5)
-        )
+        facts = machine.describe() | {"forecourt": __version__, "scale": scale, "load": asdict(load)}
+        run = _run(suite, names, folder, scale, load, cores, looking, writing, 1 if quick else 5)
+        samples, looks = asyncio.run(run)
     _print(suite, samples, looks)
     if facts["load_before"] > 0.5:
         click.echo(f"The machine was busy already (load {facts['load_before']}): go by CPU, and measure again.")
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        record = {
-            "about": facts | {"writing": writing},
-            "samples": as_record(samples),
-            "browser": [asdict(look) for look in looks],
-        }
+        about = facts | {"writing": writing}
+        record = {"about": about, "samples": as_record(samples), "browser": [asdict(look) for look in looks]}
         file.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     met = [item.met for item in verdicts(suite, samples)] + [not _missed(look) for look in looks]
     if strict and not all(met):

@@ -14,9 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from forecourt.pages import page_rules
 from forecourt.pages.language_links import coded, in_use
 from forecourt.pages.site import FormMode, Page, Site, WebLink
-from forecourt.pages.site.definitions import (
-    FormSource,
-)
+from forecourt.pages.site.definitions import FormSource
 from forecourt.pages.visit import Visit
 
 #: Names of the link set that makes the navigation; the first that the site has.

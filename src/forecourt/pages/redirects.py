@@ -13,9 +13,7 @@ from urllib.parse import unquote, urlsplit
 from starlette.responses import RedirectResponse
 
 from forecourt.pages.site import Site
-from forecourt.pages.site.definitions import (
-    Redirect,
-)
+from forecourt.pages.site.definitions import Redirect
 
 
 class Redirects:

@@ -13,9 +13,7 @@ from forecourt.kernel.errors import Refusal
 from forecourt.kernel.sync import Leg, Side
 from forecourt.operations.definitions import RolesFile
 from forecourt.operations.native import NativeAccess
-from forecourt.pages.site.definitions import (
-    FormMode,
-)
+from forecourt.pages.site.definitions import FormMode
 from forecourt.pages.site.site import Site
 from forecourt.security.audit.plain_sql import Enforced
 from forecourt.security.audit.surroundings import Copy, CopyKey, Surroundings, Unused

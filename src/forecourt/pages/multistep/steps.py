@@ -21,9 +21,7 @@ from forecourt.pages.multistep.keeping import At
 from forecourt.pages.multistep.session import Made
 from forecourt.pages.notes.attaching import digest
 from forecourt.pages.site import FormMode, FormStep
-from forecourt.pages.site.step_definitions import (
-    StepSource,
-)
+from forecourt.pages.site.step_definitions import StepSource
 from forecourt.pages.visit import Visit
 from forecourt.web.translation import N_
 from forecourt.web.uploads import Upload

@@ -22,9 +22,7 @@ from forecourt.pages.site.definitions import (
 from forecourt.pages.site.kinds import LINK, LINK_SET, MARKER, PAGE, SNIPPET, WEB_FILE
 from forecourt.pages.site.languages import Languages
 from forecourt.pages.site.record import Folder, Record
-from forecourt.pages.site.step_definitions import (
-    MultistepForm,
-)
+from forecourt.pages.site.step_definitions import MultistepForm
 from forecourt.pages.site.tree import MAX_CONTENT
 
 #: What no part of an address may hold: it would lead elsewhere, or split a header.

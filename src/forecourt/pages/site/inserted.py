@@ -19,9 +19,7 @@ from forecourt.pages.site.definitions import (
     PageTemplate,
     WebTemplate,
 )
-from forecourt.pages.site.step_definitions import (
-    MultistepForm,
-)
+from forecourt.pages.site.step_definitions import MultistepForm
 
 #: How deep templates include each other.
 _DEPTH: Final = 8

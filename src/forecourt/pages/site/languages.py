@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import UUID
 
-from forecourt.pages.site.definitions import (
-    WebsiteLanguage,
-)
+from forecourt.pages.site.definitions import WebsiteLanguage
 from forecourt.pages.site.kinds import LANGUAGE, PORTAL_LANGUAGE, STATE
 from forecourt.pages.site.record import Folder, Record
 

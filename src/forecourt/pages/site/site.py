@@ -26,9 +26,7 @@ from forecourt.pages.site.definitions import (
     WebTemplate,
 )
 from forecourt.pages.site.secrets import holds_secret, speaks_of_secret
-from forecourt.pages.site.step_definitions import (
-    MultistepForm,
-)
+from forecourt.pages.site.step_definitions import MultistepForm
 from forecourt.security.rules import ColumnProfile, TablePermission
 
 HOME = "/"

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from forecourt.dataverse.definitions import Subgrid
 from forecourt.dataverse.tables import Tables
 from forecourt.kernel.document import suggest
-from forecourt.pages.site.definitions import (
-    FormDefinition,
-)
+from forecourt.pages.site.definitions import FormDefinition
 from forecourt.pages.site.site import Site
 
 
