@@ -20,7 +20,7 @@ from forecourt.web.translation import translations
 from support import contoso
 from support.mailbox import Mailbox, link_in, mailbox
 from support.server import serving
-from support.small_portal import Permission, SmallSite, id_of, small_portal
+from support.small_portal import PROFILE_FORM, Permission, SmallSite, id_of, small_portal
 
 SETTINGS = {
     "Authentication/Registration/OpenRegistrationEnabled": "true",
@@ -30,14 +30,7 @@ SETTINGS = {
 
 #: The maker's profile page: the built-in form of contacts, for oneself.
 PROFILE: dict[str, object] = {
-    "basic-forms/profile/Profile.basicform.yml": {
-        "adx_entityformid": id_of("form", "profile"),
-        "adx_name": "Profile",
-        "adx_entityname": "contact",
-        "adx_formname": "Profile Web Form",
-        "adx_mode": 100000001,
-        "adx_entitysourcetype": 756150002,
-    },
+    "basic-forms/profile/Profile.basicform.yml": PROFILE_FORM,
     "web-pages/profile/Profile.webpage.yml": {
         "adx_webpageid": id_of("page", "Profile"),
         "adx_name": "Profile",

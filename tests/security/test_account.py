@@ -14,7 +14,7 @@ from forecourt.security.rules import Scope
 from forecourt.store.embedded import EmbeddedServer
 from support.mailbox import Mailbox, Visitor, hidden, mailbox, text_of
 from support.server import Person
-from support.small_portal import Permission, SmallPortal, SmallSite, id_of, put, small_portal
+from support.small_portal import PROFILE_FORM, Permission, SmallPortal, SmallSite, id_of, put, small_portal
 
 MANAGE, PASSWORD_PAGE = "/Account/Manage", "/Account/Manage/ChangePassword"
 NEW = "Another-horse-2"
@@ -39,15 +39,7 @@ class ProfileSite(SmallSite):
         put(root / "web-pages" / "profile" / "Profile.webpage.yml", page)
         marker = {"adx_name": "Profile", "adx_pageid": id_of("page", "Profile"), "adx_sitemarkerid": id_of("m", "p")}
         put(root / "sitemarker.yml", [marker])
-        form = {
-            "adx_entityformid": id_of("form", "profile"),
-            "adx_name": "Profile",
-            "adx_entityname": "contact",
-            "adx_formname": "Profile Web Form",
-            "adx_mode": 100000001,
-            "adx_entitysourcetype": 756150002,
-        }
-        put(root / "basic-forms" / "profile" / "Profile.basicform.yml", form)
+        put(root / "basic-forms" / "profile" / "Profile.basicform.yml", PROFILE_FORM)
 
 
 SELF = Permission("Own contact", "contact", Scope.SELF, "rw", ("Members",))

@@ -81,6 +81,17 @@ def id_of(kind: str, name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{name}"))
 
 
+#: The built-in form of contacts, for oneself: a maker's profile page.
+PROFILE_FORM: Mapping[str, object] = {
+    "adx_entityformid": id_of("form", "profile"),
+    "adx_name": "Profile",
+    "adx_entityname": "contact",
+    "adx_formname": "Profile Web Form",
+    "adx_mode": 100000001,
+    "adx_entitysourcetype": 756150002,
+}
+
+
 @dataclass(frozen=True)
 class Permission:
     """``rights``: letters of ``read write create delete append to``, as ``rwcdat``; ``link``: the relationship."""
